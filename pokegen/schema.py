@@ -1,0 +1,97 @@
+"""The vocabulary of the whole package: types, stats, ranges, colours, and the two records. Imports nothing of pokegen.
+
+Types and colours are written as in the games ("Fire", "Blue"). Models see them as indices: a type is its place in
+`TYPES`, no second type is `NO_TYPE`, a colour is its place in `COLORS`.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+TYPES = (
+    "Bug", "Dark", "Dragon", "Electric", "Fairy", "Fighting", "Fire", "Flying", "Ghost",
+    "Grass", "Ground", "Ice", "Normal", "Poison", "Psychic", "Rock", "Steel", "Water",
+)  # fmt: skip
+NO_TYPE = len(TYPES)  # the index that stands for "no second type"
+TYPE_COLORS = {
+    "Bug": "#91A119", "Dark": "#50413F", "Dragon": "#5060E1", "Electric": "#F2B400", "Fairy": "#E670E6",
+    "Fighting": "#E07A00", "Fire": "#E62829", "Flying": "#6FA5E0", "Ghost": "#704170", "Grass": "#3FA129",
+    "Ground": "#915121", "Ice": "#35B5DB", "Normal": "#8F918F", "Poison": "#9141CB", "Psychic": "#EF4179",
+    "Rock": "#A69F6E", "Steel": "#4F93AC", "Water": "#2980EF",
+}  # fmt: skip
+
+COLORS = ("Black", "Blue", "Brown", "Gray", "Green", "Pink", "Purple", "Red", "White", "Yellow")
+
+STATS = ("hp", "attack", "defense", "sp_atk", "sp_def", "speed")
+STAT_LABELS = ("HP", "Attack", "Defense", "Sp. Atk", "Sp. Def", "Speed")  # also the table's column names
+STAT_MIN, STAT_MAX = 1, 255  # base stats of the games
+STAGES = (1, 2, 3)  # place in the evolution line
+
+SPRITE_SIZE = 128  # pixels a side
+GENERATIONS = (151, 251, 386, 493, 649, 721, 809, 905, 1025)  # the last national number of each generation
+
+# A user's own table needs these sixteen; the shipped one has the others too.
+REQUIRED_COLUMNS = (
+    "No", "Name", "Type1", "Type2", "Total", *STAT_LABELS, "Generation", "Legendary", "Color",
+    "Height (m)", "Weight (kg)",
+)  # fmt: skip
+EXTRA_COLUMNS = ("EvolvesFrom", "EvolutionLevel", "Stage", "Family", "Abilities", "Egg Groups")
+COLUMNS = REQUIRED_COLUMNS + EXTRA_COLUMNS
+
+
+def generation_of(number: int) -> int:
+    """The generation (1 to 9) in which national number `number` appeared."""
+    return next(g for g, last in enumerate(GENERATIONS, start=1) if number <= last)
+
+
+@dataclass(frozen=True)
+class Species:
+    """One row of the table. Heights in metres, weights in kilograms, stats in `STATS` order."""
+
+    number: int
+    name: str
+    type1: str
+    type2: str | None
+    stats: tuple[int, ...]
+    generation: int
+    legendary: bool
+    color: str
+    height_m: float
+    weight_kg: float
+    evolves_from: str | None = None
+    evolution_level: int | None = None
+    stage: int = 1
+    family: str = ""  # name of the first of the line
+    abilities: tuple[str, ...] = ()
+    egg_groups: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        return sum(self.stats)
+
+
+@dataclass
+class Card:
+    """A created Pokémon: what is written to JSON, with the sprite beside it. `card.schema.json` describes the JSON."""
+
+    name: str
+    types: list[str]
+    stats: dict[str, int]  # the six of STATS, and "total", their sum
+    height_m: float
+    weight_kg: float
+    color: str
+    legendary: bool
+    stage: int
+    evolves_from: str | None
+    evolves_to: list[str]
+    moves: list[dict[str, Any]]
+    weaknesses: dict[str, float]  # type to damage factor above 1
+    resistances: dict[str, float]  # type to damage factor below 1, 0 for immunity
+    seed: int
+    models: dict[str, str]  # role to "name version"
+    sprite: str = ""  # file name, beside the JSON
+    image: Any = field(default=None, repr=False, compare=False)  # uint8 (128, 128, 3), white background
+
+    def to_dict(self) -> dict[str, Any]:
+        record = asdict(self)
+        del record["image"]
+        return record
