@@ -1,0 +1,108 @@
+"""Writes cards and pictures: a folder is tried before any work, and a file appears whole or not at all."""
+
+import dataclasses
+import io
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator
+from math import ceil, sqrt
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pokegen.cards.render import THUMBNAIL, contact_sheet, grid, render
+from pokegen.errors import UserError
+from pokegen.schema import Card
+
+SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is too large to look at
+GRID_SPRITES = 400
+
+
+def writable_folder(folder: Path) -> Path:
+    """Create the folder where it is missing. UserError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UserError(f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with --out.") from error
+
+
+def writable_file(file: Path) -> Path:
+    """Create the file's folder where it is missing. UserError if the file cannot be written."""
+    if file.is_dir():
+        raise UserError(f"Cannot write {str(file)!r}: it is a folder. Name a file with --out.")
+    writable_folder(file.parent)
+    return file
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Write beside the path, then rename: no reader finds half a file."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place with --out.") from error
+    return path
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def to_json(record: object) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def slug(name: str) -> str:
+    """The name as part of a file name: `Flabébé` → `flabebe`, `Mr. Mime` → `mr-mime`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "creature"
+
+
+def write_cards(cards: Iterable[Card], folder: Path, count: int) -> Iterator[Path]:
+    """Write each card as it comes (`NNN-name.png`, `.json` and `-sprite.png`), then `cards.json`, a list of them all,
+    and `contact-sheet.png`, of the first 100. Yields the paths as they are written.
+
+    Args:
+        cards: `count` cards with their image.
+        folder: an existing one; files of the same names are replaced, others stay.
+        count: how many cards come, for the width of NNN.
+    """
+    digits = max(3, len(str(count)))
+    records, thumbnails = [], []
+    for number, card in enumerate(cards, start=1):
+        stem = f"{number:0{digits}d}-{slug(card.name)}"
+        card = dataclasses.replace(card, sprite=f"{stem}-sprite.png")
+        image = render(card)
+        yield write(folder / f"{stem}.png", png(image))
+        yield write(folder / card.sprite, png(Image.fromarray(card.image)))
+        yield write(folder / f"{stem}.json", to_json(card.to_dict()))
+        records.append(card.to_dict())
+        if number <= SHEET_CARDS:
+            thumbnails.append(image.resize(THUMBNAIL, Image.Resampling.LANCZOS))
+    yield write(folder / "cards.json", to_json(records))
+    yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, ceil(sqrt(len(thumbnails))))))
+
+
+def write_sprites(batches: Iterable[np.ndarray], folder: Path, count: int) -> Iterator[Path]:
+    """Write sprites, uint8 (N, H, W, 3) a batch, as `NNN.png`, then `grid.png` of the first 400. Yields the paths."""
+    digits = max(3, len(str(count)))
+    shown: list[np.ndarray] = []
+    number = 0
+    for batch in batches:
+        for sprite in batch:
+            number += 1
+            yield write(folder / f"{number:0{digits}d}.png", png(Image.fromarray(sprite)))
+            if number <= GRID_SPRITES:
+                shown.append(sprite)
+    yield write(folder / "grid.png", png(grid(np.stack(shown), ceil(sqrt(len(shown))))))

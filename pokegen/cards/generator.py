@@ -1,0 +1,242 @@
+"""The Generator composes three models into a whole Pokémon: `stats` draws the attributes that were not asked for,
+`names` a name that fits them, and a sprite model the picture.
+
+Every source of randomness of a card is derived from its own seed and the role that uses it. Card i of an order with
+seed S is therefore exactly the card of seed S + i alone, whatever stands beside it, and another sprite model leaves
+stats and name as they are. The price: cards are drawn one at a time, and two cards of an order may, rarely, share a
+name. The bulk methods (`sprites`, `stats`, `names`) draw in batches from one seed instead, and `names` repeats none.
+
+Left out: reading types from a given name, later forms (`evolves_to`).
+"""
+
+import hashlib
+import inspect
+import random
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokegen.cards.moves import choose_moves, resistances, weaknesses
+from pokegen.cards.request import NONE, Request
+from pokegen.errors import UserError
+from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STAT_LABELS, STATS, TYPES, Card
+
+if TYPE_CHECKING:
+    import pandas
+
+DEFAULT_MODEL = "cgan"
+ROLES = ("sprites", "stats", "names")
+SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
+
+
+class Generator:
+    """Creates cards, sprites, stats and names from three models, each of which needs only `.sample`.
+
+    Args:
+        sprites: `sample(n, condition, generator)` → float32 (n, 3, 128, 128) in [-1, 1].
+        stats: `sample(n, condition, generator)` → one column of n values for each of `type1`, `type2`, the six stats,
+            `height_m`, `weight_kg`, `color`, `legendary`, `stage`; vocabularies as indices of the schema.
+        names: `sample(n, condition, generator, prefix=…, avoid=…, temperature=…)` → n strings.
+        labels: role to "name version", written on each card.
+
+    A model that is None cannot be asked for; `sprites` alone needs no other.
+    """
+
+    def __init__(
+        self, sprites: Any = None, stats: Any = None, names: Any = None, labels: Mapping[str, str] | None = None
+    ):
+        self._models = {"sprites": sprites, "stats": stats, "names": names}
+        self.labels = {role: (labels or {}).get(role, "unnamed") for role in ROLES}
+
+    @classmethod
+    def from_zoo(cls, model: str = DEFAULT_MODEL, roles: tuple[str, ...] = ROLES) -> Self:
+        """Load the shipped `stats` and `names` and the sprite model `model`: a zoo name or a checkpoint folder.
+
+        `roles` limits what is loaded. Raises CheckpointError for a checkpoint that is missing, incomplete or altered.
+        """
+        from pokegen import hub
+
+        loaded = {role: hub.load(model if role == "sprites" else role) for role in roles}
+        labels = {role: checkpoint.label for role, checkpoint in loaded.items()}
+        return cls(**{role: checkpoint.model for role, checkpoint in loaded.items()}, labels=labels)
+
+    def card(
+        self,
+        type1: str | None = None,
+        type2: str | None = None,
+        name: str | None = None,
+        legendary: bool | None = None,
+        stage: int | None = None,
+        seed: int = 0,
+    ) -> Card:
+        """One creature. What is None is drawn; `type2="none"` asks for a single type. Same arguments, same card."""
+        return next(self.cards(Request(type1, type2, name, legendary, stage, count=1, seed=seed)))
+
+    def cards(self, request: Request) -> Iterator[Card]:
+        """The creatures of an order, each made when asked for: card i is that of seed `request.seed + i` alone."""
+        for i in range(request.count):
+            yield self._card(request, request.seed + i)
+
+    def _card(self, request: Request, seed: int) -> Card:
+        asked = _condition(request, 1)
+        columns = self._model("stats").sample(1, condition=asked, generator=stream(seed, "stats"))
+        row = {key: column[0].item() for key, column in columns.items()}
+        drawn = {key: torch.tensor([int(row[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
+        types = [TYPES[row["type1"]], *([TYPES[row["type2"]]] if row["type2"] != NO_TYPE else [])]
+        stats = {key: int(row[key]) for key in STATS}
+        stats["total"] = sum(stats.values())
+        stage = int(row["stage"])
+
+        name = request.name
+        if name is None:
+            name = self._model("names").sample(1, condition=drawn, generator=stream(seed, "names"))[0]
+        pixels = self._model("sprites").sample(1, condition=drawn, generator=stream(seed, "sprites"))
+        return Card(
+            name=name,
+            types=types,
+            stats=stats,
+            height_m=max(0.1, round(float(row["height_m"]), 1)),
+            weight_kg=max(0.1, round(float(row["weight_kg"]), 1)),
+            color=COLORS[row["color"]],
+            legendary=bool(row["legendary"]),
+            stage=stage,
+            evolves_from=self._earlier_name(name, drawn, seed) if stage > 1 else None,
+            evolves_to=[],
+            moves=choose_moves(types, stats, stage, random.Random(derived_seed(seed, "moves"))),
+            weaknesses=weaknesses(types),
+            resistances=resistances(types),
+            seed=seed,
+            models=dict(self.labels),
+            image=to_pixels(pixels)[0],
+        )
+
+    def _earlier_name(self, name: str, drawn: dict[str, Tensor], seed: int) -> str:
+        """A name of the form before: another one from the same root, as in Charmander, Charmeleon."""
+        letters = [c for c in unicodedata.normalize("NFD", name) if c.isascii() and c.isalpha()]
+        root = "".join(letters)[: min(5, max(3, len(letters) // 2))].capitalize()
+        condition = drawn | {"stage": drawn["stage"] - 1}
+        try:
+            return self._model("names").sample(
+                1, condition=condition, generator=stream(seed, "earlier"), prefix=root, avoid=[name]
+            )[0]
+        except UserError:  # nothing readable begins like a name that the user made up
+            ending = "ling" if not name.lower().endswith("ling") else "kin"
+            return f"{root}{ending}"
+
+    def sprites(
+        self,
+        n: int,
+        type1: str | None = None,
+        type2: str | None = None,
+        legendary: bool | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+    ) -> np.ndarray:
+        """`n` sprites on white, uint8 RGB (n, 128, 128, 3). `truncation` below 1: safer and less varied."""
+        request = Request(type1, type2, legendary=legendary, count=n, seed=seed)
+        return np.concatenate(list(self.sprite_batches(request, truncation)))
+
+    def sprite_batches(self, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
+        """The sprites of an order, uint8 (up to 32, 128, 128, 3) at a time."""
+        model = self._model("sprites")
+        options = {}
+        if truncation is not None:
+            if not 0 < truncation <= 2:
+                raise UserError(f"truncation must be above 0 and at most 2, got {truncation:g}.")
+            if "truncation" not in inspect.signature(model.sample).parameters:
+                raise UserError(f"The model {self.labels['sprites']!r} knows no truncation; leave it away.")
+            options["truncation"] = truncation
+        generator = stream(request.seed, "sprites")
+        for start in range(0, request.count, SPRITE_BATCH):
+            size = min(SPRITE_BATCH, request.count - start)
+            yield to_pixels(model.sample(size, condition=_condition(request, size), generator=generator, **options))
+
+    def stats(
+        self,
+        n: int,
+        type1: str | None = None,
+        type2: str | None = None,
+        legendary: bool | None = None,
+        stage: int | None = None,
+        seed: int = 0,
+    ) -> "pandas.DataFrame":
+        """`n` rows with the table's columns from Type1 to Weight (kg), and Stage; stats 1 to 255, metres, kilograms."""
+        import pandas
+
+        request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
+        drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
+        column = {key: np.asarray(values) for key, values in drawn.items()}
+        table: dict[str, Any] = {
+            "Type1": np.array(TYPES)[column["type1"]],
+            "Type2": np.array([*TYPES, ""])[column["type2"]],
+            "Total": sum(column[key].astype(int) for key in STATS),
+        }
+        table |= {label: column[key].astype(int) for key, label in zip(STATS, STAT_LABELS, strict=True)}
+        table["Legendary"] = column["legendary"].astype(bool)
+        table["Color"] = np.array(COLORS)[column["color"]]
+        # Through float64: 0.7 as float32 would be written 0.699999988
+        table["Height (m)"] = np.maximum(0.1, column["height_m"].astype(float).round(1))
+        table["Weight (kg)"] = np.maximum(0.1, column["weight_kg"].astype(float).round(1))
+        table["Stage"] = column["stage"].astype(int)
+        return pandas.DataFrame(table)
+
+    def names(
+        self,
+        n: int,
+        type1: str | None = None,
+        type2: str | None = None,
+        legendary: bool | None = None,
+        stage: int | None = None,
+        prefix: str = "",
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """`n` names, no two alike. Lower `temperature`: nearer to the usual; `prefix`: what each begins with."""
+        request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
+        return self._model("names").sample(
+            n,
+            condition=_condition(request, n),
+            generator=stream(seed, "names"),
+            prefix=prefix,
+            temperature=temperature,
+        )
+
+    def _model(self, role: str) -> Any:
+        if self._models[role] is None:
+            raise UserError(f"This Generator has no {role} model. Give it one, or load it with Generator.from_zoo().")
+        return self._models[role]
+
+
+def derived_seed(seed: int, role: str) -> int:
+    """A seed of 63 bits for one use of `seed`, unrelated to that of any other use or of a neighbouring seed."""
+    return int.from_bytes(hashlib.sha256(f"{role}:{seed}".encode()).digest()[:8], "big") >> 1
+
+
+def stream(seed: int, role: str) -> torch.Generator:
+    """The random numbers of one role under one seed."""
+    return torch.Generator().manual_seed(derived_seed(seed, role))
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """float32 (N, 3, 128, 128) in [-1, 1] → uint8 (N, 128, 128, 3)."""
+    if images.shape[1:] != (3, SPRITE_SIZE, SPRITE_SIZE):
+        raise UserError(f"A sprite model must draw 3×{SPRITE_SIZE}×{SPRITE_SIZE} pixels, got {tuple(images.shape)}.")
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def _condition(request: Request, n: int) -> dict[str, Tensor]:
+    """What was asked, as the models read it: indices (n,); what is not there is drawn."""
+    asked: dict[str, int] = {}
+    if request.type1 is not None:
+        asked["type1"] = TYPES.index(request.type1)
+    if request.type2 is not None:
+        asked["type2"] = NO_TYPE if request.type2 == NONE else TYPES.index(request.type2)
+    if request.legendary is not None:
+        asked["legendary"] = int(request.legendary)
+    if request.stage is not None:
+        asked["stage"] = request.stage
+    return {key: torch.full((n,), value) for key, value in asked.items()}

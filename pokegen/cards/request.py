@@ -1,0 +1,79 @@
+"""What a user asks for, checked once and before any model is loaded: every mistake is one UserError of one line.
+
+`None` means "draw it". Types are accepted in any case and kept as the schema writes them.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from pokegen.errors import UserError
+from pokegen.schema import STAGES, TYPES
+
+MAX_COUNT = 10_000
+MAX_SEED = 2**48 - 1  # with MAX_COUNT added it still is an exact number in every reader of JSON
+MAX_NAME = 24  # characters; the longest of the games has 12
+NONE = "None"  # what `type2` is called when there must be no second type
+_NAME_SIGNS = " .'’:-♀♂"  # Mr. Mime, Farfetch’d, Type: Null, Porygon-Z, Nidoran♀
+
+
+@dataclass
+class Request:
+    """One order: what must hold for each creature, how many of them, and where their randomness starts.
+
+    Attributes:
+        type1: first type.
+        type2: second type; "none" for no second type.
+        name: the creature's name, 1 to 24 characters.
+        legendary: whether it is legendary.
+        stage: place in the evolution line, 1 to 3.
+        count: how many, 1 to 10,000.
+        seed: 0 or above. Card i of the order (from 0) is the card of seed + i.
+    """
+
+    type1: str | None = None
+    type2: str | None = None
+    name: str | None = None
+    legendary: bool | None = None
+    stage: int | None = None
+    count: int = 1
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.type1 is not None:
+            self.type1 = known_type(self.type1)
+        if self.type2 is not None:
+            self.type2 = NONE if self.type2.strip().lower() == "none" else known_type(self.type2)
+        if self.type1 is not None and self.type1 == self.type2:
+            raise UserError(
+                f"The two types must differ, got {self.type1!r} twice. For one type only, give 'none' as the second."
+            )
+        if self.name is not None:
+            self.name = known_name(self.name)
+        if self.stage is not None and self.stage not in STAGES:
+            raise UserError(f"stage must be from {STAGES[0]} to {STAGES[-1]}, got {self.stage}.")
+        if not 1 <= self.count <= MAX_COUNT:
+            raise UserError(f"count must be from 1 to {MAX_COUNT}, got {self.count}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}.")
+
+
+def known_type(text: str) -> str:
+    """The schema's spelling of a type, or UserError with the list."""
+    for kind in TYPES:
+        if kind.lower() == text.strip().lower():
+            return kind
+    raise UserError(f"Unknown type {text!r}. Known types: {', '.join(TYPES)} ({len(TYPES)}).")
+
+
+def known_name(text: str) -> str:
+    """A name that a card can bear: Latin letters with any accents, digits and a few signs. UserError if it is not."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+
+    def usable(sign: str) -> bool:
+        return sign in _NAME_SIGNS or sign in "0123456789" or unicodedata.name(sign, "").startswith("LATIN ")
+
+    if not 1 <= len(name) <= MAX_NAME or not all(map(usable, name)) or not any(map(str.isalpha, name)):
+        raise UserError(
+            f"Unusable name {text!r}: expected 1 to {MAX_NAME} Latin letters, digits, spaces or {_NAME_SIGNS[1:]}"
+        )
+    return name

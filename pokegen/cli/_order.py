@@ -1,0 +1,45 @@
+"""What the verbs that create have in common: the options that make up an order, and the seed."""
+
+import argparse
+import secrets
+import sys
+
+from pokegen.schema import STAGES, TYPES
+
+
+def add_types(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--type", metavar="TYPE", help=f"first type, in any case: {', '.join(TYPES)}; default: drawn")
+    parser.add_argument("--type2", metavar="TYPE", help="second type, or none for a single type; default: drawn")
+
+
+def add_legendary(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: drawn"
+    )
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stage",
+        type=int,
+        metavar="N",
+        help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: drawn",
+    )
+
+
+def add_count_and_seed(parser: argparse.ArgumentParser, count: int) -> None:
+    parser.add_argument(
+        "--count", type=int, default=count, metavar="N", help="how many, 1 to 10000; default: %(default)s"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="S", help="same seed, same bytes; default: a random one, named on stderr"
+    )
+
+
+def chosen_seed(args: argparse.Namespace) -> int:
+    """The seed that was given, or a random one of six digits, which is told so that the result can be had again."""
+    if args.seed is not None:
+        return args.seed
+    seed = secrets.randbelow(1_000_000)
+    print(f"seed {seed}", file=sys.stderr)
+    return seed

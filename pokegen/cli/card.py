@@ -1,0 +1,45 @@
+"""create whole Pokémon: card, sprite and JSON of each
+
+Writes into the folder --out, for creature NNN: NNN-name.png (the card), NNN-name-sprite.png (128×128 pixels on white)
+and NNN-name.json; then cards.json (all of them) and contact-sheet.png (the first 100).
+
+What is not asked for is drawn by the models. Creature i of an order (from 0) is the one of seed S + i alone. A --name
+is only written on the card: nothing is read from it yet, and types and stats are drawn as if it were not there.
+
+examples:
+  pokegen card --type fire
+  pokegen card --type fire --type2 flying --count 4 --seed 7
+  pokegen card --type water --type2 none --no-legendary --out pond
+  pokegen card --name Brumblefox --seed 3
+"""
+
+import argparse
+from pathlib import Path
+
+from pokegen.cards.request import Request
+from pokegen.cli import _order
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _order.add_types(parser)
+    parser.add_argument("--name", help="the name that each bears, at most 24 characters; default: drawn")
+    _order.add_legendary(parser)
+    _order.add_count_and_seed(parser, count=1)
+    parser.add_argument(
+        "--model", default="cgan", help="sprite model: a zoo name or a checkpoint folder; default: %(default)s"
+    )
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    request = Request(args.type, args.type2, args.name, args.legendary, count=args.count, seed=_order.chosen_seed(args))
+
+    # From here on it costs time: torch, the models, the pictures.
+    from pokegen.cards.files import writable_folder, write_cards
+    from pokegen.cards.generator import Generator
+    from pokegen.cli.main import progress
+
+    out = writable_folder(args.out)
+    cards = progress(Generator.from_zoo(args.model).cards(request), "cards", request.count)
+    for path in write_cards(cards, out, request.count):
+        print(path)

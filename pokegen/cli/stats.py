@@ -1,0 +1,42 @@
+"""create rows of the table: types, stats, colour, height, weight
+
+Writes a CSV with the pokédex table's columns to the file --out, or to stdout.
+
+examples:
+  pokegen stats --count 5 --seed 1
+  pokegen stats --type dragon --legendary --count 100 --out dragons.csv
+  pokegen stats --type bug --type2 none --stage 1
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pokegen.cards.request import Request
+from pokegen.cli import _order
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _order.add_types(parser)
+    _order.add_legendary(parser)
+    _order.add_stage(parser)
+    _order.add_count_and_seed(parser, count=10)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file; default: stdout")
+
+
+def run(args: argparse.Namespace) -> None:
+    seed = _order.chosen_seed(args)
+    # Before anything slow: what a user got wrong.
+    Request(args.type, args.type2, legendary=args.legendary, stage=args.stage, count=args.count, seed=seed)
+
+    from pokegen.cards.files import writable_file, write
+    from pokegen.cards.generator import Generator
+
+    out = args.out and writable_file(args.out)
+    generator = Generator.from_zoo(roles=("stats",))
+    table = generator.stats(args.count, args.type, args.type2, args.legendary, args.stage, seed)
+    text = table.to_csv(index=False, lineterminator="\n")
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        print(write(out, text.encode()))

@@ -1,0 +1,209 @@
+"""DataModules over imported sprites. A batch is a dict of tensors:
+
+    image       float32 (B, 3, 128, 128), RGB in [-1, 1], white is 1, channels-last in memory
+    type1       int64 (B,), index into schema.TYPES
+    type2       int64 (B,), index into schema.TYPES, or NO_TYPE
+    color       int64 (B,), index into schema.COLORS
+    legendary   int64 (B,), 0 or 1
+
+The pixels are mapped from the import's cache: nothing is decoded while training.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pokegen.data.pokedex import load_pokedex
+from pokegen.data.sample import write_sample
+from pokegen.data.splits import SPLITS
+from pokegen.data.sprites import STYLES, SpriteFile, import_sprites, load_sprites
+from pokegen.errors import DataError, UserError
+from pokegen.schema import COLORS, NO_TYPE, TYPES, Species
+
+
+def condition_of(species: Species) -> list[int]:
+    """type1, type2, color, legendary of a species, as indices."""
+    type2 = TYPES.index(species.type2) if species.type2 else NO_TYPE
+    return [TYPES.index(species.type1), type2, COLORS.index(species.color), int(species.legendary)]
+
+
+class SpriteDataset(Dataset):
+    """Sprites and the attributes of their species; fetches a batch of rows at once."""
+
+    CONDITIONS = ("type1", "type2", "color", "legendary")
+
+    def __init__(self, pixels: np.ndarray, rows: np.ndarray, conditions: np.ndarray, augment: Any = None):
+        self.pixels, self.rows, self.augment = pixels, rows, augment
+        self.conditions = torch.from_numpy(conditions)  # (len(rows), 4)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {key: value[0] for key, value in self.__getitems__([index]).items()}
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        images = self.pixels[self.rows[indices]]  # (B, 128, 128, 3)
+        if self.augment:
+            images = np.stack([self.augment(image=image)["image"] for image in images])
+        batch = {"image": torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)}
+        return batch | dict(zip(self.CONDITIONS, self.conditions[indices].unbind(1), strict=True))
+
+
+class BalancedSampler(Sampler[int]):
+    """`length` draws with replacement, each species as likely as any other, however many games drew it."""
+
+    def __init__(self, species: np.ndarray, length: int, seed: int):
+        _, inverse, counts = np.unique(species, return_inverse=True, return_counts=True)
+        self.weights = torch.from_numpy(1.0 / counts[inverse])
+        self.length, self.seed, self.epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:  # Lightning calls it, so that a resumed run goes on with new draws
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.multinomial(self.weights, self.length, replacement=True, generator=generator).tolist())
+
+
+class SpriteDataModule(L.LightningDataModule):
+    """Imported sprites, split by evolution family, augmented by rotation and horizontal flip.
+
+    Args:
+        root: folder written by `pokegen data import`.
+        batch_size: images a batch.
+        epoch_images: images an epoch, so that budgets, checkpoints and sample grids are counted in images.
+        styles: which of pixel, render, artwork, other to use; empty for all.
+        games: which games to use, by the source's folder names; empty for all.
+        shiny: also the shiny colourings, whose colours tell nothing of the type.
+        forms: also other forms, although they carry the types of their species' base form.
+        rotation: largest angle of a random rotation, in degrees; 0 for none.
+        flip: probability of a horizontal flip.
+        table: a CSV table of species of the user's own; None for the shipped one.
+        num_workers: processes that fetch batches; 0 suffices, since nothing is decoded.
+        seed: of the order of images and of the augmentation.
+    """
+
+    def __init__(
+        self,
+        root: str = "data/sprites",
+        batch_size: int = 64,
+        epoch_images: int = 20_000,
+        styles: list[str] | None = None,
+        games: list[str] | None = None,
+        shiny: bool = False,
+        forms: bool = False,
+        rotation: float = 8.0,
+        flip: float = 0.5,
+        table: str | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        if unknown := set(styles or ()) - set(STYLES):
+            raise UserError(f"Unknown style {sorted(unknown)[0]!r}. Known styles: {', '.join(STYLES)}.")
+        if batch_size < 1 or epoch_images < batch_size:
+            raise UserError(f"epoch_images ({epoch_images}) must be at least batch_size ({batch_size}), and that 1.")
+        self.root, self.table = Path(root), Path(table) if table else None
+        self.batch_size, self.epoch_images, self.num_workers, self.seed = batch_size, epoch_images, num_workers, seed
+        self.styles, self.games, self.shiny, self.forms = set(styles or ()), set(games or ()), shiny, forms
+        self.rotation, self.flip = rotation, flip
+        self.datasets: dict[str, SpriteDataset] = {}
+        self.data_hash = ""  # of the pixels, for the run's record
+
+    def setup(self, stage: str) -> None:
+        if self.datasets:
+            return
+        pixels, index, meta = load_sprites(self.root)
+        self.data_hash = meta["sha256"]
+        species = {s.number: s for s in load_pokedex(self.table)}
+        chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
+        if unknown := self.games - {sprite.game for sprite in index}:
+            known = ", ".join(sorted({sprite.game for sprite in index}))
+            raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}.")
+        for split in SPLITS:
+            rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
+            conditions = np.array([condition_of(species[index[i].No]) for i in rows], dtype=np.int64).reshape(-1, 4)
+            self.datasets[split] = SpriteDataset(pixels, rows, conditions, self._augment() if split == "train" else None)
+        if not len(self.datasets["train"]):
+            raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
+        self.numbers = np.array([index[i].No for i in self.datasets["train"].rows])
+
+    def _wanted(self, sprite: SpriteFile) -> bool:
+        return (
+            (self.shiny or not sprite.shiny)
+            and (self.forms or not sprite.form)
+            and (not self.styles or sprite.style in self.styles)
+            and (not self.games or sprite.game in self.games)
+        )
+
+    def _augment(self) -> Any:
+        if not (self.rotation or self.flip):
+            return None
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for its newest version
+        try:
+            import albumentations as A
+        except ImportError as error:
+            raise UserError(
+                "albumentations is not installed. Install it, or train with --data.rotation 0 --data.flip 0."
+            ) from error
+        white = A.Rotate(limit=self.rotation, border_mode=0, fill=255, p=1 if self.rotation else 0)
+        return A.Compose([A.HorizontalFlip(p=self.flip), white], seed=self.seed)
+
+    @property
+    def conditions(self) -> Tensor:
+        """The joint distribution of the training sprites' species: int64 (species, 4)."""
+        _, first = np.unique(self.numbers, return_index=True)
+        return self.datasets["train"].conditions[torch.from_numpy(first)]
+
+    def train_dataloader(self) -> DataLoader:
+        sampler = BalancedSampler(self.numbers, self.epoch_images, self.seed)
+        return self._loader("train", sampler=sampler, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def _loader(self, split: str, **options: Any) -> DataLoader:
+        return DataLoader(
+            self.datasets[split],
+            batch_size=self.batch_size,
+            collate_fn=lambda batch: batch,  # already a batch
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            **options,
+        )
+
+
+class SampleSpriteDataModule(SpriteDataModule):
+    """The procedural sample set, drawn and imported on first use: for tests and first steps without real sprites.
+
+    Args:
+        root: folder of the import; made when missing.
+        species: how many species to draw, spread over the national order.
+        variants: pictures a species.
+        kwargs: see SpriteDataModule.
+    """
+
+    def __init__(self, root: str = "data/sample", species: int = 120, variants: int = 4, **kwargs: Any):
+        super().__init__(root=root, **kwargs)
+        self.species, self.variants = species, variants
+
+    def prepare_data(self) -> None:
+        if (self.root / "meta.json").is_file():
+            return
+        table = load_pokedex(self.table)
+        drawn = self.root.with_name(f"{self.root.name}-drawn")
+        write_sample(drawn, table[:: max(1, len(table) // self.species)][: self.species], self.variants)
+        import_sprites(drawn, self.root, layout="folders", species=table)

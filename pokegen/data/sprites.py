@@ -1,0 +1,348 @@
+"""Import of sprites: any of three layouts in, one cache out, decoded once.
+
+`import_sprites` walks a source, recognises the species of each file, preprocesses the picture to 128×128 RGB on white,
+and writes a folder with
+
+    sprites.npy    uint8 (N, 128, 128, 3), which training maps into memory
+    index.csv      a row a sprite: No, form, shiny, female, game, style, split, source file
+    rejected.csv   every file that was left out, with the reason
+    meta.json      layout, counts and the hash of the pixels
+
+Left out: animations, back sprites, and icons; a form's own types (a form carries its species' row of the table).
+"""
+
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pokegen.data.pokedex import load_pokedex
+from pokegen.data.splits import split_of
+from pokegen.errors import DataError
+from pokegen.resources import shipped
+from pokegen.schema import SPRITE_SIZE, Species
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
+LAYOUTS = ("pokeapi", "folders", "flat")
+STYLES = ("pixel", "render", "artwork", "other")
+MARGIN = 4  # white pixels kept on each side of the longer edge
+_MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
+_SKIPPED_FOLDERS = {"back", "animated", "icons", "model"}
+
+
+@dataclass(frozen=True)
+class SpriteFile:
+    """A picture whose species is known. `form` is "" for the base form; `game` is the source's own folder name."""
+
+    No: int
+    form: str
+    shiny: bool
+    female: bool
+    game: str
+    style: str
+    split: str
+    source: str  # path below the source's root
+
+
+@dataclass(frozen=True)
+class Rejected:
+    source: str
+    reason: str
+
+
+class SpeciesNames:
+    """Finds the species (and form) that a file or folder name means: `025`, `10-mega`, `Mr. Mime`, `charizard-mega-x`."""
+
+    def __init__(self, species: Iterable[Species]):
+        self.by_number = {s.number: s for s in species}
+        self.by_name = {_plain(s.name): s for s in self.by_number.values()}
+        self.by_name |= {_plain(s.name.replace("♀", "-f").replace("♂", "-m")): s for s in self.by_number.values()}
+
+    def find(self, stem: str) -> tuple[Species, str] | None:
+        """The species and the form (possibly "") that `stem` names, or None."""
+        stem = stem.replace("♀", "-f").replace("♂", "-m")
+        if numbered := re.fullmatch(r"0*(\d+)(?:[-_ ](.+))?", stem):
+            species, form = self._numbered(int(numbered[1]))
+            return (species, (numbered[2] or form).lower()) if species else None
+        parts = re.split(r"[-_ .]+", stem)
+        for end in range(len(parts), 0, -1):  # the longest beginning that is a name; what follows is the form
+            if species := self.by_name.get(_plain("".join(parts[:end]))):
+                return species, "-".join(parts[end:]).lower()
+        return None
+
+    def _numbered(self, number: int) -> tuple[Species | None, str]:
+        if number in self.by_number:
+            return self.by_number[number], ""
+        species_number, form = _pokeapi_forms().get(number, (0, ""))
+        return self.by_number.get(species_number), form
+
+
+def _plain(name: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", name.lower())
+    return "".join(c for c in decomposed if c.isalnum() and c.isascii())
+
+
+_forms: dict[int, tuple[int, str]] = {}
+
+
+def _pokeapi_forms() -> dict[int, tuple[int, str]]:
+    """PokeAPI's form numbers (10001 and up) to national number and form."""
+    if not _forms:
+        with open(shipped("data/pokeapi_forms.csv"), newline="", encoding="utf-8") as file:
+            _forms.update({int(r["number"]): (int(r["species"]), r["form"]) for r in csv.DictReader(file)})
+    return _forms
+
+
+def detect_layout(root: Path, names: SpeciesNames) -> str:
+    """`pokeapi`, `folders` or `flat`. Raises DataError where `root` is none of them."""
+    if not root.is_dir():
+        raise DataError(f"No folder at {root}.")
+    if _pokeapi_root(root):
+        return "pokeapi"
+    children = sorted(root.iterdir())
+    if any(c.is_dir() and names.find(c.name) for c in children):
+        return "folders"
+    if any(c.suffix.lower() in IMAGE_SUFFIXES for c in children):
+        return "flat"
+    raise DataError(
+        f"No sprites in {root}. Expected a checkout of PokeAPI's sprites, folders named by species (Palkia/2.png), "
+        "or pictures named by species or number (abomasnow.png, 025.png)."
+    )
+
+
+def _pokeapi_root(root: Path) -> Path | None:
+    candidates = (root / "sprites" / "pokemon", root / "pokemon", root)
+    return next((c for c in candidates if (c / "versions").is_dir() or (c / "other").is_dir()), None)
+
+
+def scan(
+    root: Path, layout: str = "auto", species: Iterable[Species] | None = None
+) -> tuple[list[SpriteFile], list[Rejected], str]:
+    """List the sprites below `root`, what is left out by its name alone, and the layout that was read."""
+    names = SpeciesNames(species or load_pokedex())
+    if layout == "auto":
+        layout = detect_layout(root, names)
+    elif layout not in LAYOUTS:
+        raise DataError(f"Unknown layout {layout!r}. Known layouts: auto, {', '.join(LAYOUTS)}.")
+    elif not root.is_dir():
+        raise DataError(f"No folder at {root}.")
+    top = (_pokeapi_root(root) if layout == "pokeapi" else root) or root
+    found, rejected = [], []
+    for path in _files(top):
+        relative = path.relative_to(top)
+        source = path.relative_to(root).as_posix()
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            rejected.append(Rejected(source, f"not a picture ({path.suffix or 'no suffix'})"))
+            continue
+        match = names.find(relative.parts[0] if layout == "folders" and len(relative.parts) > 1 else path.stem)
+        if match is None:
+            rejected.append(Rejected(source, "no known species"))
+            continue
+        creature, form = match
+        words = {*relative.parts[:-1], *re.split(r"[-_ ]+", path.stem.lower())}
+        game, style = _origin(relative) if layout == "pokeapi" else (layout, "other")
+        found.append(
+            SpriteFile(
+                No=creature.number,
+                form="-".join(w for w in form.split("-") if w not in ("", "shiny", "female")),
+                shiny="shiny" in words,
+                female="female" in words,
+                game=game,
+                style=style,
+                split=split_of(creature.family),
+                source=source,
+            )
+        )
+    found.sort(key=lambda f: (f.form != "", f.source))  # so that of equal pictures the base form stays
+    return found, rejected, layout
+
+
+def _files(top: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith("."))
+        yield from (Path(folder, f) for f in sorted(files) if not f.startswith("."))
+
+
+def _origin(relative: Path) -> tuple[str, str]:
+    """Game and style from a path inside PokeAPI's `pokemon` folder."""
+    parts = [p for p in relative.parts[:-1] if p not in ("shiny", "female")]
+    if parts[:1] == ["versions"] and len(parts) >= 3:
+        drawn = parts[1] in {"generation-i", "generation-ii", "generation-iii", "generation-iv", "generation-v"}
+        return parts[2], "pixel" if drawn else "render"
+    if parts[:1] == ["other"] and len(parts) >= 2:
+        return parts[1], "artwork" if parts[1] in ("official-artwork", "dream-world") else "render"
+    return "default", "other"
+
+
+def preprocess(image: Image.Image, size: int = SPRITE_SIZE) -> np.ndarray:
+    """Any picture → uint8 (size, size, 3): on white, cropped to what is drawn, squared, resized.
+
+    A uniform background of another colour becomes white. Raises ValueError where nothing is drawn.
+    """
+    rgba = image.convert("RGBA")
+    if rgba.getextrema()[3][0] == 255:  # opaque: the background is drawn too
+        canvas = _whiten_background(rgba.convert("RGB"))
+    else:
+        canvas = Image.new("RGB", rgba.size, "white")
+        canvas.paste(rgba, mask=rgba.getchannel("A"))
+    drawn = np.asarray(canvas).min(axis=2) < 250  # (height, width)
+    if drawn.sum() < _MIN_DRAWN:
+        raise ValueError("nothing is drawn")
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    creature = canvas.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    inner = size - 2 * MARGIN
+    scale = inner / max(creature.size)
+    target = tuple(max(1, round(side * scale)) for side in creature.size)
+    if scale > 1:  # pixel art: whole-number enlargement, then an area average, keeps pixels square and edges hard
+        factor = int(np.ceil(scale))
+        creature = creature.resize((creature.width * factor, creature.height * factor), Image.Resampling.NEAREST)
+        creature = creature.resize(target, Image.Resampling.BOX)
+    elif scale < 1:
+        creature = creature.resize(target, Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (size, size), "white")
+    square.paste(creature, ((size - target[0]) // 2, (size - target[1]) // 2))
+    return np.asarray(square)
+
+
+def _whiten_background(image: Image.Image) -> Image.Image:
+    corners = [(0, 0), (image.width - 1, 0), (0, image.height - 1), (image.width - 1, image.height - 1)]
+    colors = np.array([image.getpixel(c) for c in corners], dtype=int)
+    if np.ptp(colors, axis=0).max() <= 8 and colors.min() < 250:  # JPEG noise allowed
+        for corner in corners:
+            ImageDraw.floodfill(image, corner, (255, 255, 255), thresh=24)
+    return image
+
+
+def decode(path: Path) -> np.ndarray | str:
+    """Preprocessed pixels, or the reason why there are none."""
+    try:
+        with Image.open(path) as image:
+            return preprocess(image)
+    except ValueError as error:
+        return str(error)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError is Pillow's for a broken PNG
+        return f"unreadable ({error})"
+
+
+@dataclass
+class ImportReport:
+    folder: Path
+    layout: str
+    sprites: list[SpriteFile]
+    rejected: list[Rejected]
+
+
+def import_sprites(
+    root: Path,
+    out: Path,
+    layout: str = "auto",
+    species: Iterable[Species] | None = None,
+    workers: int | None = None,
+    track: Callable[..., Iterable[Any]] = lambda items, **_: items,
+) -> ImportReport:
+    """Import the sprites below `root` into the cache folder `out`, which is replaced only when all is done.
+
+    `track` wraps the iteration (a progress bar). Raises DataError where no sprite remains.
+    """
+    files, rejected, layout = scan(root, layout, species)
+    if not files:
+        raise DataError(f"No sprite of a known species in {root} ({len(rejected)} files were looked at).")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        kept, digest = _decode_all(root, files, rejected, work / "sprites.npy", workers, track)
+        if not kept:
+            raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
+        rejected.sort(key=lambda r: r.source)
+        _write_rows(work / "index.csv", SpriteFile, kept)
+        _write_rows(work / "rejected.csv", Rejected, rejected)
+        meta = {"format": 1, "layout": layout, "sprites": len(kept), "rejected": len(rejected), "sha256": digest}
+        (work / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+        if out.exists():
+            if not (out / "meta.json").is_file() and any(out.iterdir()):
+                raise DataError(f"{out} holds something else than imported sprites. Choose another --out.")
+            shutil.rmtree(out)
+        os.chmod(work, 0o755)  # mkdtemp made it private
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return ImportReport(out, layout, kept, rejected)
+
+
+def _decode_all(root, files, rejected, path, workers, track) -> tuple[list[SpriteFile], str]:
+    """Decode into a .npy that grows as it goes, so memory stays flat. Exact repeats of a species' picture are left out."""
+    kept: list[SpriteFile] = []
+    seen: dict[tuple[int, bytes], str] = {}
+    digest = hashlib.sha256()
+    pixels = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.uint8, shape=(len(files), SPRITE_SIZE, SPRITE_SIZE, 3)
+    )
+    with ProcessPoolExecutor(workers) as pool:
+        decoded = pool.map(partial(_decode_below, root), [f.source for f in files], chunksize=64)
+        for file, result in track(zip(files, decoded, strict=True), total=len(files)):
+            if isinstance(result, str):
+                rejected.append(Rejected(file.source, result))
+                continue
+            raw = result.tobytes()
+            key = (file.No, hashlib.blake2b(raw, digest_size=16).digest())
+            if key in seen:
+                rejected.append(Rejected(file.source, f"same picture as {seen[key]}"))
+                continue
+            seen[key] = file.source
+            pixels[len(kept)] = result
+            digest.update(raw)
+            kept.append(file)
+    pixels.flush()
+    del pixels
+    with open(path, "r+b") as file:  # numpy pads the header for growth, so the shorter shape fits in place
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (len(kept), SPRITE_SIZE, SPRITE_SIZE, 3)}
+        )
+        file.truncate(file.tell() + len(kept) * SPRITE_SIZE * SPRITE_SIZE * 3)
+    return kept, digest.hexdigest()
+
+
+def _decode_below(root: Path, source: str) -> np.ndarray | str:
+    return decode(root / source)
+
+
+def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(kind)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, Any]]:
+    """The cache: pixels (N, 128, 128, 3) uint8, mapped into memory; the index; the meta data.
+
+    Raises DataError where `folder` holds no complete import.
+    """
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        pixels = np.load(folder / "sprites.npy", mmap_mode="r")
+        with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+            index = [
+                SpriteFile(**{**r, "No": int(r["No"]), "shiny": r["shiny"] == "True", "female": r["female"] == "True"})
+                for r in csv.DictReader(file)
+            ]
+    except FileNotFoundError as error:
+        raise DataError(f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
+    if not len(pixels) == len(index) == meta["sprites"]:
+        raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")
+    return pixels, index, meta

@@ -1,0 +1,125 @@
+"""The pokédex table as training data: rows for the stats model, names for the names model, split by evolution family.
+
+Batches are dictionaries. Types, colours and legendary are the schema's indices, a missing second type is `NO_TYPE`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pokegen.data.pokedex import load_pokedex
+from pokegen.data.splits import SPLITS, split_of
+from pokegen.errors import DataError
+from pokegen.schema import COLORS, NO_TYPE, STATS, TYPES, Species
+
+INTEGER_COLUMNS = ("type1", "type2", "legendary", "stage", "color", "generation", *STATS)
+COLUMNS = (*INTEGER_COLUMNS, "height_m", "weight_kg")
+
+
+def columns_of(species: Sequence[Species]) -> dict[str, Tensor]:
+    """The rows as columns: int64 (N,) each, `height_m` in metres and `weight_kg` in kilograms float64 (N,)."""
+    columns: dict[str, list] = {
+        "type1": [TYPES.index(s.type1) for s in species],
+        "type2": [TYPES.index(s.type2) if s.type2 else NO_TYPE for s in species],
+        "legendary": [int(s.legendary) for s in species],
+        "stage": [s.stage for s in species],
+        "color": [COLORS.index(s.color) for s in species],
+        "generation": [s.generation for s in species],
+        **{stat: [s.stats[i] for s in species] for i, stat in enumerate(STATS)},
+        "height_m": [s.height_m for s in species],
+        "weight_kg": [s.weight_kg for s in species],
+    }
+    return {
+        name: torch.tensor(values, dtype=torch.int64 if name in INTEGER_COLUMNS else torch.float64)
+        for name, values in columns.items()
+    }
+
+
+class _Rows(Dataset):
+    """Rows of equally long columns, each a dictionary."""
+
+    def __init__(self, columns: dict[str, Any]):
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {name: values[index] for name, values in self.columns.items()}
+
+
+class TableDataModule(LightningDataModule):
+    """What the two below share: reading, splitting, loaders.
+
+    Args:
+        path: A CSV table, see `data/README.md` for its columns; the shipped one by default.
+        batch_size: Rows of a training batch. Validation and test take their split in one batch.
+        seed: Of the order in which training rows come.
+    """
+
+    def __init__(self, path: str | None = None, batch_size: int = 64, seed: int = 0):
+        super().__init__()
+        self.batch_size = batch_size
+        self.seed = seed
+        self.species = load_pokedex(Path(path) if path else None)
+        by_split = {name: [s for s in self.species if split_of(s.family) == name] for name in SPLITS}
+        empty = [name for name, rows in by_split.items() if not rows]
+        if empty:
+            raise DataError(f"{len(self.species)} rows are too few: no evolution family falls into {empty[0]}.")
+        self.columns = {name: self.read(rows) for name, rows in by_split.items()}  # split -> column -> values
+
+    def read(self, species: Sequence[Species]) -> dict[str, Any]:
+        """The columns that a batch holds."""
+        raise NotImplementedError
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(
+            _Rows(self.columns["train"]),
+            self.batch_size,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        return self._whole("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._whole("test")
+
+    def _whole(self, split: str) -> DataLoader:
+        rows = _Rows(self.columns[split])
+        return DataLoader(rows, len(rows))
+
+
+class StatsDataModule(TableDataModule):
+    """Rows of the table for the stats model: a batch is a dictionary of `COLUMNS`, (B,) each.
+
+    `columns["train"]` is the whole training split, from which the model takes its bins.
+    """
+
+    def read(self, species: Sequence[Species]) -> dict[str, Tensor]:
+        return columns_of(species)
+
+
+class NamesDataModule(TableDataModule):
+    """Names with their conditions: a batch holds `name`, a list of B strings, and `type1`, `type2`, `stage`,
+    `legendary`, int64 (B,).
+
+    `names` holds all the real names of all splits, which what is created must stay away from.
+    """
+
+    @property
+    def names(self) -> list[str]:
+        return [s.name for s in self.species]
+
+    def read(self, species: Sequence[Species]) -> dict[str, Any]:
+        columns = columns_of(species)
+        return {
+            "name": [s.name for s in species],
+            **{key: columns[key] for key in ("type1", "type2", "stage", "legendary")},
+        }

@@ -1,0 +1,38 @@
+"""Losses that more than one model uses. Logits are (N,) or (N, …); the result is a scalar."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Lim and Ye, Geometric GAN (2017), eq. 21."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_generator(fake: Tensor) -> Tensor:
+    return -fake.mean()
+
+
+def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Goodfellow et al. (2014), eq. 1, on logits."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def bce_generator(fake: Tensor) -> Tensor:
+    """The non-saturating form (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-fake).mean()
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of N(mean, exp(log_variance)) from N(0, 1), summed over the latent: (N, D) → (N,). In nats.
+
+    Kingma and Welling, Auto-Encoding Variational Bayes (2014), appendix B.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Half the squared gradient of the real logits (Mescheder et al. 2018, eq. 9), mean over images."""
+    (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
+    return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()

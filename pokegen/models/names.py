@@ -1,0 +1,489 @@
+"""A character-level language model of names, conditional on types, stage and legendary, each of them optional.
+
+GPT-2 (Radford et al., 2019) at a thousandth of its size. `NameTrainer` trains transformers' own GPT-2; `NameModel` is
+the forward pass of the same weights in plain torch, with the same parameter names, so that creating a card does not
+pay for importing transformers. A test holds their logits equal.
+
+    input    type1 type2 stage legendary  p  i  k  a  c  h  u
+    target                          p     i  k  a  c  h  u  END
+
+Against learning 829 names by heart: dropout, weight decay, and input characters blanked at random, which for a
+language model is what interpolation is for n-grams (Xie et al., Data Noising as Smoothing, ICLR 2017). Conditions are
+blanked too, to "unknown", as in classifier-free guidance (Ho & Salimans, 2022), so that each can be left open.
+
+What `sample` returns is new and readable by construction: it draws, checks, and draws again. The real names to stay
+away from travel in the weights, as a buffer.
+
+Left out: capitals (names are written in lower case inside, and capitalised by rule), guidance, beam search.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.schema import NO_TYPE, STAGES, TYPES
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzé"
+SEPARATORS = " -"
+ALPHABET = LETTERS + SEPARATORS + "0123456789.:’"  # every character of the 1,025 names
+END = 0  # ends a name, and pads behind it; character i of ALPHABET is token i + 1
+BLANK = len(ALPHABET) + 1  # an input character hidden in training
+
+# Condition -> number of values; behind them stands one more token, "unknown". In the order of the input.
+CONDITIONS = {"type1": len(TYPES), "type2": NO_TYPE + 1, "stage": len(STAGES), "legendary": 2}
+_IGNORED = ("color",)  # a condition of other models that may stand in the same dictionary
+_LOWEST = {"stage": STAGES[0]}  # conditions count from 0, except these
+_FIRST = {key: BLANK + 1 + sum(v + 1 for v in list(CONDITIONS.values())[:i]) for i, key in enumerate(CONDITIONS)}
+VOCABULARY = BLANK + 1 + sum(v + 1 for v in CONDITIONS.values())
+
+MIN_LENGTH, MAX_LENGTH = 3, 12  # characters of a name that is drawn
+_ROUNDS = 40  # of rejection sampling, before a prefix is called impossible
+_BATCH = 24  # candidates of a round, at least: as quick as one
+
+# No run of more than three vowels or consonants ("y" counts as a vowel) and no letter three times: 98 % of the real
+# names keep to it (Beautifly, Bellsprout and Grafaiai do not).
+_UNREADABLE = re.compile(r"[aeiouyé]{4}|[bcdfghjklmnpqrstvwxz]{4}|(.)\1\1")
+_SHAPE = re.compile(rf"[{LETTERS}]{{2,}}([{SEPARATORS}][{LETTERS}]{{2,}})?")
+_OFFENSIVE = re.compile(
+    "anal|anus|arse|bastard|bitch|boob|cock|coon|crap|cum|cunt|dick|dildo|dyke|fag|fuck|hitler|homo|jew|jihad|kike|kkk"
+    "|nazi|negr|nigg|penis|piss|porn|puss|rape|rapi|retard|semen|sex|shit|slut|spic|suicid|tit|tranny|twat|vagin|wank"
+    "|whore"
+)
+
+
+def normalise(name: str) -> str:
+    """Lower case, composed accents: the form in which names are compared and encoded."""
+    return unicodedata.normalize("NFC", name).lower().replace("'", "’")
+
+
+def capitalise(name: str) -> str:
+    """`tapu koko` -> `Tapu Koko`."""
+    return re.sub(rf"(^|[{SEPARATORS}])(\w)", lambda m: m[1] + m[2].upper(), name)
+
+
+def encode(names: Iterable[str], length: int) -> Tensor:
+    """Names as tokens, padded with END: int64 (N, length). Raises UserError for a character that is not known."""
+    rows = []
+    for name in names:
+        tokens = [ALPHABET.find(c) + 1 for c in normalise(name)]
+        if 0 in tokens or not 0 < len(tokens) <= length:
+            raise UserError(f"Cannot write the name {name!r}: expected 1 to {length} of the characters {ALPHABET!r}.")
+        rows.append(tokens + [END] * (length - len(tokens)))
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, length)
+
+
+def decode(tokens: Sequence[int]) -> str:
+    """Tokens up to the first END, in lower case."""
+    end = tokens.index(END) if END in tokens else len(tokens)
+    return "".join(ALPHABET[t - 1] for t in tokens[:end])
+
+
+def encode_condition(condition: Mapping[str, Any] | None, n: int) -> Tensor:
+    """The condition tokens, int64 (n, 4). Values are indices, (n,) or one for all; -1 or no key means unknown."""
+    condition = dict(condition or {})
+    foreign = [key for key in condition if key not in (*CONDITIONS, *_IGNORED)]
+    if foreign:
+        raise UserError(f"Unknown condition {foreign[0]!r} for names. Known: {', '.join(CONDITIONS)}.")
+    columns = []
+    for key, values in CONDITIONS.items():
+        low = _LOWEST.get(key, 0)
+        column = torch.as_tensor(condition.get(key, -1)).cpu().long()
+        if column.ndim > 1 or column.numel() not in (1, n):
+            raise UserError(f"Condition {key!r}: expected one value or {n}, got shape {tuple(column.shape)}.")
+        column = column.reshape(-1).expand(n)
+        wrong = (column != -1) & ((column < low) | (column >= low + values))
+        if wrong.any():
+            raise UserError(
+                f"Condition {key!r}: expected {low} to {low + values - 1}, or -1 for any, got {column[wrong][0]:d}."
+            )
+        columns.append(_FIRST[key] + torch.where(column == -1, values, column - low))
+    same = (columns[0] - _FIRST["type1"] == columns[1] - _FIRST["type2"]) & (columns[0] < _FIRST["type1"] + len(TYPES))
+    if same.any():
+        raise UserError("The second type must differ from the first, or be none.")
+    return torch.stack(columns, dim=1)
+
+
+def readable(name: str) -> bool:
+    """Whether a lower-case name can be said aloud, and in company."""
+    return bool(
+        _SHAPE.fullmatch(name)
+        and not _UNREADABLE.search(name)
+        and re.search("[aeiouyé]", name)
+        and not _OFFENSIVE.search(re.sub(f"[{SEPARATORS}]", "", name))
+    )
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Levenshtein's: insertions, deletions and replacements that lead from `a` to `b`."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        last, row = row, [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y)))
+    return row[-1]
+
+
+class _Neighbours:
+    """Says whether a name lies within an edit distance of one of many names."""
+
+    def __init__(self, names: Iterable[str]):
+        self.names = list(dict.fromkeys(names))
+        self.counts = (
+            np.stack([self._count(name) for name in self.names]) if self.names else np.zeros((0, 128), np.int8)
+        )
+
+    @staticmethod
+    def _count(name: str) -> np.ndarray:
+        return np.bincount([ord(c) % 128 for c in name], minlength=128)
+
+    def near(self, name: str, distance: int) -> bool:
+        # An edit changes the letter counts by at most two, which rules out nearly all names at once.
+        apart = np.abs(self.counts - self._count(name)).sum(axis=1)
+        return any(edit_distance(name, self.names[i]) <= distance for i in np.flatnonzero(apart <= 2 * distance))
+
+
+# B names, T tokens, C width, H heads. The modules below carry the names of transformers' GPT-2.
+
+
+class _Linear(nn.Module):
+    """A linear layer with the weight transposed, as GPT-2 stores it."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs) * 0.02)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.c_attn = _Linear(width, 3 * width)
+        self.c_proj = _Linear(width, width)
+
+    def forward(self, x: Tensor, cache: dict[int, tuple[Tensor, Tensor]] | None, layer: int) -> Tensor:
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in self.c_attn(x).chunk(3, dim=-1))
+        first = cache is None or layer not in cache
+        if cache is not None:
+            if not first:
+                k, v = torch.cat([cache[layer][0], k], dim=2), torch.cat([cache[layer][1], v], dim=2)
+            cache[layer] = (k, v)  # (B, H, T, C / H)
+        # After the first call tokens come one at a time, and each may look at all before it.
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=first)
+        return self.c_proj(y.transpose(1, 2).flatten(2))  # (B, T, C)
+
+
+class _MLP(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.c_fc = _Linear(width, 4 * width)
+        self.c_proj = _Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = _Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = _MLP(width)
+
+    def forward(self, x: Tensor, cache: dict[int, tuple[Tensor, Tensor]] | None, layer: int) -> Tensor:
+        x = x + self.attn(self.ln_1(x), cache, layer)
+        return x + self.mlp(self.ln_2(x))
+
+
+class _Transformer(nn.Module):
+    def __init__(self, layers: int, heads: int, width: int, positions: int):
+        super().__init__()
+        self.wte = nn.Embedding(VOCABULARY, width)
+        self.wpe = nn.Embedding(positions, width)
+        self.h = nn.ModuleList(_Block(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor, cache: dict[int, tuple[Tensor, Tensor]] | None) -> Tensor:
+        past = cache[0][0].shape[2] if cache else 0
+        x = self.wte(tokens) + self.wpe.weight[past : past + tokens.shape[1]]  # (B, T, C)
+        for layer, block in enumerate(self.h):
+            x = block(x, cache, layer)
+        return self.ln_f(x)
+
+
+class NameModel(nn.Module):
+    """Draws and scores names. Holds the weights under the names that transformers' `GPT2LMHeadModel` gives them.
+
+    Args:
+        layers: Transformer blocks.
+        heads: Attention heads of a block; they divide `width`.
+        width: Channels.
+        max_length: Characters of the longest name that it can read or write.
+        capacity: Real names that the buffer can hold.
+    """
+
+    known: Tensor
+
+    def __init__(
+        self, layers: int = 4, heads: int = 4, width: int = 96, max_length: int = 16, capacity: int = 2048
+    ) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.shape = (layers, heads, width, len(CONDITIONS) + max_length)
+        # The head is the token embedding itself (GPT-2 ties them), so the state holds it once.
+        self.transformer = _Transformer(*self.shape)
+        self.register_buffer("known", torch.zeros(capacity, max_length, dtype=torch.uint8))
+
+    def forward(self, tokens: Tensor, cache: dict[int, tuple[Tensor, Tensor]] | None = None) -> Tensor:
+        """Logits of the token behind each: int64 (B, T) -> (B, T, VOCABULARY).
+
+        With a `cache` (an empty dict at first) the first call reads a beginning, each later call one token more.
+        """
+        return F.linear(self.transformer(tokens, cache), self.transformer.wte.weight)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        n: int,
+        condition: Mapping[str, Tensor] | None = None,
+        generator: torch.Generator | None = None,
+        *,
+        temperature: float = 1.0,
+        prefix: str = "",
+        max_length: int = MAX_LENGTH,
+        avoid: Collection[str] = (),
+        min_distance: int = 2,
+    ) -> list[str]:
+        """`n` names, new, readable, and no two alike.
+
+        Args:
+            n: Names to draw, 1 or more.
+            condition: `type1`, `type2`, `stage`, `legendary` as indices of the schema, (n,) each; -1 for any.
+            generator: A generator on the CPU; the same state gives the same names.
+            temperature: Above 0; lower is closer to the commonest names, higher is wilder.
+            prefix: Letters that each name begins with, in any case.
+            max_length: Characters of the longest name wanted, 3 to the model's own `max_length`.
+            avoid: Further names to stay away from, as from the real ones.
+            min_distance: Edits (insertions, deletions, replacements) that lie at least between a name drawn and a
+                real one; 1 refuses only the real names themselves.
+
+        Raises:
+            UserError: for an option out of range, and when no new name begins with `prefix`.
+        """
+        if n < 1:
+            raise UserError(f"Expected 1 name or more, got {n}.")
+        if not temperature > 0:
+            raise UserError(f"Expected a temperature above 0, got {temperature:g}.")
+        if not MIN_LENGTH <= max_length <= self.max_length:
+            raise UserError(f"Expected a longest name of {MIN_LENGTH} to {self.max_length}, got {max_length}.")
+        if min_distance < 1:
+            raise UserError(f"Expected a distance of 1 or more from real names, got {min_distance}.")
+        start = self._check_prefix(prefix, max_length)
+        conditions = encode_condition(condition, n)  # (n, 4)
+        if generator is None:
+            generator = torch.Generator()
+            generator.seed()
+
+        real = _Neighbours([*self._known_names(), *map(normalise, avoid)])
+        names: dict[int, str] = {}
+        for _ in range(_ROUNDS):
+            rows = [i for i in range(n) if i not in names]
+            rows = rows * math.ceil(_BATCH / len(rows))
+            candidates = self._draw(conditions[rows], start, max_length, temperature, generator)
+            taken = set(names.values())
+            for row, name in zip(rows, candidates, strict=True):
+                if row in names or name is None or name in taken or not readable(name):
+                    continue
+                if real.near(name, min_distance - 1):
+                    continue
+                names[row] = name
+                taken.add(name)
+            if len(names) == n:
+                return [capitalise(names[i]) for i in range(n)]
+        wanted = f" that begin with {prefix!r}" if prefix else ""
+        raise UserError(
+            f"Found {len(names)} of {n} new names{wanted} in {_ROUNDS} rounds. "
+            "Ask for fewer, a shorter prefix, or a higher temperature."
+        )
+
+    @torch.inference_mode()
+    def bits_per_character(self, names: Sequence[str], condition: Mapping[str, Tensor] | None = None) -> float:
+        """Mean bits that a character costs, the end of a name counted as one. Lower is better."""
+        tokens = encode(names, self.max_length).to(self.known.device)
+        inputs, targets = sequence(tokens, encode_condition(condition, len(names)).to(tokens.device))
+        logits = self(inputs)[..., :BLANK]  # a name never holds a condition
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100).item() / math.log(2)
+
+    def to_transformers(self) -> Any:
+        """The same model as transformers' `GPT2LMHeadModel`. Its tokens are those of this file."""
+        from transformers import GPT2LMHeadModel
+
+        twin = GPT2LMHeadModel(gpt2_config(*self.shape, dropout=0.0))
+        twin.transformer.load_state_dict(self.transformer.state_dict())
+        return twin.eval()
+
+    def _known_names(self) -> list[str]:
+        return [decode(row) for row in self.known.tolist() if row[0] != END]
+
+    def _check_prefix(self, prefix: str, max_length: int) -> str:
+        start = normalise(prefix)
+        # A trailing separator is fine in a beginning; what follows gives it its other word.
+        if not re.fullmatch(rf"([{LETTERS}]+([{SEPARATORS}][{LETTERS}]*)?)?", start):
+            raise UserError(f"Cannot begin a name with {prefix!r}: expected letters, and at most one hyphen or space.")
+        if len(start) >= max_length:
+            raise UserError(f"The prefix {prefix!r} leaves no room: names have at most {max_length} characters.")
+        if _UNREADABLE.search(start) or _OFFENSIVE.search(start):
+            raise UserError(f"No name that begins with {prefix!r} would be readable; choose another prefix.")
+        return start
+
+    def _draw(
+        self, conditions: Tensor, start: str, max_length: int, temperature: float, generator: torch.Generator
+    ) -> list[str | None]:
+        """A name a row of `conditions` in lower case, or None where it did not end in time."""
+        device = self.known.device
+        size = len(conditions)
+        prefix = torch.tensor([ALPHABET.index(c) + 1 for c in start], dtype=torch.int64).expand(size, len(start))
+        allowed = torch.zeros(VOCABULARY, dtype=torch.bool)
+        allowed[1 : 1 + len(LETTERS + SEPARATORS)] = True
+        cache: dict[int, tuple[Tensor, Tensor]] = {}
+        names, step = prefix, torch.cat([conditions, prefix], dim=1)
+        ended = torch.zeros(size, dtype=torch.bool)
+        for length in range(len(start), max_length + 1):
+            allowed[END] = length >= MIN_LENGTH
+            logits = self(step.to(device), cache)[:, -1].cpu().float()
+            logits = logits.masked_fill(~allowed, -torch.inf) / temperature
+            step = torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)  # (B, 1)
+            names = torch.cat([names, step], dim=1)
+            ended |= step[:, 0] == END
+            if ended.all():
+                break
+        return [decode(row) if done else None for row, done in zip(names.tolist(), ended.tolist(), strict=True)]
+
+
+class NameTrainer(nn.Module):
+    """Trains transformers' GPT-2 on names; its state is `NameModel`'s, key for key.
+
+    Args:
+        layers: Transformer blocks.
+        heads: Attention heads of a block; they divide `width`.
+        width: Channels.
+        max_length: Characters of the longest name that it can read or write.
+        capacity: Real names that the buffer can hold.
+        dropout: On embeddings, attention and residuals, in [0, 1).
+        noise: Share of input characters blanked in training, in [0, 1).
+        unknown: Share of conditions hidden in training, each by itself, in [0, 1].
+    """
+
+    known: Tensor
+
+    def __init__(
+        self,
+        layers: int = 4,
+        heads: int = 4,
+        width: int = 96,
+        max_length: int = 16,
+        capacity: int = 2048,
+        dropout: float = 0.2,
+        noise: float = 0.1,
+        unknown: float = 0.3,
+    ) -> None:
+        super().__init__()
+        from transformers import GPT2Model
+
+        self.shape = {
+            "layers": layers, "heads": heads, "width": width, "max_length": max_length, "capacity": capacity
+        }  # fmt: skip
+        self.noise = noise
+        self.unknown = unknown
+        # GPT2LMHeadModel without its second handle on the tied embedding, which safetensors would refuse.
+        self.transformer = GPT2Model(gpt2_config(layers, heads, width, len(CONDITIONS) + max_length, dropout))
+        self.register_buffer("known", torch.zeros(capacity, max_length, dtype=torch.uint8))
+
+    def prepare(self, datamodule: Any) -> None:
+        """Take the real names that samples must stay away from: `datamodule.names`, of all splits."""
+        capacity, length = self.known.shape
+        if len(datamodule.names) > capacity:
+            raise UserError(f"{len(datamodule.names)} names, but capacity is {capacity}: set a larger capacity.")
+        self.known.zero_()
+        self.known[: len(datamodule.names)] = encode(datamodule.names, length)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the token behind each: int64 (B, T) -> (B, T, VOCABULARY)."""
+        hidden = self.transformer(input_ids=tokens, use_cache=False).last_hidden_state
+        return F.linear(hidden, self.transformer.wte.weight)
+
+    def loss(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """`loss` in nats a character and `bits` in bits a character, the end of a name counted as one.
+
+        `batch`: `name` as a list of strings, `type1`, `type2`, `stage`, `legendary` as int64 (B,).
+        """
+        device = self.known.device
+        tokens = encode(batch["name"], self.shape["max_length"]).to(device)
+        conditions = encode_condition({key: batch[key] for key in CONDITIONS}, len(tokens)).to(device)
+        if self.training:
+            unknown = torch.tensor([_FIRST[key] + values for key, values in CONDITIONS.items()], device=device)
+            hide = torch.rand(conditions.shape, device=device) < self.unknown
+            conditions = torch.where(hide, unknown, conditions)
+        inputs, targets = sequence(tokens, conditions)
+        if self.training:
+            hide = torch.rand(inputs.shape, device=device) < self.noise
+            hide[:, : len(CONDITIONS)] = False
+            inputs = inputs.masked_fill(hide & (inputs != END), BLANK)
+        loss = F.cross_entropy(self(inputs)[..., :BLANK].flatten(0, 1), targets.flatten(), ignore_index=-100)
+        return {"loss": loss, "bits": loss.detach() / math.log(2)}
+
+    def export(self) -> tuple[str, dict[str, Any]]:
+        """Class and arguments that rebuild it for use: what the hub writes."""
+        return "pokegen.models.names.NameModel", dict(self.shape)
+
+    def light(self) -> NameModel:
+        """A `NameModel` with a copy of the weights."""
+        model = NameModel(**self.shape).to(self.known.device)
+        model.load_state_dict(self.state_dict())
+        return model.eval()
+
+    def sample(self, n: int, condition: Mapping[str, Tensor] | None = None, generator=None, **options) -> list[str]:
+        """See `NameModel.sample`."""
+        return self.light().sample(n, condition, generator, **options)
+
+
+def sequence(tokens: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    """What the model reads and what it must say, both int64 (B, 4 + L): names (B, L), conditions (B, 4).
+
+    Targets are -100 before the last condition and behind the first END.
+    """
+    inputs = torch.cat([conditions, tokens], dim=1)
+    targets = torch.cat([tokens, torch.full_like(tokens[:, :1], END)], dim=1)  # (B, L + 1)
+    behind = (targets == END).cumsum(dim=1) > 1
+    ignored = torch.full_like(conditions[:, 1:], -100)
+    return inputs, torch.cat([ignored, targets.masked_fill(behind, -100)], dim=1)
+
+
+def gpt2_config(layers: int, heads: int, width: int, positions: int, dropout: float) -> Any:
+    """Transformers' configuration of the same network."""
+    from transformers import GPT2Config
+
+    return GPT2Config(
+        vocab_size=VOCABULARY,
+        n_positions=positions,
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        resid_pdrop=dropout,
+        embd_pdrop=dropout,
+        attn_pdrop=dropout,
+        bos_token_id=None,
+        eos_token_id=END,  # no pad token: behind an END nothing is scored, and a causal model looks at nothing behind
+    )

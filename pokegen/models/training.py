@@ -1,0 +1,247 @@
+"""The LightningModules that train the zoo: one for models with a likelihood or a plain loss, one for adversarial pairs.
+
+Both keep an exponential moving average (EMA) of what is shipped; it is what validates, samples and is exported.
+Budgets are counted in images: `images_seen` is saved with the checkpoint, and each batch is one global step.
+
+Metrics are named `stage/quantity`; all losses are lower-is-better:
+
+    train/loss, val/loss        what is minimised, mean over the batch, and whatever else the network returns
+    train/discriminator         the discriminator's adversarial loss
+    train/generator             the generator's adversarial loss
+    train/real, train/fake      mean logits: far apart, the discriminator has won
+    train/redraw, train/upsample    the auxiliary tasks' L1 losses
+    train/images                images seen so far
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.models import condition, losses
+from pokegen.models.augment import diff_augment
+
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "hinge": (losses.hinge_discriminator, losses.hinge_generator),
+    "bce": (losses.bce_discriminator, losses.bce_generator),
+}
+
+
+class TrainingModule(L.LightningModule):
+    """EMA, the count of images, sampling, and the network's own preparation.
+
+    Args:
+        network: what is averaged, sampled and exported.
+        ema_images: half-life of the average, in images (rows of a batch); 0 keeps the current weights.
+    """
+
+    images_seen: Tensor
+
+    def __init__(self, network: nn.Module, ema_images: float):
+        super().__init__()
+        self.ema = copy.deepcopy(network).requires_grad_(False).eval()
+        self.ema_images = ema_images
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
+
+    @property
+    def network(self) -> nn.Module:
+        raise NotImplementedError
+
+    def on_fit_start(self) -> None:
+        if not self.images_seen and hasattr(self.network, "prepare"):  # what the network takes from the data, once
+            self.network.prepare(self.trainer.datamodule)
+            self.ema.load_state_dict(self.network.state_dict())
+        self.ema.eval()
+
+    @torch.no_grad()
+    def count(self, images: int) -> None:
+        """After a step: count its images and move the average. Early on it follows faster, with a tenth of what was
+        seen as half-life, so that it forgets the first weights."""
+        self.images_seen += images
+        half_life = min(self.ema_images, 0.1 * float(self.images_seen))
+        decay = 0.5 ** (images / half_life) if half_life else 0.0
+        for average, current in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(current, 1 - decay)
+            else:
+                average.copy_(current)
+
+    def sample(self, n: int, **options: Any) -> Any:
+        """From the averaged weights; see the network's own `sample`."""
+        return self.ema.eval().sample(n, **options)
+
+
+class LikelihoodModule(TrainingModule):
+    """Minimises `network.loss(batch)["loss"]` with AdamW; everything that dict holds is logged.
+
+    Args:
+        network: has `loss(batch) -> dict[str, Tensor]` and `sample(n, …)`.
+        lr: AdamW's step size, after the warm-up.
+        weight_decay: AdamW's decoupled decay, of matrices only.
+        warmup_steps: optimizer steps over which the step size rises linearly from 0.
+        ema_images: half-life of the averaged weights, in rows.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 100,
+        ema_images: float = 10_000,
+    ):
+        super().__init__(network, ema_images)
+        self.net = network
+        self.lr, self.weight_decay, self.warmup_steps = lr, weight_decay, warmup_steps
+
+    @property
+    def network(self) -> nn.Module:
+        return self.net
+
+    def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
+        return self._log(self.net.loss(batch), "train", batch)
+
+    def validation_step(self, batch: dict[str, Any], _: int) -> None:
+        self._log(self.ema.loss(batch), "val", batch)
+
+    def test_step(self, batch: dict[str, Any], _: int) -> None:
+        self._log(self.ema.loss(batch), "test", batch)
+
+    def _log(self, values: dict[str, Tensor], stage: str, batch: dict[str, Any]) -> Tensor:
+        self.log_dict({f"{stage}/{k}": v for k, v in values.items()}, prog_bar=True, batch_size=_size(batch))
+        return values["loss"]
+
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
+        self.count(_size(batch))
+
+    def configure_optimizers(self) -> Any:
+        matrices = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup_steps)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warm, "interval": "step"}}
+
+
+class AdversarialModule(TrainingModule):
+    """Trains a generator against a discriminator, one step each a batch (Goodfellow et al. 2014, algorithm 1).
+
+    Both nets take conditions; an unconditional one ignores them. The same generated batch serves both steps.
+
+    Args:
+        generator: (latent, rows, strength) → images; has `latent_dim` and `sample`. With `auxiliary_loss(real)` it
+            also learns from that; its images may then be smaller than the data's, which are averaged to that size.
+        discriminator: (images, rows, strength) → (logits, features). With `auxiliary_loss(real, features)`, that too.
+        loss: `hinge`, or `bce` for the original non-saturating one.
+        generator_lr, discriminator_lr: Adam's step sizes.
+        beta1, beta2: Adam's decay rates.
+        ema_images: half-life of the averaged generator, in images.
+        shift: DiffAugment's largest translation, as a share of the side; 0 for none.
+        color: DiffAugment's largest change of contrast and saturation; 0 for none.
+        r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
+        r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
+        condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
+            (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
+        gradient_clip: largest norm of each net's gradient; 0 for none.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: str = "hinge",
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
+        beta1: float = 0.5,
+        beta2: float = 0.999,
+        ema_images: float = 10_000,
+        shift: float = 0.125,
+        color: float = 0.2,
+        r1: float = 0.0,
+        r1_every: int = 16,
+        condition_start: int = 0,
+        condition_full: int = 0,
+        gradient_clip: float = 0.0,
+    ):
+        if loss not in ADVERSARIAL:
+            raise UserError(f"Unknown loss {loss!r}. Known losses: {', '.join(ADVERSARIAL)}.")
+        if condition_full < condition_start:
+            raise UserError(f"condition_full ({condition_full}) must not come before condition_start ({condition_start}).")
+        super().__init__(generator, ema_images)
+        self.automatic_optimization = False
+        self.generator = generator.to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
+        self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
+        self.shift, self.color = shift, color
+        self.r1, self.r1_every = r1, r1_every
+        self.condition_start, self.condition_full = condition_start, condition_full
+        self.gradient_clip = gradient_clip
+
+    @property
+    def network(self) -> nn.Module:
+        return self.generator
+
+    @property
+    def condition_strength(self) -> float:
+        """0 before condition_start, 1 from condition_full on."""
+        span = max(1, self.condition_full - self.condition_start)
+        return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        nets = (self.generator, self.discriminator)
+        return [
+            torch.optim.Adam(n.parameters(), lr=r, betas=self.betas, fused=True) for n, r in zip(nets, self.learning_rates, strict=True)
+        ]
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        generator_step, discriminator_step = self.optimizers()
+        real, rows, strength = batch["image"], condition.stack(batch), self.condition_strength
+        latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
+        fake = self.generator(latent, rows, strength)
+        values = {}
+
+        full = real
+        real = nn.functional.adaptive_avg_pool2d(real, fake.shape[-1]) if real.shape != fake.shape else real
+        shown = diff_augment(real, self.shift, self.color)
+        penalise = self.r1 > 0 and batch_index % self.r1_every == 0
+        real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
+        fake_logits, _ = self.discriminator(diff_augment(fake.detach(), self.shift, self.color), rows, strength)
+        values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
+        if hasattr(self.discriminator, "auxiliary_loss"):
+            values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
+            total = total + values["redraw"]
+        if penalise:
+            values["r1"] = losses.r1_penalty(real_logits, shown)
+            total = total + self.r1 * self.r1_every * values["r1"]
+        # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
+        self._descend(discriminator_step.optimizer, total, self.discriminator)
+
+        self.discriminator.requires_grad_(False)
+        logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
+        values["generator"] = total = self.generator_loss(logits)
+        if hasattr(self.generator, "auxiliary_loss"):
+            values["upsample"] = self.generator.auxiliary_loss(full[: max(1, len(full) // 4)])  # a quarter teaches enough
+            total = total + values["upsample"]
+        self._descend(generator_step, total, self.generator)
+        self.discriminator.requires_grad_(True)
+
+        self.count(len(real))
+        if batch_index % self.trainer.log_every_n_steps == 0:
+            values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
+            self.log_dict({f"train/{k}": v.detach() for k, v in values.items()}, prog_bar=True, batch_size=len(real))
+
+    def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.gradient_clip:
+            nn.utils.clip_grad_norm_(net.parameters(), self.gradient_clip)
+        optimizer.step()
+
+
+def _size(batch: dict[str, Any]) -> int:
+    return len(next(iter(batch.values())))
