@@ -14,6 +14,7 @@ import inspect
 import random
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,14 +22,13 @@ import torch
 from torch import Tensor
 
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
-from pokegen.cards.request import NONE, Request
+from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STAT_LABELS, STATS, TYPES, Card
 
 if TYPE_CHECKING:
     import pandas
 
-DEFAULT_MODEL = "cgan"
 ROLES = ("sprites", "stats", "names")
 SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
 
@@ -79,7 +79,9 @@ class Generator:
     def cards(self, request: Request) -> Iterator[Card]:
         """The creatures of an order, each made when asked for: card i is that of seed `request.seed + i` alone."""
         for i in range(request.count):
-            yield self._card(request, request.seed + i)
+            with _one_thread():
+                card = self._card(request, request.seed + i)
+            yield card
 
     def _card(self, request: Request, seed: int) -> Card:
         asked = _condition(request, 1)
@@ -150,10 +152,14 @@ class Generator:
             if "truncation" not in inspect.signature(model.sample).parameters:
                 raise UserError(f"The model {self.labels['sprites']!r} knows no truncation; leave it away.")
             options["truncation"] = truncation
-        generator = stream(request.seed, "sprites")
-        for start in range(0, request.count, SPRITE_BATCH):
-            size = min(SPRITE_BATCH, request.count - start)
-            yield to_pixels(model.sample(size, condition=_condition(request, size), generator=generator, **options))
+
+        def draw() -> Iterator[np.ndarray]:
+            generator = stream(request.seed, "sprites")
+            for start in range(0, request.count, SPRITE_BATCH):
+                size = min(SPRITE_BATCH, request.count - start)
+                yield to_pixels(model.sample(size, condition=_condition(request, size), generator=generator, **options))
+
+        return draw()  # so that a mistake is told at the call, not at the first batch
 
     def stats(
         self,
@@ -221,10 +227,23 @@ def stream(seed: int, role: str) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(seed, role))
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A single creature is too little work to share: threads made it ten times slower where other programs were busy.
+    One thread also adds in one order, so that a card is the same on any number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def to_pixels(images: Tensor) -> np.ndarray:
     """float32 (N, 3, 128, 128) in [-1, 1] → uint8 (N, 128, 128, 3)."""
-    if images.shape[1:] != (3, SPRITE_SIZE, SPRITE_SIZE):
-        raise UserError(f"A sprite model must draw 3×{SPRITE_SIZE}×{SPRITE_SIZE} pixels, got {tuple(images.shape)}.")
+    if not isinstance(images, Tensor) or images.shape[1:] != (3, SPRITE_SIZE, SPRITE_SIZE):
+        got = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
+        raise UserError(f"A sprite model must draw images of (3, {SPRITE_SIZE}, {SPRITE_SIZE}), got {got}.")
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 

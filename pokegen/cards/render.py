@@ -20,7 +20,7 @@ from pokegen.schema import STAT_LABELS, STATS, TYPE_COLORS, Card
 WIDTH, HEIGHT = 750, 1050
 FRAME, CORNER = 20, 34  # the coloured border, and the outer radius
 LEFT, RIGHT = 48, WIDTH - 48  # the text's margins
-PANEL = (34, 128, WIDTH - 34, 534)  # where the sprite stands
+PANEL = (34, 130, WIDTH - 34, 534)  # where the sprite stands
 SPRITE = 384  # three times its size
 THUMBNAIL = (300, 420)  # a card on a contact sheet
 INK, SOFT, LINE, PAPER = "#23242B", "#6B6E7B", "#DFDDD5", "#FBFAF5"
@@ -52,15 +52,19 @@ def fit(text: str, weight: str, size: int, width: float, least: int = 11) -> tup
 
 @cache
 def drawable(text: str) -> str:
-    """The text with each sign that the font lacks replaced by its base letter, or left away."""
+    """The text with each letter that the font lacks replaced by the one without its accents, others left away."""
     face = font("bold", 20)
     missing = bytes(face.getmask("\uffff"))
 
     def has(sign: str) -> bool:
         return sign == " " or bytes(face.getmask(sign)) != missing
 
-    base = {sign: unicodedata.normalize("NFKD", sign)[0] for sign in text}
-    return "".join(sign if has(sign) else base[sign] if has(base[sign]) else "" for sign in text)
+    def bare(sign: str) -> str:
+        """`ł` is LATIN SMALL LETTER L WITH STROKE."""
+        letter = unicodedata.name(sign, "").split(" WITH ")[0]
+        return unicodedata.lookup(letter) if letter else ""
+
+    return "".join(sign if has(sign) else bare(sign) if bare(sign) != sign else "" for sign in text)
 
 
 @cache
@@ -95,15 +99,19 @@ def mix(color: str, other: str, share: float) -> str:
 
 
 def sweep(width: int, height: int, first: str, second: str) -> np.ndarray:
-    """A diagonal gradient, float (H, W, 3), 0 to 255."""
-    x, y = np.linspace(0, 1, width)[None, :, None], np.linspace(0, 1, height)[:, None, None]
-    place = np.clip(((x + y) / 2 - 0.3) / 0.4, 0, 1)
-    place = place * place * (3 - 2 * place)  # (H, W, 1)
-    return rgb(first) * (1 - place) + rgb(second) * place
+    """A diagonal gradient, float32 (H, W, 3), 0 to 255."""
+    start, step = rgb(first).astype(np.float32), (rgb(second) - rgb(first)).astype(np.float32)
+    if not step.any():
+        return np.broadcast_to(start, (height, width, 3))
+    x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)
+    place = np.clip(((x + y[:, None]) / 2 - 0.3) / 0.4, 0, 1)
+    place = place * place * (3 - 2 * place)  # (H, W), without a visible beginning or end
+    return start + place[:, :, None] * step
 
 
 def picture(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+    """Float (H, W, 3), 0 to 255 → RGB."""
+    return Image.fromarray((pixels + 0.5).astype(np.uint8))
 
 
 def render(card: Card) -> Image.Image:
@@ -135,15 +143,14 @@ def _draw_panel(image: Image.Image, card: Card, first: str, second: str) -> None
     """The sprite on a light that fades into the colours of the types."""
     width, height = PANEL[2] - PANEL[0], PANEL[3] - PANEL[1]
     tint = sweep(width, height, first, second)
-    x, y = np.arange(width)[None, :, None] - width / 2, np.arange(height)[:, None, None] - height / 2
-    distance = np.sqrt(x**2 + y**2)
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    distance = np.hypot(x - width / 2, y[:, None] - height / 2)  # (H, W)
     # Nearly white behind the sprite, so that its own colours stay true; half the types' colours at the far corners.
     share = 0.07 + 0.50 * np.clip((distance - 90) / 300, 0, 1) ** 1.15
     for radius in (212, 270, 328):  # faint rings around the light
-        share = share + 0.05 * np.clip(2 - np.abs(distance - radius), 0, 1)
-    share = share * np.ones((height, width, 1))
-    panel = picture(255 * (1 - share) + tint * share)
-    sprite = Image.fromarray(np.asarray(card.image, dtype=np.uint8)).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
+        share += 0.05 * np.clip(2 - np.abs(distance - radius), 0, 1)
+    panel = picture(255 - share[:, :, None] * (255 - tint))
+    sprite = Image.fromarray(clean_white(card.image)).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
     place = ((width - SPRITE) // 2, (height - SPRITE) // 2)
     under = panel.crop((*place, place[0] + SPRITE, place[1] + SPRITE))
     panel.paste(ImageChops.multiply(under, sprite), place)
@@ -151,23 +158,30 @@ def _draw_panel(image: Image.Image, card: Card, first: str, second: str) -> None
     rounded(image, PANEL, 18, panel)
 
 
+def clean_white(sprite: np.ndarray) -> np.ndarray:
+    """The sprite, uint8 (H, W, 3), with nearly white made white: a model's white is a little uneven, and on a tinted
+    panel the eye sees that as a square. What is darker than 225 in any channel stays as it is."""
+    share = np.clip((sprite.min(axis=2, keepdims=True).astype(np.float32) - 225) / 20, 0, 1)
+    return (sprite + share * (255 - sprite.astype(np.float32)) + 0.5).astype(np.uint8)
+
+
 def _draw_header(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, first: str) -> None:
     hp = str(card.stats["hp"])
-    draw.text((RIGHT, 106), hp, INK, font("bold", 52), "rs")
-    hp_left = RIGHT - font("bold", 52).getlength(hp)
-    draw.text((hp_left - 7, 106), "HP", mix(first, INK, 0.35), font("bold", 22), "rs")
+    draw.text((RIGHT, 109), hp, INK, font("bold", 48), "rs")
+    hp_left = RIGHT - font("bold", 48).getlength(hp)
+    draw.text((hp_left - 7, 109), "HP", mix(first, INK, 0.35), font("bold", 22), "rs")
     above = f"Stage {card.stage}"
     if card.evolves_from:
         above += f"  ·  evolves from {card.evolves_from}"
     text, face = fit(above, "medium", 19, 440)
-    draw.text((LEFT, 57), text, SOFT, face, "ls")
+    draw.text((LEFT, 53), text, SOFT, face, "ls")
     if card.legendary:
         left = LEFT + int(face.getlength(text)) + 14
-        rounded(image, (left, 38, left + 122, 63), 13, GOLD)
-        _star(draw, left + 17, 50, 8, "#FFFFFF")
-        draw.text((left + 31, 57), "Legendary", "#FFFFFF", font("bold", 17), "ls")
-    text, face = fit(card.name, "bold", 52, hp_left - 42 - LEFT)
-    draw.text((LEFT - 2, 106), text, INK, face, "ls")
+        rounded(image, (left, 34, left + 122, 59), 13, GOLD)
+        _star(draw, left + 17, 46, 8, "#FFFFFF")
+        draw.text((left + 31, 53), "Legendary", "#FFFFFF", font("bold", 17), "ls")
+    text, face = fit(card.name, "bold", 48, hp_left - 42 - LEFT)
+    draw.text((LEFT - 2, 109), text, INK, face, "ls")
 
 
 def _star(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: str) -> None:

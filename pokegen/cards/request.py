@@ -3,17 +3,21 @@
 `None` means "draw it". Types are accepted in any case and kept as the schema writes them.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
 from pokegen.errors import UserError
 from pokegen.schema import STAGES, TYPES
 
+DEFAULT_MODEL = "cgan"  # of sprites
 MAX_COUNT = 10_000
 MAX_SEED = 2**48 - 1  # with MAX_COUNT added it still is an exact number in every reader of JSON
 MAX_NAME = 24  # characters; the longest of the games has 12
 NONE = "None"  # what `type2` is called when there must be no second type
-_NAME_SIGNS = " .'’:-♀♂"  # Mr. Mime, Farfetch’d, Type: Null, Porygon-Z, Nidoran♀
+_NAME_SIGNS = "0123456789 .'’:-ßÆæŒœ"  # Porygon2, Mr. Mime, Farfetch’d, Type: Null, Porygon-Z
+
+_LETTER = re.compile("LATIN (SMALL|CAPITAL) LETTER [A-Z]( WITH |$)")  # as Unicode names é, ł or a
 
 
 @dataclass
@@ -66,14 +70,14 @@ def known_type(text: str) -> str:
 
 
 def known_name(text: str) -> str:
-    """A name that a card can bear: Latin letters with any accents, digits and a few signs. UserError if it is not."""
+    """The name without needless spaces. UserError if it is too long, or has signs that the card's font cannot write."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
 
     def usable(sign: str) -> bool:
-        return sign in _NAME_SIGNS or sign in "0123456789" or unicodedata.name(sign, "").startswith("LATIN ")
+        return sign in _NAME_SIGNS or bool(_LETTER.match(unicodedata.name(sign, "")))
 
     if not 1 <= len(name) <= MAX_NAME or not all(map(usable, name)) or not any(map(str.isalpha, name)):
         raise UserError(
-            f"Unusable name {text!r}: expected 1 to {MAX_NAME} Latin letters, digits, spaces or {_NAME_SIGNS[1:]}"
+            f"Unusable name {text!r}: expected 1 to {MAX_NAME} Latin letters, digits, spaces, or signs of .'’:-"
         )
     return name

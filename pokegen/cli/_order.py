@@ -37,9 +37,11 @@ def add_count_and_seed(parser: argparse.ArgumentParser, count: int) -> None:
 
 
 def chosen_seed(args: argparse.Namespace) -> int:
-    """The seed that was given, or a random one of six digits, which is told so that the result can be had again."""
-    if args.seed is not None:
-        return args.seed
-    seed = secrets.randbelow(1_000_000)
-    print(f"seed {seed}", file=sys.stderr)
-    return seed
+    """The seed that was given, or a random one of six digits."""
+    return secrets.randbelow(1_000_000) if args.seed is None else args.seed
+
+
+def tell_seed(args: argparse.Namespace, seed: int) -> None:
+    """Name a random seed, so that the result can be had again. Called once nothing of the user's can be wrong."""
+    if args.seed is None:
+        print(f"seed {seed}", file=sys.stderr)

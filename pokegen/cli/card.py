@@ -16,7 +16,7 @@ examples:
 import argparse
 from pathlib import Path
 
-from pokegen.cards.request import Request
+from pokegen.cards.request import DEFAULT_MODEL, Request
 from pokegen.cli import _order
 
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_legendary(parser)
     _order.add_count_and_seed(parser, count=1)
     parser.add_argument(
-        "--model", default="cgan", help="sprite model: a zoo name or a checkpoint folder; default: %(default)s"
+        "--model", default=DEFAULT_MODEL, help="sprite model: a zoo name or a checkpoint folder; default: %(default)s"
     )
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
 
@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
     from pokegen.cli.main import progress
 
     out = writable_folder(args.out)
-    cards = progress(Generator.from_zoo(args.model).cards(request), "cards", request.count)
+    generator = Generator.from_zoo(args.model)
+    _order.tell_seed(args, request.seed)
+    cards = progress(generator.cards(request), "cards", request.count)
     for path in write_cards(cards, out, request.count):
         print(path)

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
         args.count, args.type, args.type2, prefix=args.prefix, temperature=args.temperature, seed=seed
     )
     text = "".join(f"{name}\n" for name in names)
+    _order.tell_seed(args, seed)
     if out is None:
         sys.stdout.write(text)
     else:

@@ -11,12 +11,14 @@ examples:
 import argparse
 from pathlib import Path
 
-from pokegen.cards.request import Request
+from pokegen.cards.request import DEFAULT_MODEL, Request
 from pokegen.cli import _order
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="cgan", help="a zoo name or a checkpoint folder; default: %(default)s")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="a zoo name or a checkpoint folder; default: %(default)s"
+    )
     _order.add_types(parser)
     _order.add_count_and_seed(parser, count=16)
     parser.add_argument(
@@ -34,7 +36,9 @@ def run(args: argparse.Namespace) -> None:
     from pokegen.cli.main import progress
 
     out = writable_folder(args.out)
-    batches = Generator.from_zoo(args.model, roles=("sprites",)).sprite_batches(request, args.truncation)
+    generator = Generator.from_zoo(args.model, roles=("sprites",))
+    batches = generator.sprite_batches(request, args.truncation)
     total = -(-request.count // SPRITE_BATCH)
+    _order.tell_seed(args, request.seed)
     for path in write_sprites(progress(batches, "sprites", total), out, request.count):
         print(path)

@@ -24,6 +24,7 @@ from pokegen.schema import (
 )
 
 LEGENDARY_TAGS = {"Sub-Legendary", "Restricted Legendary", "Mythical"}
+_OUTSIDE_THE_GAMES = {"Melmetal": "Meltan"}  # evolves in Pokémon GO alone, so Showdown lists no line
 _SHOWDOWN_STATS = ("hp", "atk", "def", "spa", "spd", "spe")
 
 
@@ -40,7 +41,7 @@ def build_species() -> list[Species]:
 
     def line(number: int) -> list[int]:
         """National numbers from the first of the evolution line to this species."""
-        prevo = base[number].get("prevo")
+        prevo = base[number].get("prevo") or _OUTSIDE_THE_GAMES.get(base[number]["name"])
         return [*(line(number_of[prevo]) if prevo else []), number]
 
     species = []

@@ -38,6 +38,7 @@ from pokegen.schema import SPRITE_SIZE, Species
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 LAYOUTS = ("pokeapi", "folders", "flat")
 STYLES = ("pixel", "render", "artwork", "other")
+PIXELS, INDEX, REJECTED, META = "sprites.npy", "index.csv", "rejected.csv", "meta.json"
 MARGIN = 4  # white pixels kept on each side of the longer edge
 _MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
 _SKIPPED_FOLDERS = {"back", "animated", "icons", "model"}
@@ -263,16 +264,16 @@ def import_sprites(
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        kept, digest = _decode_all(root, files, rejected, work / "sprites.npy", workers, track)
+        kept, digest = _decode_all(root, files, rejected, work / PIXELS, workers, track)
         if not kept:
             raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
         rejected.sort(key=lambda r: r.source)
-        _write_rows(work / "index.csv", SpriteFile, kept)
-        _write_rows(work / "rejected.csv", Rejected, rejected)
+        _write_rows(work / INDEX, SpriteFile, kept)
+        _write_rows(work / REJECTED, Rejected, rejected)
         meta = {"format": 1, "layout": layout, "sprites": len(kept), "rejected": len(rejected), "sha256": digest}
-        (work / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
+        (work / META).write_text(json.dumps(meta, indent=2) + "\n")
         if out.exists():
-            if not (out / "meta.json").is_file() and any(out.iterdir()):
+            if not (out / META).is_file() and any(out.iterdir()):
                 raise DataError(f"{out} holds something else than imported sprites. Choose another --out.")
             shutil.rmtree(out)
         os.chmod(work, 0o755)  # mkdtemp made it private
@@ -326,19 +327,23 @@ def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, Any]]:
     """The cache: pixels (N, 128, 128, 3) uint8, mapped into memory; the index; the meta data.
 
     Raises DataError where `folder` holds no complete import.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text())
-        pixels = np.load(folder / "sprites.npy", mmap_mode="r")
-        with open(folder / "index.csv", newline="", encoding="utf-8") as file:
-            index = [
-                SpriteFile(**{**r, "No": int(r["No"]), "shiny": r["shiny"] == "True", "female": r["female"] == "True"})
-                for r in csv.DictReader(file)
-            ]
+        meta = json.loads((folder / META).read_text())
+        pixels = np.load(folder / PIXELS, mmap_mode="r")
+        index = [
+            SpriteFile(**{**r, "No": int(r["No"]), "shiny": r["shiny"] == "True", "female": r["female"] == "True"})
+            for r in read_rows(folder / INDEX)
+        ]
     except FileNotFoundError as error:
         raise DataError(f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -46,7 +46,7 @@ VOCABULARY = BLANK + 1 + sum(v + 1 for v in CONDITIONS.values())
 
 MIN_LENGTH, MAX_LENGTH = 3, 12  # characters of a name that is drawn
 _ROUNDS = 40  # of rejection sampling, before a prefix is called impossible
-_BATCH = 24  # candidates of a round, at least: as quick as one
+_BATCH = 24  # candidates of the first round, at least: as quick as one
 
 # No run of more than three vowels or consonants ("y" counts as a vowel) and no letter three times: 98 % of the real
 # names keep to it (Beautifly, Bellsprout and Grafaiai do not).
@@ -298,9 +298,9 @@ class NameModel(nn.Module):
 
         real = _Neighbours([*self._known_names(), *map(normalise, avoid)])
         names: dict[int, str] = {}
-        for _ in range(_ROUNDS):
+        for attempt in range(1, _ROUNDS + 1):
             rows = [i for i in range(n) if i not in names]
-            rows = rows * math.ceil(_BATCH / len(rows))
+            rows = rows * math.ceil(attempt * _BATCH / len(rows))  # a narrow prefix needs many
             candidates = self._draw(conditions[rows], start, max_length, temperature, generator)
             taken = set(names.values())
             for row, name in zip(rows, candidates, strict=True):

@@ -146,7 +146,7 @@ class StatsModel(nn.Module):
                 token = torch.where(columns[name] == -1, -1, columns[name] - _LOWEST.get(name, 0))
             else:
                 edges = self.edges[list(NUMERIC).index(name)]
-                found = torch.searchsorted(edges, columns[name].double().to(edges.device), right=True)
+                found = torch.searchsorted(edges, columns[name].double().contiguous().to(edges.device), right=True)
                 token = torch.where(columns[name].to(edges.device) == -1, -1, found)
             tokens.append(token.to(self.edges.device).long())
         return torch.stack(tokens, dim=1)
@@ -286,10 +286,12 @@ def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, T
     for name, raw in (condition or {}).items():
         if name not in COLUMNS:
             raise UserError(f"Unknown condition {name!r} for stats. Known: {', '.join(COLUMNS)}.")
-        value = torch.as_tensor(raw).cpu()
+        value = raw.cpu() if isinstance(raw, Tensor) else torch.as_tensor(raw, dtype=torch.float64)
         if value.ndim > 1 or value.numel() not in (1, n):
             raise UserError(f"Condition {name!r}: expected one value or {n}, got shape {tuple(value.shape)}.")
-        value = value.reshape(-1).expand(n).double()
+        value = value.reshape(-1).expand(n)
+        # 7.7 as a float32 is 7.69999981: four decimals say what was meant.
+        value = (value.double() * 1e4).round() / 1e4 if value.dtype == torch.float32 else value.double()
         low, high = (
             NUMERIC[name] if name in NUMERIC else (_LOWEST.get(name, 0), _LOWEST.get(name, 0) + CATEGORICAL[name] - 1)
         )

@@ -39,6 +39,7 @@ class TrainingModule(L.LightningModule):
         ema_images: half-life of the average, in images (rows of a batch); 0 keeps the current weights.
     """
 
+    monitor: str | None = None  # the metric, lower is better, by which the best checkpoint is kept
     images_seen: Tensor
 
     def __init__(self, network: nn.Module, ema_images: float):
@@ -85,6 +86,8 @@ class LikelihoodModule(TrainingModule):
         warmup_steps: optimizer steps over which the step size rises linearly from 0.
         ema_images: half-life of the averaged weights, in rows.
     """
+
+    monitor = "val/loss"
 
     def __init__(
         self,
@@ -231,9 +234,8 @@ class AdversarialModule(TrainingModule):
         self.discriminator.requires_grad_(True)
 
         self.count(len(real))
-        if batch_index % self.trainer.log_every_n_steps == 0:
-            values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
-            self.log_dict({f"train/{k}": v.detach() for k, v in values.items()}, prog_bar=True, batch_size=len(real))
+        values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
+        self.log_dict({f"train/{k}": v.detach() for k, v in values.items()}, prog_bar=True, batch_size=len(real))
 
     def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module) -> None:
         optimizer.zero_grad()

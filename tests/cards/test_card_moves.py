@@ -58,7 +58,7 @@ def test_moves_are_in_the_order_of_learning():
 
 def test_known_matchups():
     assert weaknesses(["Fire", "Flying"]) == {"Rock": 4, "Electric": 2, "Water": 2}
-    assert list(weaknesses(["Fire", "Flying"]))[0] == "Rock"
+    assert next(iter(weaknesses(["Fire", "Flying"]))) == "Rock"
     assert resistances(["Normal", "Ghost"]) == {"Fighting": 0, "Ghost": 0, "Normal": 0, "Bug": 0.5, "Poison": 0.5}
     assert weaknesses(["Electric"]) == {"Ground": 2}
     assert "Ground" not in weaknesses(["Electric", "Flying"])  # immunity beats weakness

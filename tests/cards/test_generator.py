@@ -109,6 +109,24 @@ def test_global_randomness_is_neither_used_nor_moved(generator):
     assert generator.card(seed=5) == first
 
 
+def test_a_card_is_drawn_on_one_thread_and_leaves_the_setting_as_it_was():
+    threads = []
+
+    class Watching(Dice):
+        def sample(self, n, condition=None, generator=None):
+            threads.append(torch.get_num_threads())
+            return super().sample(n, condition, generator)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        next(Generator(Blob(), Watching(), Syllables()).cards(Request(count=2)))  # and the second is never asked for
+        assert threads == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_given_name_is_borne_and_changes_nothing_else(generator):
     named, free = generator.card(name="Flabébé", seed=4), generator.card(seed=4)
     assert named.name == "Flabébé"
@@ -208,6 +226,12 @@ def test_a_missing_model_is_named():
     with pytest.raises(UserError, match="no stats model"):
         Generator(sprites=Blob()).card()
     assert Generator(sprites=Blob()).sprites(1).shape == (1, 128, 128, 3)
+
+
+@pytest.mark.parametrize("model", [Dice(), Syllables()])
+def test_a_model_of_another_kind_is_refused(model):
+    with pytest.raises(UserError, match="A sprite model must draw images"):
+        Generator(model, Dice(), Syllables()).card()
 
 
 @pytest.mark.parametrize("mistake", [{"type1": "Plasma"}, {"type1": "Fire", "type2": "Fire"}, {"seed": -1}])

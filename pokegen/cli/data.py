@@ -1,0 +1,125 @@
+"""build the table; import, check and preview sprites
+
+pokedex    rebuild the tables (species, moves, type chart) from the pokédex that poke-env carries
+import     read sprites from a folder of any of three layouts into the cache that training reads
+check      tell what an import holds, by game, split and reason of rejection; look for damage
+preview    a contact sheet of an import, to look at
+
+examples:
+  pokegen data pokedex
+  pokegen data import ~/sprites                 (a checkout of PokeAPI's sprites; folders by species; flat files)
+  pokegen data import ~/pokemon --layout flat --out data/kaggle
+  pokegen data check
+  pokegen data preview --count 100 --out out/preview.png
+"""
+
+import argparse
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+from pokegen.errors import DataError, UserError
+from pokegen.resources import shipped
+
+SPRITES = Path("data/sprites")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="{pokedex,import,check,preview}")
+    action = verbs.add_parser("pokedex", help="rebuild the tables")
+    action.add_argument("--out", type=Path, metavar="DIR", help="folder; default: the shipped tables' own")
+    action = verbs.add_parser("import", help="read sprites into the cache")
+    action.add_argument("path", type=Path)
+    action.add_argument("--layout", default="auto", help="auto, pokeapi, folders or flat; default: %(default)s")
+    action.add_argument("--table", type=Path, metavar="CSV", help="a table of species of your own")
+    action.add_argument("--out", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
+    action = verbs.add_parser("check", help="tell what an import holds")
+    action.add_argument("--root", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
+    action = verbs.add_parser("preview", help="a contact sheet of an import")
+    action.add_argument("--root", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
+    action.add_argument("--count", type=int, default=100, metavar="N", help="how many, 1 to 1000; default: %(default)s")
+    action.add_argument("--seed", type=int, default=0, metavar="S", help="which; default: %(default)s")
+    action.add_argument("--out", type=Path, default=Path("out/preview.png"), metavar="FILE", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    {"pokedex": _pokedex, "import": _import, "check": _check, "preview": _preview}[args.action](args)
+
+
+def _pokedex(args: argparse.Namespace) -> None:
+    from pokegen.data.moves import write_moves, write_type_chart
+    from pokegen.data.pokedex import write_pokedex
+
+    folder = args.out or shipped("data")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for write, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
+            write(folder / f"{name}.csv")
+            print(folder / f"{name}.csv")
+    except OSError as error:
+        raise UserError(f"Cannot write to {folder}: {error.strerror}. Choose another --out.") from error
+
+
+def _import(args: argparse.Namespace) -> None:
+    from pokegen.cli.main import progress
+    from pokegen.data.pokedex import load_pokedex
+    from pokegen.data.sprites import import_sprites
+
+    try:
+        report = import_sprites(
+            args.path,
+            args.out,
+            args.layout,
+            load_pokedex(args.table),
+            track=lambda items, total: progress(items, "sprites", total),
+        )
+    except OSError as error:
+        raise UserError(f"Cannot write to {args.out}: {error.strerror}. Choose another --out.") from error
+    _tell(Counter(s.game for s in report.sprites), report.layout, "sprites")
+    _tell(_reasons(r.reason for r in report.rejected), "rejected", "files")
+    print(report.folder)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from pokegen.data.sprites import REJECTED, load_sprites, read_rows
+
+    pixels, index, meta = load_sprites(args.root)
+    if hashlib.sha256(pixels.tobytes()).hexdigest() != meta["sha256"]:
+        raise DataError(f"{args.root} is damaged: the pixels are not those that were imported. Import again.")
+    _tell(Counter(s.game for s in index), "game", "sprites")
+    _tell(Counter(s.style for s in index), "style", "sprites")
+    _tell(Counter(s.split for s in index), "split", "sprites")
+    species = {s.No: s.split for s in index}
+    _tell(Counter(species.values()), "split", "species")
+    _tell(_reasons(r["reason"] for r in read_rows(args.root / REJECTED)), "rejected", "files")
+    print(args.root / REJECTED)
+
+
+def _preview(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from pokegen.cards.render import contact_sheet
+    from pokegen.data.sprites import load_sprites
+
+    if not 1 <= args.count <= 1000:
+        raise UserError(f"count must be from 1 to 1000, got {args.count}.")
+    pixels, _, _ = load_sprites(args.root)
+    chosen = np.random.default_rng(args.seed).permutation(len(pixels))[: args.count]
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(pixels[np.sort(chosen)]).save(args.out)
+    except OSError as error:
+        raise UserError(f"Cannot write {args.out}: {error.strerror}. Choose another --out.") from error
+    print(args.out)
+
+
+def _reasons(reasons) -> Counter[str]:
+    return Counter(r.split(" as ")[0].split(" (")[0] for r in reasons)  # without which file, or what Pillow said
+
+
+def _tell(counts: Counter[str], head: str, unit: str) -> None:
+    width = max(map(len, [head, *counts]))
+    print(f"{head:<{width}}  {unit}")
+    for key, count in counts.most_common():
+        print(f"{key:<{width}}  {count:>{len(unit)}}")
+    print(f"{'total':<{width}}  {counts.total():>{len(unit)}}\n")

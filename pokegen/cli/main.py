@@ -1,0 +1,115 @@
+"""`pokegen VERB …`: finds the verb's file, and turns a user's mistake into one line and exit status 2.
+
+Only the verb that is asked for is imported, and argparse is enough for all but training: LightningCLI's verbs go to
+`fit.py` as they are.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Never, TypeVar
+
+from pokegen import __version__
+from pokegen.errors import UserError
+
+TRAINING = ("fit", "validate", "test", "predict")
+VERBS = {
+    "card": "create whole Pokémon: card, sprite and JSON of each",
+    "sprites": "create sprites, and a grid of them",
+    "stats": "create rows of stats as CSV",
+    "names": "create names, one a line",
+    "data": "build the table; import, check and preview sprites",
+    "zoo": "list the shipped models, tell about one, export a run",
+}
+T = TypeVar("T")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> Never:
+        raise UserError(f"{message}. See: {self.prog} --help")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line (sys.argv by default) and return the exit status: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(argv)
+    except UserError as error:
+        print(f"pokegen: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("pokegen: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    verb, rest = argv[0], argv[1:]
+    if verb == "--version":
+        print(f"pokegen {__version__}")
+        return 0
+    if verb in TRAINING:
+        from pokegen.cli.fit import run_training
+
+        run_training(argv)
+        return 0
+    if verb not in VERBS:
+        raise UserError(f"Unknown verb {verb!r}. Known verbs: {', '.join([*VERBS, *TRAINING])}.")
+    module = importlib.import_module(f"pokegen.cli.{verb}")
+    parser = Parser(
+        prog=f"pokegen {verb}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        args = parser.parse_args(rest)
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+    module.run(args)
+    return 0
+
+
+def _overview() -> str:
+    lines = ["usage: pokegen VERB …     (pokegen VERB --help tells more)", ""]
+    lines += [f"  {verb:<10}{text}" for verb, text in VERBS.items()]
+    lines += [f"  {'fit':<10}train a model: pokegen fit --config configs/NAME.yaml"]
+    lines += [f"  {'validate, test, predict':<10}", f"  {'':<10}the other verbs of Lightning's command line"]
+    return "\n".join(lines)
+
+
+def progress(items: Iterable[T], label: str = "", total: int | None = None) -> Iterator[T]:
+    """Pass `items` on, with a progress bar on stderr once the work has taken over two seconds."""
+    start, bar, task, done = time.monotonic(), None, None, 0
+    try:
+        for item in items:
+            yield item
+            done += 1
+            if bar is None and sys.stderr.isatty() and time.monotonic() - start > 2:
+                from rich.console import Console
+                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+                columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+                bar = Progress(*columns, console=Console(stderr=True))
+                task = bar.add_task(label, total=total)
+                bar.start()
+            if bar is not None and task is not None:
+                bar.update(task, completed=done)
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

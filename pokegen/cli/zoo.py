@@ -1,0 +1,41 @@
+"""list the shipped models, tell about one, export a run
+
+examples:
+  pokegen zoo list
+  pokegen zoo info cgan
+  pokegen zoo export runs/cgan checkpoints/cgan --version 2
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export}")
+    verbs.add_parser("list", help="the shipped models, one a line")
+    action = verbs.add_parser("info", help="the config and the model card of one")
+    action.add_argument("name", help="zoo name or checkpoint folder")
+    action = verbs.add_parser("export", help="make a checkpoint folder of a run")
+    action.add_argument("run", type=Path, help="a run's folder, or one of its .ckpt files")
+    action.add_argument("folder", type=Path, help="where to write, such as checkpoints/cgan")
+    action.add_argument("--version", default="1", help="what cards name beside the model; default: %(default)s")
+    action.add_argument("--full", action="store_true", help="write float32, twice the size")
+
+
+def run(args: argparse.Namespace) -> None:
+    from pokegen import hub
+
+    if args.action == "list":
+        for name in hub.available():
+            config = hub.read_config(hub.folder_of(name))
+            size = (hub.folder_of(name) / hub.WEIGHTS).stat().st_size / 2**20
+            print(f"{name:<12} version {config['version']:<4} {size:5.1f} MiB  {config['class_path']}")
+    elif args.action == "info":
+        folder = hub.folder_of(args.name)
+        hub.read_config(folder)
+        for name in (hub.CONFIG, hub.CARD):
+            if (folder / name).is_file():
+                print((folder / name).read_text(encoding="utf-8"))
+    else:
+        hub.export(args.run, args.folder, version=args.version, half=not args.full)
+        print(args.folder)

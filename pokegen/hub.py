@@ -1,0 +1,187 @@
+"""Zoo checkpoints: a folder NAME/{model.safetensors, config.yaml, README.md}. Loads without Lightning and without pickle.
+
+config.yaml holds the class of the network, the arguments that rebuild it, a version, and the hash of the weights:
+
+    class_path: pokegen.models.cgan.Generator
+    init_args: {latent_dim: 128, width: 48, embedding_dim: 64}
+    version: "1"
+    sha256: 5c1f…
+    training: {…}    how it came about: images, seed, data hash, software
+
+`load` reads such a folder; `export` makes one of a run of `pokegen fit`.
+"""
+
+import hashlib
+import importlib
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pokegen import __version__
+from pokegen.errors import CheckpointError, UserError
+from pokegen.resources import shipped
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network from the zoo, in evaluation mode and float32, and what its config says."""
+
+    model: Any  # an nn.Module with `.sample`
+    name: str
+    version: str
+    config: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def available() -> list[str]:
+    """Names of the shipped checkpoints."""
+    return sorted(path.parent.name for path in shipped("checkpoints").glob(f"*/{CONFIG}"))
+
+
+def folder_of(name: str | Path) -> Path:
+    """The folder of a zoo name, or of a path to a checkpoint folder. Raises CheckpointError where there is none."""
+    known = available()
+    if str(name) in known:
+        return shipped("checkpoints") / name
+    if (folder := Path(name)).is_dir():
+        return folder
+    raise CheckpointError(
+        f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or give the folder of a checkpoint."
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a checkpoint folder. Raises CheckpointError where it is missing or incomplete."""
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        missing = {"class_path", "init_args", "version", "sha256"} - set(config)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
+    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config.") from error
+    if missing:
+        raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}.")
+    return config
+
+
+def load(name: str | Path) -> Loaded:
+    """Load a checkpoint by zoo name or folder, and check that its weights are the ones that its config was written for.
+
+    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, or made by another version.
+    """
+    folder = folder_of(name)
+    config = read_config(folder)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise CheckpointError(f"{folder} is incomplete: {WEIGHTS} is missing. Copy or export the checkpoint again.")
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != config["sha256"]:
+        raise CheckpointError(f"{weights} was altered: its hash is not the one in {CONFIG}. Copy or export it again.")
+    try:
+        model = _class(config["class_path"])(**config["init_args"])
+        model.load_state_dict(load_file(weights))  # float16 becomes the parameter's own float32
+    except (AttributeError, ImportError, TypeError, RuntimeError, SafetensorError) as error:
+        detail = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error
+    return Loaded(model.eval().requires_grad_(False), folder.resolve().name, str(config["version"]), config)
+
+
+def _class(path: str) -> type[nn.Module]:
+    module, _, name = path.rpartition(".")
+    if not module.startswith("pokegen.models."):  # a config must not be able to import anything else
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models, not {path!r}.")
+    return getattr(importlib.import_module(module), name)
+
+
+def save(
+    network: nn.Module, folder: Path, class_path: str, init_args: dict[str, Any], half: bool = False, **facts: Any
+) -> None:
+    """Write a checkpoint folder, complete or not at all; a folder that is there is replaced, its model card kept.
+
+    Args:
+        network: whose state is written.
+        folder: checkpoints/NAME.
+        class_path, init_args: what rebuilds the network.
+        half: write float32 weights as float16.
+        facts: `version`, `training` and what else config.yaml is to hold.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: (value.half() if half and value.dtype == torch.float32 else value).contiguous().clone()
+        for key, value in network.state_dict().items()
+    }
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_file(state, work / WEIGHTS)
+        digest = hashlib.sha256((work / WEIGHTS).read_bytes()).hexdigest()
+        config = {"format": FORMAT, "class_path": class_path, "init_args": init_args, **facts, "sha256": digest}
+        (work / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        if folder.exists():
+            if not (folder / CONFIG).is_file() and any(folder.iterdir()):
+                raise CheckpointError(f"{folder} holds something else than a checkpoint. Choose another name.")
+            for extra in folder.iterdir():  # the model card and its pictures
+                if extra.name not in (WEIGHTS, CONFIG):
+                    shutil.copy2(extra, work / extra.name)
+            shutil.rmtree(folder)
+        work.chmod(0o755)  # mkdtemp made it private
+        work.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> dict[str, Any]:
+    """Make a zoo checkpoint of the averaged weights of a run of `pokegen fit`. Returns its config.
+
+    Args:
+        run: a run's folder (its best or last checkpoint is taken), or one of its .ckpt files.
+        folder: where to write, for example checkpoints/cgan.
+        version: what cards name beside the model.
+        half: write float16, which halves the file; sampling runs in float32 all the same.
+    """
+    checkpoint = run if run.is_file() else _checkpoint_of(run)
+    run = checkpoint.parent.parent
+    try:
+        settings = yaml.safe_load((run / CONFIG).read_text())
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        arguments = settings["model"]["init_args"]
+        spec = arguments.get("generator") or arguments["network"]
+        state = {k.removeprefix("ema."): v for k, v in saved["state_dict"].items() if k.startswith("ema.")}
+        network = _class(spec["class_path"])(**spec.get("init_args", {}))
+        network.load_state_dict(state)
+    except (OSError, KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{run} is no run that can be exported: {str(error).splitlines()[0]}") from error
+    class_path, init_args = spec["class_path"], spec.get("init_args", {})
+    if hasattr(network, "export"):  # what samples is not always what was trained
+        class_path, init_args = network.export()
+    training = {
+        "images": int(saved["state_dict"]["images_seen"]),
+        "epochs": int(saved["epoch"]) + 1,
+        "seed": settings.get("seed_everything"),
+        "data": settings["data"],
+        "software": {"pokegen": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    save(network, folder, class_path, init_args, half=half, version=version, training=training)
+    load(folder)  # what was written must be readable
+    return read_config(folder)
+
+
+def _checkpoint_of(run: Path) -> Path:
+    found = sorted((run / "checkpoints").glob("best*.ckpt"), key=lambda p: p.stat().st_mtime)
+    found = found or sorted((run / "checkpoints").glob("last*.ckpt"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise UserError(f"No checkpoint in {run / 'checkpoints'}. Give a run's folder, such as runs/cgan, or a .ckpt file.")
+    return found[-1]

@@ -1,0 +1,116 @@
+"""A run's folder, and what writes into it.
+
+    runs/NAME/
+      config.yaml                 everything that was set, defaults included
+      checkpoints/last.ckpt       after each epoch; resume with --ckpt_path last
+      checkpoints/best.ckpt       by the module's `monitor`, where it has one
+      samples/0000020000.png      drawn by the averaged weights, named by images seen (or .txt)
+      csv/version_0/metrics.csv   metrics; a resumed run adds version_1
+      wandb/                      the offline (or online) W&B run
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from pokegen.errors import UserError
+
+LOGS = ("wandb", "csv", "off")
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its final name and renames it, so that a kill never leaves half of one.
+
+    Lightning's own writes through a temporary folder, which may lie on another disk, where a rename is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.part")
+        with open(beside, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+
+
+class Samples(L.Callback):
+    """After each epoch, what the averaged weights create from one fixed seed: a grid of images, or lines of text.
+
+    Args:
+        folder: where the files go.
+        n: how many samples.
+        seed: of their noise, the same each time, so that one creature can be watched as it forms.
+    """
+
+    def __init__(self, folder: Path, n: int = 32, seed: int = 0):
+        self.folder, self.n, self.seed = folder, n, seed
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero or trainer.sanity_checking:
+            return
+        samples = module.sample(self.n, generator=torch.Generator().manual_seed(self.seed))
+        path = self.folder / f"{int(module.images_seen):010d}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(samples, torch.Tensor):
+            from torchvision.utils import save_image
+
+            picture = path.with_suffix(".png")
+            save_image(samples, picture, nrow=8, normalize=True, value_range=(-1, 1), pad_value=1)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_image("samples", [str(picture)])
+        elif isinstance(samples, list):
+            path.with_suffix(".txt").write_text("\n".join(samples) + "\n", encoding="utf-8")
+
+
+def new_run(root: Path, name: str) -> Path:
+    """A folder for a new run: `root/name`, or the first of name-2, name-3 … that is free."""
+    folder, number = root / name, 1
+    while folder.exists():
+        number += 1
+        folder = root / f"{name}-{number}"
+    return folder
+
+
+def last_checkpoint(run: Path) -> Path:
+    """Where `--ckpt_path last` resumes. Raises UserError where there is none."""
+    path = run / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        runs = sorted(p.parent.parent.name for p in run.parent.glob("*/checkpoints/last.ckpt"))
+        raise UserError(f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; name it by --run.")
+    return path
+
+
+def loggers(run: Path, log: str) -> list[Logger]:
+    """CSV always, unless `log` is off; W&B where it is wandb: online after a login, else offline."""
+    if log not in LOGS:
+        raise UserError(f"Unknown log {log!r}. Known: {', '.join(LOGS)}.")
+    if log == "off":
+        return []
+    chosen: list[Logger] = [CSVLogger(run, name="csv")]
+    if log == "wandb":
+        try:
+            import wandb
+        except ImportError as error:
+            raise UserError("wandb is not installed. Install it, or log with --log csv.") from error
+        offline = os.environ.get("WANDB_MODE") == "offline" or not (
+            os.environ.get("WANDB_API_KEY") or wandb.api.api_key  # the second is what `wandb login` left
+        )
+        os.environ.setdefault("WANDB_SILENT", "true")
+        chosen.append(WandbLogger(project="pokegen", name=run.name, save_dir=run, offline=offline))
+    return chosen
+
+
+def checkpoints(run: Path, monitor: str | None) -> list[L.Callback]:
+    """The last after each epoch, and the best by `monitor` (lower is better) where there is one."""
+    options: dict[str, Any] = {"dirpath": run / "checkpoints", "enable_version_counter": False}
+    last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
+    return [last, *([ModelCheckpoint(filename="best", monitor=monitor, **options)] if monitor else [])]

@@ -1,0 +1,39 @@
+"""`pokegen names`: one a line, to a file or to stdout."""
+
+import pytest
+
+from pokegen.cli.main import main
+
+
+def test_names_go_to_stdout_or_to_the_file(zoo, tmp_path, capsys):
+    options = ["--type", "ghost", "--prefix", "Bra", "--count", "7", "--seed", "4"]
+    assert main(["names", *options]) == 0
+    text = capsys.readouterr().out
+    names = text.splitlines()
+    assert len(set(names)) == 7
+    assert all(name.startswith("Bra") for name in names)
+    file = tmp_path / "names.txt"
+    assert main(["names", *options, "--out", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert file.read_text(encoding="utf-8") == text
+    assert zoo == ["names", "names"]
+    assert main(["names", *options[:-1], "5"]) == 0
+    assert capsys.readouterr().out != text
+
+
+def test_the_seed_is_told_beside_the_names_not_among_them(zoo, capsys):
+    assert main(["names", "--count", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    seed = err.split()[1]
+    assert main(["names", "--count", "2", "--seed", seed]) == 0
+    assert capsys.readouterr().out == out
+
+
+@pytest.mark.parametrize(("options", "says"), [(["--type", "x"], "Unknown type"), (["--count", "-1"], "count must be")])
+def test_mistakes_are_one_line(zoo, capsys, options, says):
+    assert main(["names", *options]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+    assert zoo == []
