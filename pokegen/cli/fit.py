@@ -16,6 +16,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import lightning as L
 import torch
+from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from pokegen.data import modules as _data  # noqa: F401  so that short class names resolve
@@ -31,13 +32,15 @@ warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*") 
 warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")
 warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-warnings.filterwarnings("ignore", message=".*litlogger.*")
+warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
 
 
 class Parser(LightningArgumentParser):
     """Raises a UserError of one line where jsonargparse would print its usage and exit."""
 
     def error(self, message: str, ex: Exception | None = None) -> Never:
+        if not self.exit_on_error:  # a parser inside the parser, whose errors jsonargparse collects
+            super().error(message, ex)
         raise UserError(_short(message)) from ex
 
 
@@ -60,7 +63,9 @@ class CLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])
-        return Parser(**kwargs)
+        parser = Parser(**kwargs)
+        parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file; may be given several times.")
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=str, default="", help="Name of the run; default: the name of its config.")

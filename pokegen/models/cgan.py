@@ -38,18 +38,15 @@ class ConditionalNorm(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Doubles height and width by a transposed convolution; a residual 3×3 convolution follows."""
+    """Doubles height and width: nearest neighbour, so that no checkerboard can form, then a 3×3 convolution."""
 
     def __init__(self, inputs: int, outputs: int, style_dim: int):
         super().__init__()
-        self.up = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
-        self.up_norm = ConditionalNorm(outputs, style_dim)
-        self.conv = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.conv_norm = ConditionalNorm(outputs, style_dim)
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = ConditionalNorm(outputs, style_dim)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        x = F.leaky_relu(self.up_norm(self.up(x), style), 0.2)
-        return x + F.leaky_relu(self.conv_norm(self.conv(x), style), 0.2)
+        return F.leaky_relu(self.norm(self.conv(F.interpolate(x, scale_factor=2)), style), 0.2)
 
 
 class SkipExcitation(nn.Module):
@@ -93,14 +90,14 @@ class Generator(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         style = latent_dim + embedding_dim
-        channels = [4 * width, 4 * width, 2 * width, width]  # at 4, 8, 16, 32
+        channels = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
         self.prior = ConditionPrior()
         self.embedding = ConditionEmbedding(embedding_dim)
         self.project = nn.Linear(style, channels[0] * 16)
         self.first = ConditionalNorm(channels[0], style)
         self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in zip(channels, channels[1:], strict=False))
         self.skip = SkipExcitation(channels[0], channels[3])
-        self.draw = nn.Conv2d(width, 3 * 4, 3, padding=1)
+        self.draw = nn.Conv2d(channels[4], 3, 3, padding=1)
         self.upsampler = Upsampler()
 
     def forward(self, latent: Tensor, rows: Tensor, strength: float = 1.0) -> Tensor:
@@ -109,9 +106,10 @@ class Generator(nn.Module):
         x = self.project(style).view(len(latent), -1, 4, 4)  # (N, 4w, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
         start = x = F.leaky_relu(self.first(x, style), 0.2)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, style)  # (N, w, 32, 32) at the end
-        return F.pixel_shuffle(self.draw(self.skip(start, x)), 2).tanh()  # (N, 3, 64, 64)
+        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, 64, 64)
+        return self.draw(x).tanh()  # (N, 3, 64, 64)
 
     def prepare(self, data: Any) -> None:
         """Take the joint distribution of conditions from the DataModule."""
@@ -144,7 +142,8 @@ def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
     """Append a channel: how much the images of a group differ (Karras et al. 2018, section 3). (N, C, H, W) → C + 1."""
     n, c, h, w = x.shape
     group = group if n % group == 0 else n
-    deviation = x.float().view(group, -1, c, h, w).std(dim=0, unbiased=False).mean(dim=(1, 2, 3))  # (N / group,)
+    variance = x.float().view(group, -1, c, h, w).var(dim=0, unbiased=False)  # (N / group, C, H, W)
+    deviation = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))  # (N / group,)
     return torch.cat([x, deviation.to(x.dtype).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
 
 
@@ -157,9 +156,14 @@ class Discriminator(nn.Module):
 
     def __init__(self, width: int = 48):
         super().__init__()
-
+        import os
+        V=os.environ.get("V","A")
+        def spectral_norm(m):
+            from torch.nn.utils.parametrizations import spectral_norm as sn
+            return sn(m) if V=="A" else m
         def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
-            return spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
+            c= spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
+            return nn.Sequential(c, nn.BatchNorm2d(outputs)) if V=="A" and inputs>3 else c
 
         self.body = nn.Sequential(
             *(conv(3, width, 4, 2), nn.LeakyReLU(0.2, inplace=True)),  # 32

@@ -59,13 +59,14 @@ class StatsModel(nn.Module):
     edges: Tensor
     values: Tensor
     filled: Tensor
+    mass: Tensor
     basis: Tensor
 
     def __init__(
         self,
         bins: int = 32,
         draws: int = 64,
-        waves: int = 12,
+        waves: int = 8,
         layers: int = 2,
         width: int = 128,
         dropout: float = 0.2,
@@ -79,6 +80,9 @@ class StatsModel(nn.Module):
         self.register_buffer("edges", torch.full((len(NUMERIC), bins - 1), _NEVER, dtype=torch.float64))
         self.register_buffer("values", torch.zeros(len(NUMERIC), bins, draws, dtype=torch.float64))
         self.register_buffer("filled", torch.ones(len(NUMERIC), bins, dtype=torch.bool))
+        # The logarithm of a bin's share of the rows: the network says only how a row departs from it, smoothly, and the
+        # liking for round numbers stays out of what it has to learn.
+        self.register_buffer("mass", torch.zeros(len(NUMERIC), bins))
         for row, (name, (low, high)) in enumerate(NUMERIC.items()):
             top = {"height_m": 20.0, "weight_kg": 1000.0}.get(name, high)
             self._set_bins(row, _round(name, torch.linspace(low, top, bins * draws, dtype=torch.float64)))
@@ -102,7 +106,6 @@ class StatsModel(nn.Module):
         self.heads = nn.ModuleList(
             nn.Linear(width, CATEGORICAL[name]) if name in CATEGORICAL else nn.Linear(width, waves) for name in COLUMNS
         )
-        self.prior = nn.Parameter(torch.zeros(len(NUMERIC), bins))
         # cos(k * pi * u) at the middle u of each bin: a cosine basis, (bins, waves).
         u = (torch.arange(bins) + 0.5) / bins
         self.register_buffer("basis", torch.cos(math.pi * u[:, None] * torch.arange(1, waves + 1)), persistent=False)
@@ -129,11 +132,13 @@ class StatsModel(nn.Module):
             left = left[cut:]
         self.edges[row] = _NEVER
         self.filled[row] = False
+        self.mass[row] = 0.0
         for i, part in enumerate(parts):
             if i:
                 self.edges[row, i - 1] = part[0]
             self.values[row, i] = part[torch.arange(draws, device=part.device) * len(part) // draws]
             self.filled[row, i] = True
+            self.mass[row, i] = math.log(len(part) / len(values))
 
     def tokenise(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Raw columns of (N,) -> int64 (N, 14): categories from 0, bins; -1 where a column is missing or unknown."""
@@ -172,7 +177,7 @@ class StatsModel(nn.Module):
             out = self.heads[i](x)
             if i >= len(CATEGORICAL):
                 row = i - len(CATEGORICAL)
-                out = (out @ self.basis.T + self.prior[row]).masked_fill(~self.filled[row], -torch.inf)  # (B, bins)
+                out = (out @ self.basis.T + self.mass[row]).masked_fill(~self.filled[row], -torch.inf)  # (B, bins)
             elif i in (_TYPE1, _TYPE2):  # two types of one kind do not exist, whichever comes first
                 other = tokens[:, _TYPE1 + _TYPE2 - i]
                 taken = (torch.arange(out.shape[1], device=out.device) == other[:, None]) & (other != NO_TYPE)[:, None]

@@ -71,7 +71,7 @@ def model() -> StatsModel:
     network = StatsModel(bins=16, width=48, dropout=0.0)
     network.prepare(Data)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
-    for _ in range(50):
+    for _ in range(80):
         optimizer.zero_grad()
         network.loss(Data.columns["train"])["loss"].backward()
         optimizer.step()

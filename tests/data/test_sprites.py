@@ -1,0 +1,189 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from pokegen.data.pokedex import load_pokedex
+from pokegen.data.sprites import (
+    MARGIN,
+    SpeciesNames,
+    decode,
+    detect_layout,
+    import_sprites,
+    load_sprites,
+    preprocess,
+    scan,
+)
+from pokegen.errors import DataError
+
+
+def blob(mode="RGBA", size=(60, 40), box=(10, 5, 49, 34), color=(200, 30, 30, 255)):
+    image = Image.new("RGBA", size, (0, 0, 0, 0))
+    ImageDraw.Draw(image).ellipse(box, fill=color)
+    return image.convert(mode)
+
+
+def put(root, *names, image=None):
+    for i, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (image or blob(color=(200, 10 * i, 30, 255))).save(path)
+
+
+@pytest.fixture(scope="module")
+def names():
+    return SpeciesNames(load_pokedex())
+
+
+@pytest.mark.parametrize(
+    ("stem", "number", "form"),
+    [
+        ("025", 25, ""),
+        ("25", 25, ""),
+        ("10-mega", 10, "mega"),
+        ("6-mega-x", 6, "mega-x"),
+        ("abomasnow", 460, ""),
+        ("Mr. Mime", 122, ""),
+        ("mr-mime", 122, ""),
+        ("Nidoran♀", 29, ""),
+        ("nidoran-m", 32, ""),
+        ("Farfetch'd", 83, ""),
+        ("flabebe", 669, ""),
+        ("charizard-mega-x", 6, "mega-x"),
+        ("porygon-z", 474, ""),
+        ("porygon2", 233, ""),
+        ("Type: Null", 772, ""),
+        ("10034", 6, "mega-x"),  # PokeAPI's number of a form
+    ],
+)
+def test_a_file_name_finds_its_species_and_form(names, stem, number, form):
+    species, found = names.find(stem)
+    assert (species.number, found) == (number, form)
+
+
+@pytest.mark.parametrize("stem", ["0", "99999", "substitute", "", "egg"])
+def test_a_name_of_no_species_finds_nothing(names, stem):
+    assert names.find(stem) is None
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
+def test_transparency_becomes_white_and_the_creature_fills_the_square(mode):
+    image = blob("RGBA").quantize(16) if mode == "P" else blob(mode)
+    pixels = preprocess(image)
+    assert pixels.shape == (128, 128, 3)
+    assert pixels.dtype == np.uint8
+    border = np.concatenate([pixels[:MARGIN].ravel(), pixels[-MARGIN:].ravel(), pixels[:, :MARGIN].ravel()])
+    assert (border == 255).all()
+    columns = np.flatnonzero((pixels.min(axis=2) < 250).any(axis=0))
+    assert columns[0] == MARGIN  # the longer edge reaches the margin on both sides
+    assert columns[-1] == 127 - MARGIN
+
+
+def test_pixel_art_is_enlarged_without_new_colours():
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 20, 40))
+    image.paste((0, 0, 255, 255), (20, 0, 40, 40))
+    assert len(np.unique(preprocess(image).reshape(-1, 3), axis=0)) == 3  # red, blue, white
+
+
+def test_artwork_is_reduced_to_the_same_frame():
+    pixels = preprocess(blob(size=(600, 600), box=(100, 200, 499, 399)))
+    rows = np.flatnonzero((pixels.min(axis=2) < 250).any(axis=1))
+    assert 58 <= rows[-1] - rows[0] <= 62  # 200 of 400 pixels, scaled to 120 wide
+
+
+def test_an_opaque_background_of_one_colour_becomes_white():
+    image = Image.new("RGB", (80, 80), (0, 0, 0))
+    ImageDraw.Draw(image).ellipse((20, 20, 60, 60), fill=(250, 200, 10))
+    pixels = preprocess(image)
+    assert (pixels[0] == 255).all()
+    assert pixels[64, 64].tolist() == [250, 200, 10]
+
+
+def test_layouts_are_detected(tmp_path, names):
+    put(tmp_path / "a", "sprites/pokemon/versions/generation-v/black-white/25.png")
+    put(tmp_path / "b", "Palkia/2.png")
+    put(tmp_path / "c", "abomasnow.png")
+    assert [detect_layout(tmp_path / x, names) for x in "abc"] == ["pokeapi", "folders", "flat"]
+    (tmp_path / "d").mkdir()
+    with pytest.raises(DataError, match="No sprites in"):
+        detect_layout(tmp_path / "d", names)
+
+
+def test_a_pokeapi_checkout_keeps_game_style_shiny_female_and_form(tmp_path):
+    root = "sprites/pokemon/versions/generation-iv/platinum"
+    art = "sprites/pokemon/other/official-artwork/25.png"
+    back = "sprites/pokemon/back/25.png"
+    put(tmp_path, f"{root}/25.png", f"{root}/shiny/female/25.png", f"{root}/6-mega-x.png", art, back)
+    files, rejected, layout = scan(tmp_path)
+    assert layout == "pokeapi"
+    assert not rejected
+    seen = {(f.No, f.game, f.style, f.shiny, f.female, f.form) for f in files}
+    assert seen == {
+        (25, "platinum", "pixel", False, False, ""),
+        (25, "platinum", "pixel", True, True, ""),
+        (6, "platinum", "pixel", False, False, "mega-x"),
+        (25, "official-artwork", "artwork", False, False, ""),
+    }
+
+
+def test_what_cannot_be_used_is_listed_and_nothing_stops(tmp_path):
+    source = tmp_path / "in"
+    put(source, "025.png", "substitute.png", "026.png", "027.png", "028.png")
+    (source / "026.png").write_bytes((source / "025.png").read_bytes()[:60])  # truncated
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(source / "027.png")  # empty
+    (source / "028.png").write_bytes(b"")
+    (source / "notes.txt").write_text("x")
+    (source / "025-copy.png").write_bytes((source / "025.png").read_bytes())
+    report = import_sprites(source, tmp_path / "out", workers=1)
+    assert [s.No for s in report.sprites] == [25]
+    with open(tmp_path / "out" / "rejected.csv") as file:
+        reasons = {row["source"]: row["reason"] for row in csv.DictReader(file)}
+    assert set(reasons) == {"025-copy.png", "substitute.png", "026.png", "027.png", "028.png", "notes.txt"}
+    assert reasons["025-copy.png"] == "same picture as 025.png"
+    assert reasons["substitute.png"] == "no known species"
+    assert reasons["026.png"].startswith("unreadable")
+    assert reasons["027.png"] == "nothing is drawn"
+    pixels, index, meta = load_sprites(tmp_path / "out")
+    assert pixels.shape == (1, 128, 128, 3)
+    assert len(index) == meta["sprites"] == 1
+    assert (pixels[0] == decode(source / "025.png")).all()
+
+
+def test_an_import_of_nothing_leaves_the_old_one_alone(tmp_path, imported):
+    source = tmp_path / "in"
+    put(source, "025.png", image=Image.new("RGBA", (40, 40)))
+    put(tmp_path / "good", "025.png")
+    out = import_sprites(tmp_path / "good", tmp_path / "out", workers=1).folder
+    before = (out / "meta.json").read_text()
+    with pytest.raises(DataError, match="None of the 1 pictures"):
+        import_sprites(source, out, workers=1)
+    assert (out / "meta.json").read_text() == before
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
+    put(tmp_path / "in", "025.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("precious")
+    with pytest.raises(DataError, match="holds something else"):
+        import_sprites(tmp_path / "in", tmp_path / "out", workers=1)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
+
+
+def test_two_imports_of_one_source_are_equal(tmp_path, drawn, imported):
+    again = import_sprites(drawn, tmp_path / "again", workers=2).folder
+    for name in ("sprites.npy", "index.csv", "rejected.csv", "meta.json"):
+        assert (again / name).read_bytes() == (imported / name).read_bytes()
+
+
+def test_a_damaged_cache_is_told(tmp_path, drawn):
+    out = import_sprites(drawn, tmp_path / "out", workers=1).folder
+    meta = json.loads((out / "meta.json").read_text())
+    (out / "meta.json").write_text(json.dumps(meta | {"sprites": 7}))
+    with pytest.raises(DataError, match="damaged"):
+        load_sprites(out)
+    with pytest.raises(DataError, match="pokegen data import"):
+        load_sprites(tmp_path / "nothing")
