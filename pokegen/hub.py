@@ -1,4 +1,4 @@
-"""Zoo checkpoints: a folder NAME/{model.safetensors, config.yaml, README.md}. Loads without Lightning and without pickle.
+"""Zoo checkpoints: a folder NAME/{model.safetensors, config.yaml, README.md}. Loads without Lightning, without pickle.
 
 config.yaml holds the class of the network, the arguments that rebuild it, a version, and the hash of the weights:
 
@@ -6,7 +6,7 @@ config.yaml holds the class of the network, the arguments that rebuild it, a ver
     init_args: {latent_dim: 128, width: 48, embedding_dim: 64}
     version: "1"
     sha256: 5c1f…
-    training: {…}    how it came about: images, seed, data hash, software
+    training: {…}    how it came about: examples seen, seed, data, software
 
 `load` reads such a folder; `export` makes one of a run of `pokegen fit`.
 """
@@ -68,11 +68,11 @@ def folder_of(name: str | Path) -> Path:
 def read_config(folder: Path) -> dict[str, Any]:
     """The config of a checkpoint folder. Raises CheckpointError where it is missing or incomplete."""
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        missing = {"class_path", "init_args", "version", "sha256"} - set(config)
+        config = dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
+        missing = {"class_path", "init_args", "version", "sha256"} - config.keys()
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
-    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config.") from error
     if missing:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}.")
@@ -137,7 +137,8 @@ def save(
                 if extra.name not in (WEIGHTS, CONFIG):
                     shutil.copy2(extra, work / extra.name)
             shutil.rmtree(folder)
-        work.chmod(0o755)  # mkdtemp made it private
+        work.chmod(0o755)  # what tempfile and safetensors write is private
+        (work / WEIGHTS).chmod(0o644)
         work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -160,7 +161,7 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         arguments = settings["model"]["init_args"]
         spec = arguments.get("generator") or arguments["network"]
         state = {k.removeprefix("ema."): v for k, v in saved["state_dict"].items() if k.startswith("ema.")}
-        network = _class(spec["class_path"])(**spec.get("init_args", {}))
+        network: Any = _class(spec["class_path"])(**spec.get("init_args", {}))
         network.load_state_dict(state)
     except (OSError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{run} is no run that can be exported: {str(error).splitlines()[0]}") from error
@@ -168,11 +169,11 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()
     training = {
-        "images": int(saved["state_dict"]["images_seen"]),
+        "examples": int(saved["state_dict"]["images_seen"]),
         "epochs": int(saved["epoch"]) + 1,
         "seed": settings.get("seed_everything"),
         "data": settings["data"],
-        "software": {"pokegen": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     save(network, folder, class_path, init_args, half=half, version=version, training=training)
     load(folder)  # what was written must be readable
@@ -183,5 +184,7 @@ def _checkpoint_of(run: Path) -> Path:
     found = sorted((run / "checkpoints").glob("best*.ckpt"), key=lambda p: p.stat().st_mtime)
     found = found or sorted((run / "checkpoints").glob("last*.ckpt"), key=lambda p: p.stat().st_mtime)
     if not found:
-        raise UserError(f"No checkpoint in {run / 'checkpoints'}. Give a run's folder, such as runs/cgan, or a .ckpt file.")
+        raise UserError(
+            f"No checkpoint in {run / 'checkpoints'}. Give a run's folder, such as runs/cgan, or a .ckpt file."
+        )
     return found[-1]

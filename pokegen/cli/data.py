@@ -15,6 +15,7 @@ examples:
 
 import argparse
 import hashlib
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--root", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
     action.add_argument("--count", type=int, default=100, metavar="N", help="how many, 1 to 1000; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="which; default: %(default)s")
-    action.add_argument("--out", type=Path, default=Path("out/preview.png"), metavar="FILE", help="default: %(default)s")
+    action.add_argument(
+        "--out", type=Path, default=Path("out/preview.png"), metavar="FILE", help="default: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -98,7 +101,7 @@ def _check(args: argparse.Namespace) -> None:
 def _preview(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from pokegen.cards.render import contact_sheet
+    from pokegen.cards.render import grid
     from pokegen.data.sprites import load_sprites
 
     if not 1 <= args.count <= 1000:
@@ -107,7 +110,7 @@ def _preview(args: argparse.Namespace) -> None:
     chosen = np.random.default_rng(args.seed).permutation(len(pixels))[: args.count]
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet(pixels[np.sort(chosen)]).save(args.out)
+        grid(pixels[np.sort(chosen)], columns=math.isqrt(args.count - 1) + 1).save(args.out)
     except OSError as error:
         raise UserError(f"Cannot write {args.out}: {error.strerror}. Choose another --out.") from error
     print(args.out)

@@ -1,9 +1,9 @@
 """fit, validate, test, predict: LightningCLI's verbs, with a folder for each run and errors of one line.
 
-    pokegen fit --config configs/cgan.yaml                      train; the run goes to runs/cgan
-    pokegen fit --config configs/cgan.yaml --ckpt_path last     resume runs/cgan after its last whole epoch
-    pokegen fit --config configs/cgan.yaml --run wide --model.init_args.generator.init_args.width 96
-    pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv or off
+pokegen fit --config configs/cgan.yaml                      train; the run goes to runs/cgan
+pokegen fit --config configs/cgan.yaml --ckpt_path last     resume runs/cgan after its last whole epoch
+pokegen fit --config configs/cgan.yaml --run wide --model.init_args.generator.init_args.width 96
+pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv or off
 """
 
 import os

@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line (sys.argv by default) and return the exit status: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run a command line (sys.argv by default) and return the exit status: 0, 2 for a user's mistake, 130 at Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     try:
         return _run(argv)

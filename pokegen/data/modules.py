@@ -133,7 +133,9 @@ class SpriteDataModule(L.LightningDataModule):
         for split in SPLITS:
             rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
             conditions = np.array([condition_of(species[index[i].No]) for i in rows], dtype=np.int64).reshape(-1, 4)
-            self.datasets[split] = SpriteDataset(pixels, rows, conditions, self._augment() if split == "train" else None)
+            self.datasets[split] = SpriteDataset(
+                pixels, rows, conditions, self._augment() if split == "train" else None
+            )
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
         self.numbers = np.array([index[i].No for i in self.datasets["train"].rows])

@@ -80,10 +80,24 @@ def write_pokedex(path: Path) -> int:
         for s in species:
             writer.writerow(
                 [
-                    s.number, s.name, s.type1, s.type2 or "", s.total, *s.stats, s.generation, s.legendary, s.color,
-                    f"{s.height_m:g}", f"{s.weight_kg:g}", s.evolves_from or "", s.evolution_level or "", s.stage,
-                    s.family, "|".join(s.abilities), "|".join(s.egg_groups),
-                ]  # fmt: skip
+                    s.number,
+                    s.name,
+                    s.type1,
+                    s.type2 or "",
+                    s.total,
+                    *s.stats,
+                    s.generation,
+                    s.legendary,
+                    s.color,
+                    f"{s.height_m:g}",
+                    f"{s.weight_kg:g}",
+                    s.evolves_from or "",
+                    s.evolution_level or "",
+                    s.stage,
+                    s.family,
+                    "|".join(s.abilities),
+                    "|".join(s.egg_groups),
+                ]
             )
     return len(species)
 

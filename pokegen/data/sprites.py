@@ -65,7 +65,7 @@ class Rejected:
 
 
 class SpeciesNames:
-    """Finds the species (and form) that a file or folder name means: `025`, `10-mega`, `Mr. Mime`, `charizard-mega-x`."""
+    """Finds the species and form that a file's or folder's name means: `025`, `10-mega`, `Mr. Mime`."""
 
     def __init__(self, species: Iterable[Species]):
         self.by_number = {s.number: s for s in species}
@@ -194,7 +194,7 @@ def preprocess(image: Image.Image, size: int = SPRITE_SIZE) -> np.ndarray:
     A uniform background of another colour becomes white. Raises ValueError where nothing is drawn.
     """
     rgba = image.convert("RGBA")
-    if rgba.getextrema()[3][0] == 255:  # opaque: the background is drawn too
+    if np.asarray(rgba.getchannel("A")).min() == 255:  # opaque: the background is drawn too
         canvas = _whiten_background(rgba.convert("RGB"))
     else:
         canvas = Image.new("RGB", rgba.size, "white")
@@ -206,7 +206,7 @@ def preprocess(image: Image.Image, size: int = SPRITE_SIZE) -> np.ndarray:
     creature = canvas.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
     inner = size - 2 * MARGIN
     scale = inner / max(creature.size)
-    target = tuple(max(1, round(side * scale)) for side in creature.size)
+    target = (max(1, round(creature.width * scale)), max(1, round(creature.height * scale)))
     if scale > 1:  # pixel art: whole-number enlargement, then an area average, keeps pixels square and edges hard
         factor = int(np.ceil(scale))
         creature = creature.resize((creature.width * factor, creature.height * factor), Image.Resampling.NEAREST)
@@ -284,13 +284,11 @@ def import_sprites(
 
 
 def _decode_all(root, files, rejected, path, workers, track) -> tuple[list[SpriteFile], str]:
-    """Decode into a .npy that grows as it goes, so memory stays flat. Exact repeats of a species' picture are left out."""
+    """Decode into a .npy on disk, so memory stays flat. Exact repeats of a species' picture are left out."""
     kept: list[SpriteFile] = []
     seen: dict[tuple[int, bytes], str] = {}
     digest = hashlib.sha256()
-    pixels = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=(len(files), SPRITE_SIZE, SPRITE_SIZE, 3)
-    )
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), SPRITE_SIZE, SPRITE_SIZE, 3))
     with ProcessPoolExecutor(workers) as pool:
         decoded = pool.map(partial(_decode_below, root), [f.source for f in files], chunksize=64)
         for file, result in track(zip(files, decoded, strict=True), total=len(files)):
@@ -345,7 +343,9 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
             for r in read_rows(folder / INDEX)
         ]
     except FileNotFoundError as error:
-        raise DataError(f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}") from error
+        raise DataError(
+            f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
     if not len(pixels) == len(index) == meta["sprites"]:

@@ -12,6 +12,7 @@ sprites, makes the last doubling.
 Letters: N images, Z latent, E embedding, C conditions, (H, W) height and width.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -95,7 +96,7 @@ class Generator(nn.Module):
         self.embedding = ConditionEmbedding(embedding_dim)
         self.project = nn.Linear(style, channels[0] * 16)
         self.first = ConditionalNorm(channels[0], style)
-        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in zip(channels, channels[1:], strict=False))
+        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(channels))
         self.skip = SkipExcitation(channels[0], channels[3])
         self.draw = nn.Conv2d(channels[4], 3, 3, padding=1)
         self.upsampler = Upsampler()
@@ -148,7 +149,8 @@ def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 1 + 64): the whole image's, and one for each of 8×8 patches.
+    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 64 + 64): the whole image's, repeated, and one for each of
+    8×8 patches.
 
     Args:
         width: channels at 32×32; they double with each halving, up to 4 times.
@@ -156,14 +158,11 @@ class Discriminator(nn.Module):
 
     def __init__(self, width: int = 48):
         super().__init__()
-        import os
-        V=os.environ.get("V","A")
-        def spectral_norm(m):
-            from torch.nn.utils.parametrizations import spectral_norm as sn
-            return sn(m) if V=="A" else m
+
         def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
-            c= spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
-            return nn.Sequential(c, nn.BatchNorm2d(outputs)) if V=="A" and inputs>3 else c
+            layer = spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
+            # Without batch norm, spectral norm alone lets the signal fade: the logits stayed near 0.
+            return nn.Sequential(layer, nn.BatchNorm2d(outputs)) if inputs > 3 else layer
 
         self.body = nn.Sequential(
             *(conv(3, width, 4, 2), nn.LeakyReLU(0.2, inplace=True)),  # 32
@@ -188,7 +187,8 @@ class Discriminator(nn.Module):
         y = F.leaky_relu(self.last(minibatch_deviation(x)), 0.2)  # (N, 4w, 4, 4)
         y = F.leaky_relu(self.features(y.flatten(1)), 0.2)  # (N, 4w)
         whole = self.logit(y) + strength * (y * self.embedding(rows)).sum(dim=1, keepdim=True)  # (N, 1)
-        return torch.cat([whole, self.patch(x).flatten(1)], dim=1), x
+        patches = self.patch(x).flatten(1)  # (N, 64)
+        return torch.cat([whole.expand_as(patches), patches], dim=1), x  # so that both weigh the same in a mean
 
     def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor:
         """The discriminator's second task: to draw the real input (N, 3, 64, 64) again, at half the size."""

@@ -9,6 +9,8 @@ Left out: conditions. Both nets take them, as every adversarial pair does, and i
 Letters: N images, Z latent.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -54,8 +56,8 @@ class Generator(nn.Module):
         generator: torch.Generator | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
-        """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the latent:
-        safer, less varied."""
+        """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the
+        latent: safer, less varied."""
         latent = truncation * torch.randn(n, self.latent_dim, generator=generator)
         return self(latent.to(next(self.parameters()).device)).float()
 
@@ -71,7 +73,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels = [width, 2 * width, 4 * width, 8 * width, 16 * width]  # at 64, 32, 16, 8, 4
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        for inputs, outputs in zip(channels, channels[1:], strict=False):
+        for inputs, outputs in pairwise(channels):
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
             layers += [nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
         self.net = nn.Sequential(*layers)

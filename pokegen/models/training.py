@@ -15,10 +15,11 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
@@ -41,6 +42,10 @@ class TrainingModule(L.LightningModule):
 
     monitor: str | None = None  # the metric, lower is better, by which the best checkpoint is kept
     images_seen: Tensor
+    ema: Any  # a net, whose methods nn.Module does not know
+    net: Any
+    generator: Any
+    discriminator: Any
 
     def __init__(self, network: nn.Module, ema_images: float):
         super().__init__()
@@ -49,12 +54,13 @@ class TrainingModule(L.LightningModule):
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
+        """The net that is trained, averaged and exported."""
         raise NotImplementedError
 
     def on_fit_start(self) -> None:
         if not self.images_seen and hasattr(self.network, "prepare"):  # what the network takes from the data, once
-            self.network.prepare(self.trainer.datamodule)
+            self.network.prepare(getattr(self.trainer, "datamodule", None))
             self.ema.load_state_dict(self.network.state_dict())
         self.ema.eval()
 
@@ -102,7 +108,7 @@ class LikelihoodModule(TrainingModule):
         self.lr, self.weight_decay, self.warmup_steps = lr, weight_decay, warmup_steps
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
         return self.net
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
@@ -126,7 +132,9 @@ class LikelihoodModule(TrainingModule):
         others = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup_steps)))
+        warm = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup_steps))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warm, "interval": "step"}}
 
 
@@ -173,7 +181,9 @@ class AdversarialModule(TrainingModule):
         if loss not in ADVERSARIAL:
             raise UserError(f"Unknown loss {loss!r}. Known losses: {', '.join(ADVERSARIAL)}.")
         if condition_full < condition_start:
-            raise UserError(f"condition_full ({condition_full}) must not come before condition_start ({condition_start}).")
+            raise UserError(
+                f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
+            )
         super().__init__(generator, ema_images)
         self.automatic_optimization = False
         self.generator = generator.to(memory_format=torch.channels_last)
@@ -186,7 +196,7 @@ class AdversarialModule(TrainingModule):
         self.gradient_clip = gradient_clip
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> Any:
         return self.generator
 
     @property
@@ -198,11 +208,12 @@ class AdversarialModule(TrainingModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         nets = (self.generator, self.discriminator)
         return [
-            torch.optim.Adam(n.parameters(), lr=r, betas=self.betas, fused=True) for n, r in zip(nets, self.learning_rates, strict=True)
+            torch.optim.Adam(n.parameters(), lr=r, betas=self.betas, fused=True)
+            for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        generator_step, discriminator_step = self.optimizers()
+        generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
         real, rows, strength = batch["image"], condition.stack(batch), self.condition_strength
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
         fake = self.generator(latent, rows, strength)
@@ -228,7 +239,9 @@ class AdversarialModule(TrainingModule):
         logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
         values["generator"] = total = self.generator_loss(logits)
         if hasattr(self.generator, "auxiliary_loss"):
-            values["upsample"] = self.generator.auxiliary_loss(full[: max(1, len(full) // 4)])  # a quarter teaches enough
+            values["upsample"] = self.generator.auxiliary_loss(
+                full[: max(1, len(full) // 4)]
+            )  # a quarter teaches enough
             total = total + values["upsample"]
         self._descend(generator_step, total, self.generator)
         self.discriminator.requires_grad_(True)

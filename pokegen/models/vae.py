@@ -82,7 +82,7 @@ class VAE(nn.Module):
         generator: torch.Generator | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
-        """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the latent:
-        safer, less varied."""
+        """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the
+        latent: safer, less varied."""
         latent = truncation * torch.randn(n, self.latent_dim, generator=generator)
         return self.decode(latent.to(self.images_seen.device)).float()

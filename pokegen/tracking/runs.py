@@ -1,12 +1,12 @@
 """A run's folder, and what writes into it.
 
-    runs/NAME/
-      config.yaml                 everything that was set, defaults included
-      checkpoints/last.ckpt       after each epoch; resume with --ckpt_path last
-      checkpoints/best.ckpt       by the module's `monitor`, where it has one
-      samples/0000020000.png      drawn by the averaged weights, named by images seen (or .txt)
-      csv/version_0/metrics.csv   metrics; a resumed run adds version_1
-      wandb/                      the offline (or online) W&B run
+runs/NAME/
+  config.yaml                 everything that was set, defaults included
+  checkpoints/last.ckpt       after each epoch; resume with --ckpt_path last
+  checkpoints/best.ckpt       by the module's `monitor`, where it has one
+  samples/0000020000.png      drawn by the averaged weights, named by images seen (or .txt)
+  csv/version_0/metrics.csv   metrics; a resumed run adds version_1
+  wandb/                      the offline (or online) W&B run
 """
 
 import os
@@ -85,7 +85,9 @@ def last_checkpoint(run: Path) -> Path:
     path = run / "checkpoints" / "last.ckpt"
     if not path.is_file():
         runs = sorted(p.parent.parent.name for p in run.parent.glob("*/checkpoints/last.ckpt"))
-        raise UserError(f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; name it by --run.")
+        raise UserError(
+            f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; name it by --run."
+        )
     return path
 
 

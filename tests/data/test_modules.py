@@ -53,8 +53,11 @@ def test_training_images_vary_and_validation_images_do_not(module):
     train, val = module.datasets["train"], module.datasets["val"]
     assert len({train[0]["image"].numpy().tobytes() for _ in range(6)}) > 1
     assert (val[0]["image"] == val[0]["image"]).all()
-    assert ((val[0]["image"] + 1) * 127.5).round().to(torch.uint8).equal(
-        torch.from_numpy(np.array(val.pixels[val.rows[0]])).permute(2, 0, 1)
+    assert (
+        ((val[0]["image"] + 1) * 127.5)
+        .round()
+        .to(torch.uint8)
+        .equal(torch.from_numpy(np.array(val.pixels[val.rows[0]])).permute(2, 0, 1))
     )
 
 

@@ -1,0 +1,185 @@
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from pokegen.errors import UserError
+from pokegen.models import cgan, dcgan, losses, vae
+from pokegen.models.augment import diff_augment, translate, vary_color
+from pokegen.models.condition import CONDITIONS, ConditionPrior
+from pokegen.schema import NO_TYPE
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small(kind):
+    torch.manual_seed(0)
+    nets = {
+        "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8),
+        "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4),
+        "vae": lambda: vae.VAE(latent_dim=8, width=4),
+    }
+    return nets[kind]().eval()
+
+
+@pytest.mark.parametrize("kind", ["cgan", "dcgan", "vae"])
+def test_samples_keep_the_promise(kind):
+    net = small(kind)
+    images = net.sample(5, generator=seeded())
+    assert images.shape == (5, 3, 128, 128)
+    assert images.dtype == torch.float32
+    assert -1 <= images.min() <= images.max() <= 1
+    assert images.equal(net.sample(5, generator=seeded()))
+    assert not images.equal(net.sample(5, generator=seeded(1)))
+    assert net.sample(5, generator=seeded(), truncation=0.1).std(0).mean() < images.std(0).mean()
+
+
+@pytest.mark.parametrize("kind", ["cgan", "dcgan", "vae"])
+def test_sampling_leaves_the_global_stream_and_the_weights_alone(kind):
+    net = small(kind)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    before = torch.get_rng_state()
+    net.sample(3, generator=seeded())
+    assert torch.get_rng_state().equal(before)
+    assert all(v.equal(state[k]) for k, v in net.state_dict().items())
+
+
+@pytest.mark.parametrize("key", CONDITIONS)
+def test_each_condition_changes_a_cgan_sample(key):
+    net = small("cgan")
+    for table in net.embedding.tables:
+        torch.nn.init.normal_(table.weight)
+    base = {k: torch.zeros(2, dtype=torch.long) for k in CONDITIONS}
+    one, other = (net.sample(2, base | {key: torch.full((2,), v)}, seeded()) for v in (0, 1))
+    assert not one.equal(other)
+
+
+def test_discriminators_give_one_row_of_logits_an_image():
+    torch.manual_seed(0)
+    rows = torch.zeros(4, len(CONDITIONS), dtype=torch.long)
+    logits, features = cgan.Discriminator(width=8)(torch.rand(4, 3, 64, 64), rows)
+    assert logits.shape == (4, 128)
+    assert features.shape == (4, 32, 8, 8)
+    logits, _ = dcgan.Discriminator(width=4)(torch.rand(4, 3, 128, 128), rows)
+    assert logits.shape == (4, 1)
+
+
+def test_a_projection_discriminator_sees_the_condition_only_in_its_strength():
+    torch.manual_seed(0)
+    net = cgan.Discriminator(width=8).eval()
+    images = torch.rand(2, 3, 64, 64)
+    rows = torch.tensor([[0, NO_TYPE, 0, 0], [5, 3, 1, 1]])
+    ignored = [net(images, r.expand(2, -1), strength=0.0)[0] for r in rows]
+    seen = [net(images, r.expand(2, -1), strength=1.0)[0] for r in rows]
+    assert ignored[0].equal(ignored[1])
+    assert not seen[0].equal(seen[1])
+
+
+def test_minibatch_deviation_tells_copies_from_variety():
+    varied = torch.randn(8, 4, 2, 2)
+    copies = varied[:1].expand(8, -1, -1, -1)
+    assert cgan.minibatch_deviation(varied).shape == (8, 5, 2, 2)
+    assert cgan.minibatch_deviation(copies)[:, -1].max() < 1e-3 < 0.5 < cgan.minibatch_deviation(varied)[:, -1].min()
+
+
+def test_what_is_asked_is_kept_and_the_rest_comes_from_a_real_row():
+    prior = ConditionPrior()
+    prior.fit(torch.tensor([[0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1]]))
+    rows = prior.draw(200, {"type1": torch.zeros(200, dtype=torch.long)}, seeded())
+    assert {tuple(r) for r in rows.tolist()} == {(0, 3, 1, 0), (0, 4, 2, 0)}
+    unseen = {"type1": torch.full((50,), 9), "type2": torch.full((50,), 3)}
+    assert {tuple(r) for r in prior.draw(50, unseen, seeded()).tolist()} == {(9, 3, 1, 0)}  # the row with that type2
+    free = prior.draw(300, {"type1": torch.full((300,), -1)}, seeded())
+    assert len({tuple(r) for r in free.tolist()}) == 3
+
+
+def test_a_condition_out_of_range_is_told():
+    with pytest.raises(UserError, match="'type1' must hold 2 indices"):
+        ConditionPrior().draw(2, {"type1": torch.tensor([0, 18])})
+    with pytest.raises(UserError, match="'color' must hold 3 indices"):
+        ConditionPrior().draw(3, {"color": torch.tensor([0])})
+
+
+def test_the_prior_travels_in_the_weights():
+    net = small("cgan")
+    net.prior.fit(torch.tensor([[6, 7, 7, 0]]))
+    fresh = cgan.Generator(latent_dim=8, width=8, embedding_dim=8).eval()
+    fresh.load_state_dict(net.state_dict())
+    assert fresh.sample(3, generator=seeded()).equal(net.sample(3, generator=seeded()))
+    assert fresh.prior.draw(1).tolist() == [[6, 7, 7, 0]]
+
+
+def test_kl_against_the_closed_form_of_torch():
+    mean, log_variance = torch.randn(6, 4), torch.randn(6, 4)
+    expected = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(1)
+    assert torch.allclose(losses.gaussian_kl(mean, log_variance), expected, atol=1e-5)
+    assert losses.gaussian_kl(torch.zeros(2, 4), torch.zeros(2, 4)).abs().max() == 0
+
+
+def test_the_vae_nll_is_that_of_a_gaussian_with_the_best_variance():
+    net = small("vae")
+    images = torch.rand(4, 3, 128, 128) * 2 - 1
+    values = net.loss({"image": images})
+    decoded = net.decode(net.encode(images)[0])
+    expected = -Normal(decoded, values["mse"].sqrt()).log_prob(images).sum(dim=(1, 2, 3)).mean()
+    assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
+
+
+def test_the_vae_fades_its_kl_in():
+    net = vae.VAE(latent_dim=8, width=4, warmup_images=8).train()
+    images = torch.rand(4, 3, 128, 128) * 2 - 1
+    first, second, third = (net.loss({"image": images}) for _ in range(3))
+    weights = [float((v["loss"] - (v["elbo"] - v["kl"])) / v["kl"]) for v in (first, second, third)]
+    assert weights == pytest.approx([0.5, 1.0, 1.0], rel=1e-2)
+
+
+def test_a_short_overfit_lowers_the_vae_loss():
+    torch.manual_seed(0)
+    net = vae.VAE(latent_dim=8, width=4).train()
+    batch = {"image": torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4) * 2 - 1, 128)}
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    trace = []
+    for _ in range(15):
+        optimizer.zero_grad()
+        values = net.loss(batch)
+        values["loss"].backward()
+        optimizer.step()
+        trace.append(float(values["mse"].detach()))
+    assert trace[-1] < 0.6 * trace[0]
+
+
+def test_adversarial_losses_at_known_logits():
+    zero = torch.zeros(3)
+    assert losses.hinge_discriminator(zero, zero) == 2
+    assert losses.hinge_discriminator(zero + 2, zero - 2) == 0
+    assert losses.bce_discriminator(zero, zero) == pytest.approx(2 * math.log(2))
+    assert losses.bce_generator(zero) == pytest.approx(math.log(2))
+    assert losses.hinge_generator(zero + 3) == -3
+
+
+def test_r1_of_a_linear_critic_is_half_its_squared_weights():
+    images = torch.rand(5, 3, 4, 4, requires_grad=True)
+    weight = torch.randn(3, 4, 4)
+    logits = (images * weight).sum(dim=(1, 2, 3))
+    assert torch.allclose(losses.r1_penalty(logits, images), 0.5 * weight.square().sum())
+
+
+def test_augmentation_keeps_white_white_and_lets_gradients_through():
+    white = torch.ones(4, 3, 32, 32)
+    assert torch.allclose(diff_augment(white), white)
+    images = (torch.rand(4, 3, 32, 32) * 2 - 1).requires_grad_()
+    diff_augment(images).sum().backward()
+    assert images.grad.abs().sum() > 0
+    assert vary_color(torch.rand(4, 3, 8, 8), 0.0).shape == (4, 3, 8, 8)
+
+
+def test_translation_moves_and_fills_with_white():
+    images = torch.full((64, 3, 16, 16), -1.0)
+    moved = translate(images, 0.25)
+    covered = (moved == -1).float().mean(dim=(1, 2, 3))
+    assert covered.max() == 1  # some stay
+    assert covered.min() >= (12 / 16) ** 2  # at most 4 pixels each way
+    assert set(moved.unique().tolist()) == {-1.0, 1.0}

@@ -1,0 +1,120 @@
+import copy
+
+import lightning as L
+import pytest
+import torch
+
+from pokegen.data.modules import SpriteDataModule
+from pokegen.errors import UserError
+from pokegen.models import cgan, dcgan, vae
+from pokegen.models.training import AdversarialModule, LikelihoodModule
+
+
+def adversarial(**options):
+    torch.manual_seed(0)
+    return AdversarialModule(cgan.Generator(8, 8, 8), cgan.Discriminator(8), **options)
+
+
+def fit(module, imported, batches=2, **options):
+    data = SpriteDataModule(str(imported), batch_size=8, epoch_images=8 * batches, rotation=0, flip=0)
+    trainer = L.Trainer(
+        max_epochs=options.pop("max_epochs", 1),
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=1,
+        **options,
+    )
+    trainer.fit(module, data)
+    return trainer
+
+
+def state(net):
+    return {k: v.clone() for k, v in net.state_dict().items()}
+
+
+def moved(net, before):
+    return {k for k, v in net.named_parameters() if not v.equal(before[k])}
+
+
+def test_a_batch_is_one_global_step_and_moves_both_nets_and_the_average(imported):
+    module = adversarial()
+    before = {name: state(getattr(module, name)) for name in ("generator", "discriminator", "ema")}
+    trainer = fit(module, imported, batches=2)
+    assert trainer.global_step == 2
+    assert module.images_seen == 16
+    unused = {"prior.rows"}
+    assert moved(module.generator, before["generator"]) >= set(dict(module.generator.named_parameters())) - unused
+    assert moved(module.discriminator, before["discriminator"])
+    assert moved(module.ema, before["ema"])
+    assert module.ema.prior.rows.shape[0] > 0  # the average knows the data's conditions too
+
+
+@pytest.mark.parametrize("still", ["generator", "discriminator"])
+def test_each_step_moves_only_its_own_net(imported, still):
+    module = adversarial(**{f"{still}_lr": 0.0})
+    other = "discriminator" if still == "generator" else "generator"
+    before = {name: state(getattr(module, name)) for name in (still, other)}
+    fit(module, imported, batches=1)
+    assert not moved(getattr(module, still), before[still])
+    assert moved(getattr(module, other), before[other])
+
+
+def test_the_conditions_fade_in():
+    module = adversarial(condition_start=100, condition_full=200)
+    strengths = []
+    for images in (0, 99, 149, 199, 1000):
+        module.images_seen.fill_(images)
+        strengths.append(module.condition_strength)
+    assert strengths == pytest.approx([0, 0, 0.5, 1, 1], abs=0.02)
+    assert adversarial().condition_strength == 1
+
+
+def test_the_average_has_the_half_life_that_was_asked():
+    module = LikelihoodModule(torch.nn.Linear(1, 1, bias=False), ema_images=100)
+    module.images_seen.fill_(10_000)
+    torch.nn.init.constant_(module.ema.weight, 0.0)
+    torch.nn.init.constant_(module.net.weight, 1.0)
+    for _ in range(10):
+        module.count(10)
+    assert float(module.ema.weight) == pytest.approx(0.5, abs=1e-3)
+    current = LikelihoodModule(torch.nn.Linear(1, 1), ema_images=0)
+    torch.nn.init.constant_(current.net.weight, 3.0)
+    current.count(1)
+    assert float(current.ema.weight) == 3
+
+
+def test_r1_and_clipping_train(imported):
+    module = adversarial(r1=1.0, r1_every=1, gradient_clip=0.1)
+    fit(module, imported, batches=1)
+    assert all(p.isfinite().all() for p in module.parameters())
+
+
+def test_dcgan_trains_with_the_original_loss_in_bf16(imported):
+    torch.manual_seed(0)
+    module = AdversarialModule(dcgan.Generator(8, 4), dcgan.Discriminator(4), loss="bce")
+    trainer = fit(module, imported, batches=2, precision="bf16-mixed")
+    assert 0 < trainer.callback_metrics["train/discriminator"] < 20
+    assert module.generator.net[0].weight.dtype == torch.float32
+
+
+def test_validation_moves_nothing_and_scores_the_average(imported):
+    torch.manual_seed(0)
+    module = LikelihoodModule(vae.VAE(8, 4))
+    trainer = fit(module, imported, batches=1)
+    before = copy.deepcopy(module.state_dict())
+    data = SpriteDataModule(str(imported), batch_size=8, epoch_images=8, rotation=0, flip=0)
+    first = trainer.validate(module, data, verbose=False)[0]
+    assert all(v.equal(before[k]) for k, v in module.state_dict().items())
+    torch.nn.init.zeros_(module.net.decoder[0].weight)  # the net itself is not what is scored
+    assert trainer.validate(module, data, verbose=False)[0] == first
+    assert set(first) == {"val/loss", "val/mse", "val/kl", "val/elbo"}
+
+
+def test_contradictions_are_told():
+    with pytest.raises(UserError, match="Unknown loss 'wasserstein'"):
+        adversarial(loss="wasserstein")
+    with pytest.raises(UserError, match="must not come before"):
+        adversarial(condition_start=10, condition_full=5)

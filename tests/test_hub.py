@@ -1,0 +1,99 @@
+import pytest
+import torch
+import yaml
+
+from pokegen import hub
+from pokegen.errors import CheckpointError
+from pokegen.models.cgan import Generator
+
+ARGS = {"latent_dim": 8, "width": 8, "embedding_dim": 8}
+CLASS = "pokegen.models.cgan.Generator"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    hub.save(Generator(**ARGS), tmp_path / "tiny", CLASS, ARGS, version="3")
+    return tmp_path / "tiny"
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def test_save_load_same_samples(folder):
+    torch.manual_seed(0)
+    net = Generator(**ARGS).eval()
+    loaded = hub.load(folder)
+    assert loaded.label == "tiny 3"
+    assert not loaded.model.training
+    assert loaded.model.sample(2, generator=seeded()).equal(net.sample(2, generator=seeded()))
+
+
+def test_float16_halves_the_file_and_loads_as_float32(folder, tmp_path):
+    torch.manual_seed(0)
+    hub.save(Generator(**ARGS), tmp_path / "half", CLASS, ARGS, half=True, version="3")
+    assert (tmp_path / "half" / hub.WEIGHTS).stat().st_size < 0.6 * (folder / hub.WEIGHTS).stat().st_size
+    loaded = hub.load(tmp_path / "half").model
+    assert all(p.dtype == torch.float32 for p in loaded.parameters())
+    near = (loaded.sample(2, generator=seeded()) - hub.load(folder).model.sample(2, generator=seeded())).abs().max()
+    assert near < 0.02
+
+
+def test_saving_again_keeps_the_model_card(folder):
+    (folder / "README.md").write_text("# tiny")
+    hub.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+    assert (folder / "README.md").read_text() == "# tiny"
+    assert hub.load(folder).version == "4"
+
+
+def altered(folder, **changes):
+    config = yaml.safe_load((folder / hub.CONFIG).read_text()) | changes
+    (folder / hub.CONFIG).write_text(yaml.safe_dump({k: v for k, v in config.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: (f / hub.WEIGHTS).unlink(), "incomplete: model.safetensors is missing"),
+        (lambda f: (f / hub.CONFIG).unlink(), "config.yaml is missing"),
+        (lambda f: (f / hub.WEIGHTS).write_bytes((f / hub.WEIGHTS).read_bytes()[:-1] + b"x"), "was altered"),
+        (lambda f: (f / hub.WEIGHTS).write_bytes(b""), "was altered"),
+        (lambda f: (f / hub.CONFIG).write_text("just a line"), "not a checkpoint's config"),
+        (lambda f: altered(f, sha256=None), "lacks sha256"),
+        (lambda f: altered(f, class_path="os.system"), "hold models of pokegen.models"),
+        (lambda f: altered(f, class_path="pokegen.models.cgan.Diffuser"), "does not fit"),
+        (lambda f: altered(f, init_args=ARGS | {"width": 16}), "does not fit"),
+        (lambda f: altered(f, init_args={"depth": 3}), "does not fit"),
+    ],
+)
+def test_a_checkpoint_that_is_not_whole_is_refused(folder, harm, message):
+    harm(folder)
+    with pytest.raises(CheckpointError, match=message) as error:
+        hub.load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(CheckpointError, match=r"Unknown model 'nosuch'. Known models: .*cgan"):
+        hub.load("nosuch")
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(CheckpointError, match="holds something else"):
+        hub.save(Generator(**ARGS), tmp_path / "mine", CLASS, ARGS, version="1")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", hub.available())
+def test_every_shipped_checkpoint_loads_and_has_a_card(name):
+    loaded = hub.load(name)
+    card = (hub.folder_of(name) / hub.CARD).read_text(encoding="utf-8")
+    assert loaded.config["sha256"][:12] in card  # the card is of these weights
+    assert (hub.folder_of(name) / hub.WEIGHTS).stat().st_size < 20 * 2**20
+
+
+def test_the_zoo_holds_what_a_card_needs():
+    assert {"cgan", "vae", "stats", "names"} <= set(hub.available())
