@@ -32,6 +32,7 @@ from pokegen.resources import shipped
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 FORMAT = 1
+_FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,35 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     save(network, folder, class_path, init_args, half=half, version=version, training=training)
-    load(folder)  # what was written must be readable
-    return read_config(folder)
+    write_card(folder)
+    return load(folder).config
+
+
+def write_card(folder: Path) -> Path:
+    """Write the facts of a checkpoint into its model card, README.md, between two markers; what people wrote around
+    them stays. Returns the card's path."""
+    config = read_config(folder)
+    training = config.get("training", {})
+    software = ", ".join(f"{key} {value}" for key, value in training.get("software", {}).items())
+    facts = {
+        "class": f"`{config['class_path']}`",
+        "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items()) or "defaults",
+        "version": config["version"],
+        "weights": f"{(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB, sha256 `{config['sha256'][:12]}…`",
+        "trained on": f"{training.get('examples', 0):,} examples, seed {training.get('seed')}",
+        "software": software,
+    }
+    rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
+    block = f"{_FACTS[0]}\n| | |\n|---|---|\n{rows}\n{_FACTS[1]}"
+    card = folder / CARD
+    text = (
+        card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.resolve().name}\n"
+    )
+    if _FACTS[0] not in text or _FACTS[1] not in text:
+        text += f"\n{_FACTS[0]}{_FACTS[1]}\n"
+    before, _, rest = text.partition(_FACTS[0])
+    card.write_text(before + block + rest.partition(_FACTS[1])[2], encoding="utf-8")
+    return card
 
 
 def _checkpoint_of(run: Path) -> Path:

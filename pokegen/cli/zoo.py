@@ -38,4 +38,18 @@ def run(args: argparse.Namespace) -> None:
                 print((folder / name).read_text(encoding="utf-8"))
     else:
         hub.export(args.run, args.folder, version=args.version, half=not args.full)
+        _draw_samples(args.folder)
         print(args.folder)
+
+
+def _draw_samples(folder: Path) -> None:
+    """64 unselected sprites, seed 0, into samples.png, if the checkpoint draws sprites."""
+    import torch
+
+    from pokegen import hub
+    from pokegen.cards.generator import to_pixels
+    from pokegen.cards.render import grid
+
+    samples = hub.load(folder).model.sample(64, generator=torch.Generator().manual_seed(0))
+    if isinstance(samples, torch.Tensor):
+        grid(to_pixels(samples), columns=8).save(folder / "samples.png")
