@@ -198,9 +198,7 @@ def write_card(folder: Path) -> Path:
     rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
     block = f"{_FACTS[0]}\n| | |\n|---|---|\n{rows}\n{_FACTS[1]}"
     card = folder / CARD
-    text = (
-        card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.resolve().name}\n"
-    )
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.resolve().name}\n"
     if _FACTS[0] not in text or _FACTS[1] not in text:
         text += f"\n{_FACTS[0]}{_FACTS[1]}\n"
     before, _, rest = text.partition(_FACTS[0])

@@ -106,13 +106,17 @@ def _preview(args: argparse.Namespace) -> None:
 
     if not 1 <= args.count <= 1000:
         raise UserError(f"count must be from 1 to 1000, got {args.count}.")
+    if args.seed < 0:
+        raise UserError(f"seed must be 0 or more, got {args.seed}.")
     pixels, _, _ = load_sprites(args.root)
     chosen = np.random.default_rng(args.seed).permutation(len(pixels))[: args.count]
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        grid(pixels[np.sort(chosen)], columns=math.isqrt(args.count - 1) + 1).save(args.out)
+        grid(pixels[np.sort(chosen)], columns=math.isqrt(len(chosen) - 1) + 1).save(args.out)
     except OSError as error:
         raise UserError(f"Cannot write {args.out}: {error.strerror}. Choose another --out.") from error
+    except ValueError as error:  # Pillow's, for a suffix of no picture
+        raise UserError(f"Cannot write {args.out}: expected a picture, such as preview.png, for --out.") from error
     print(args.out)
 
 

@@ -4,9 +4,14 @@ pokegen fit --config configs/cgan.yaml                      train; the run goes 
 pokegen fit --config configs/cgan.yaml --ckpt_path last     resume runs/cgan after its last whole epoch
 pokegen fit --config configs/cgan.yaml --run wide --model.init_args.generator.init_args.width 96
 pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv or off
+pokegen validate --config configs/vae.yaml                  the metrics of the last checkpoint of runs/vae
 """
 
+import importlib
+import inspect
 import os
+import re
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -16,8 +21,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import lightning as L
 import torch
+import yaml
 from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from pokegen.data import modules as _data  # noqa: F401  so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
@@ -33,6 +40,7 @@ warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")
 warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
 warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
+warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
 
 
 class Parser(LightningArgumentParser):
@@ -52,7 +60,9 @@ class RecordRun(SaveConfigCallback):
             return
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
+        config = self.config.clone()
+        config["ckpt_path"] = None  # or whoever starts from the file would resume, wanted or not
+        self.parser.save(config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
         for logger in trainer.loggers:
             logger.log_hyperparams(self.config.as_dict())
         print(f"run {folder}", file=sys.stderr)
@@ -61,9 +71,19 @@ class RecordRun(SaveConfigCallback):
 class CLI(LightningCLI):
     """One run, one folder: chooses it, and places loggers, checkpoints and samples there."""
 
+    claimed: Path | None = None  # the folder that this start made
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            if self.claimed and not (self.claimed / "config.yaml").is_file():  # it never came to training
+                shutil.rmtree(self.claimed, ignore_errors=True)
+            raise
+
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])
-        parser = Parser(**kwargs)
+        parser = Parser(allow_abbrev=False, **kwargs)  # or --trainer.max_epoch would pass for max_epochs
         parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file; may be given several times.")
         return parser
 
@@ -72,39 +92,51 @@ class CLI(LightningCLI):
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
+    def _parse_ckpt_path(self) -> None:
+        """Not what Lightning does here: a checkpoint's hyper-parameters must not override the command line's."""
+
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         configs = [Path(str(path)) for path in config.get("config") or []]
         name = config.run or (configs[0].stem if configs else "run")
+        if name != Path(name).name or name == "..":
+            raise UserError(f"--run must be a plain name, got {name!r}. The folder of all runs is --runs.")
         root = Path(config.runs)
-        resumed = config.get("ckpt_path") == "last"
-        self.folder = root / name if resumed or self.subcommand != "fit" else runs.new_run(root, name)
-        if resumed:
+        self.folder = root / name
+        path = config.get("ckpt_path")
+        if path == "last" or (self.subcommand != "fit" and not path):  # to score untrained weights is nobody's wish
             config.ckpt_path = str(runs.last_checkpoint(self.folder))
-        elif (path := config.get("ckpt_path")) and not Path(path).is_file():
+        elif path and not Path(path).is_file():
             raise UserError(f"No checkpoint at {path}. Give a .ckpt file, or last.")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"Cannot write to {self.folder}: {error.strerror}. Choose another --runs.") from error
+        if self.subcommand == "fit" and path != "last":
+            try:
+                self.folder = self.claimed = runs.new_run(root, name)
+            except OSError as error:
+                raise UserError(f"Cannot write to {self.folder}: {error.strerror}. Choose another --runs.") from error
+        config.run = self.folder.name  # so that the run's own config.yaml resumes it
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
         given = config.trainer.callbacks or []
         mine = [*runs.checkpoints(self.folder, self.model.monitor), runs.Samples(self.folder / "samples")]
         log = config.log if self.subcommand == "fit" else "off"
-        return super().instantiate_trainer(
-            default_root_dir=self.folder,
-            logger=runs.loggers(self.folder, log),
-            callbacks=[*given, *mine],
-            plugins=[*(config.trainer.plugins or []), runs.AtomicCheckpointIO()],
-            **kwargs,
-        )
+        options: dict[str, Any] = {
+            "default_root_dir": self.folder,
+            "logger": runs.loggers(self.folder, log),
+            "callbacks": [*given, *mine],
+            "plugins": [*(config.trainer.plugins or []), runs.AtomicCheckpointIO()],
+        }
+        try:
+            return super().instantiate_trainer(**options, **kwargs)
+        except (ValueError, MisconfigurationException) as error:  # such as an accelerator that is not there
+            raise UserError(f"trainer: {error}") from error
 
 
 def run_training(argv: list[str]) -> None:
     """Run one of LightningCLI's verbs, such as `fit --config configs/cgan.yaml`."""
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
+    if {"-h", "--help"} & set(argv):
+        print(__doc__)
     try:
         CLI(
             TrainingModule,
@@ -119,29 +151,95 @@ def run_training(argv: list[str]) -> None:
     except SystemExit as stop:  # --help and --print_config
         if stop.code:
             raise UserError(f"See: pokegen {argv[0]} --help") from stop
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
+    except (ValueError, RuntimeError) as error:
+        if cause := _user_error(error):
+            raise cause from error
+        if "loading state_dict" in str(error):
+            detail = str(error).splitlines()[1:2] or [str(error)]
+            raise UserError(
+                f"The checkpoint is of another model: {detail[0].strip()} Give the settings that it was trained with; "
+                "its run's config.yaml holds them."
+            ) from error
+        if "conditioned on metric" in str(error):  # early stopping by a metric that nobody logs
+            raise UserError(str(error)) from error
+        raise
+    finally:
+        if wandb := sys.modules.get("wandb"):
+            wandb.finish()  # or the next run of this process would go on with this one's
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """The mistake that a model or DataModule told, inside what jsonargparse made of it."""
+    while error:
+        if isinstance(error, UserError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _find_configs(argv: list[str]) -> list[str]:
-    """Where a config is not found from here, take the shipped one of that name."""
+    """Where a config is not found from here, take the shipped one of that name. Each must be a YAML of keys."""
     found = list(argv)
     for i, word in enumerate(argv):
         flag, equals, value = word.partition("=")
-        if flag not in ("--config", "-c"):
+        if flag not in ("--config", "-c") or (not equals and i + 1 == len(argv)):
             continue
         place = i if equals else i + 1
-        path = Path(value if equals else argv[i + 1] if i + 1 < len(argv) else "")
+        path = Path(value if equals else argv[i + 1])
         if not path.is_file():
             if not (shipped() / path).is_file():
                 known = sorted(p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.yaml"))
                 raise UserError(f"No config {str(path)!r}. Shipped configs: {', '.join(known)}.")
             path = shipped() / path
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else "?"
+            raise UserError(f"{path}, line {line}: not YAML: {error.problem}.") from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path} is not a YAML file: {error}.") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: expected YAML keys such as model, data and trainer, got {str(content)[:40]!r}.")
         found[place] = f"{flag}={path}" if equals else str(path)
     return found
 
 
 def _short(message: str) -> str:
-    """The cause, without the tree of causes that jsonargparse draws around it."""
-    lines = [line.strip(" -|*\t") for line in message.splitlines()]
-    lines = [line for line in lines if line]
-    telling = [line for line in lines if "not expected" in line or "not accepted" in line or "Unknown" in line]
-    return (telling or lines or [message])[-1 if telling else 0]
+    """One line of the tree of causes that jsonargparse draws: where, what was expected, what came."""
+    where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    classes = re.findall(r"given class_path '([^']+)'", message)
+    if found := re.search(r"Option '([^']+)' is not accepted", message):
+        return (
+            f"{where}: unknown key {found[1]!r}. Keys of {classes[-1]}: {', '.join(_keys_of(classes[-1])) or 'none'}."
+        )
+    if found := re.search(r"'(\w+)' does not accept option '([^']+)'", message):
+        return f"Unknown key {found[2]!r}. See: pokegen {found[1]} --help"
+    if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
+        return f"{where}: no class {found[2]!r} in {found[1]}."
+    if found := re.search(r"Expected a dot import path string: (.*)", message):
+        return f"{where}: expected a class, such as pokegen.models.vae.VAE, got {found[1]!r}."
+    if found := re.search(r"(?:Got value|Given value): (.*)", message):  # the innermost comes first
+        expected = re.findall(
+            r"Expected an? (?:<class ')?(?:typing\.)?([^\n]+?)(?:'>)?(?=\n|\. Got)", message[: found.end()]
+        )
+        expected = ["null" if kind == "NoneType" else kind for kind in expected]
+        return f"{where}: expected {' or '.join(expected)}, got {found[1]!r}."
+    if "required: " in message:
+        return f"{message.replace('fit.', '')}. Most is in a config: --config configs/cgan.yaml"
+    return message
+
+
+def _keys_of(class_path: str) -> list[str]:
+    """What a class takes, with what it hands on to its parents by **kwargs."""
+    module, _, name = class_path.rpartition(".")
+    keys: dict[str, None] = {}
+    for kind in getattr(importlib.import_module(module), name).__mro__:
+        parameters = inspect.signature(kind.__init__).parameters.values()
+        keys |= {
+            p.name: None for p in parameters if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return list(keys)

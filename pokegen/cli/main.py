@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Never, TypeVar
+from typing import Any, Never, TypeVar
 
 from pokegen import __version__
 from pokegen.errors import UserError
@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Says what is wrong in one line, without the usage; takes no abbreviated options, nor do its sub-parsers."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> Never:
         raise UserError(f"{message}. See: {self.prog} --help")
@@ -38,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command line (sys.argv by default) and return the exit status: 0, 2 for a user's mistake, 130 at Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        return _run(argv)
+        status = _run(argv)
+        sys.stdout.flush()  # a reader that has gone must be noticed here, not at the interpreter's end
+        return status
     except UserError as error:
         print(f"pokegen: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -70,7 +75,6 @@ def _run(argv: list[str]) -> int:
         prog=f"pokegen {verb}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     module.add_arguments(parser)
     try:

@@ -337,17 +337,21 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
     """
     try:
         meta = json.loads((folder / META).read_text())
+        count, _ = meta["sprites"], meta["sha256"]
         pixels = np.load(folder / PIXELS, mmap_mode="r")
+        rows = read_rows(folder / INDEX)
+        if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
+            raise ValueError(f"{INDEX}, row {cut[0]} is cut")
         index = [
             SpriteFile(**{**r, "No": int(r["No"]), "shiny": r["shiny"] == "True", "female": r["female"] == "True"})
-            for r in read_rows(folder / INDEX)
+            for r in rows
         ]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (EOFError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
-    if not len(pixels) == len(index) == meta["sprites"]:
+    if not len(pixels) == len(index) == count:
         raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")
     return pixels, index, meta

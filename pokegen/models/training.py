@@ -77,6 +77,11 @@ class TrainingModule(L.LightningModule):
             else:
                 average.copy_(current)
 
+    def _record(self, stage: str, values: dict[str, Tensor], size: int, shown: str) -> None:
+        """Log `values` under `stage`, the one of them named `shown` on the progress bar too."""
+        for key, value in values.items():
+            self.log(f"{stage}/{key}", value.detach(), prog_bar=key == shown, batch_size=size)
+
     def sample(self, n: int, **options: Any) -> Any:
         """From the averaged weights; see the network's own `sample`."""
         return self.ema.eval().sample(n, **options)
@@ -121,7 +126,7 @@ class LikelihoodModule(TrainingModule):
         self._log(self.ema.loss(batch), "test", batch)
 
     def _log(self, values: dict[str, Tensor], stage: str, batch: dict[str, Any]) -> Tensor:
-        self.log_dict({f"{stage}/{k}": v for k, v in values.items()}, prog_bar=True, batch_size=_size(batch))
+        self._record(stage, values, _size(batch), shown="loss")
         return values["loss"]
 
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
@@ -248,7 +253,7 @@ class AdversarialModule(TrainingModule):
 
         self.count(len(real))
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
-        self.log_dict({f"train/{k}": v.detach() for k, v in values.items()}, prog_bar=True, batch_size=len(real))
+        self._record("train", values, len(real), shown="images")
 
     def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module) -> None:
         optimizer.zero_grad()

@@ -10,6 +10,9 @@ runs/NAME/
 """
 
 import os
+import pickle
+import struct
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return super().load_checkpoint(path, *args, **kwargs)
+        except (EOFError, OSError, RuntimeError, ValueError, KeyError, struct.error, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"{path} is no checkpoint of a run: torch cannot read it. Give another .ckpt file."
+            ) from error
 
 
 class Samples(L.Callback):
@@ -72,12 +83,19 @@ class Samples(L.Callback):
 
 
 def new_run(root: Path, name: str) -> Path:
-    """A folder for a new run: `root/name`, or the first of name-2, name-3 … that is free."""
-    folder, number = root / name, 1
-    while folder.exists():
-        number += 1
-        folder = root / f"{name}-{number}"
-    return folder
+    """Make the folder of a new run: `root/name`, or the first of name-2, name-3 … that is free.
+
+    Made at once, so that two runs that start together never share one.
+    """
+    for number in count(1):
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.exists():  # `root` itself is in the way
+                raise
+    raise AssertionError("unreachable")
 
 
 def last_checkpoint(run: Path) -> Path:

@@ -128,6 +128,20 @@ def test_the_vae_nll_is_that_of_a_gaussian_with_the_best_variance():
     assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
 
 
+def test_the_vae_samples_from_the_latents_it_has_seen():
+    net = small("vae")
+    latents = torch.randn(4000, 8, generator=seeded()) @ torch.randn(8, 8, generator=seeded(1)) + 3
+    for batch in latents.split(200):
+        net.images_seen += len(batch)
+        net._remember(batch)
+    assert torch.allclose(net.latent_mean, latents.mean(0), atol=1e-4)
+    seen = []
+    net.decode = lambda latent: seen.append(latent) or latent[:, :3, None, None]
+    net.sample(5_000, generator=seeded(2))
+    assert torch.allclose(seen[0].mean(0), latents.mean(0), atol=0.15)
+    assert torch.allclose(seen[0].T.cov(), latents.T.cov(), atol=0.6)
+
+
 def test_the_vae_fades_its_kl_in():
     net = vae.VAE(latent_dim=8, width=4, warmup_images=8).train()
     images = torch.rand(4, 3, 128, 128) * 2 - 1
@@ -142,13 +156,13 @@ def test_a_short_overfit_lowers_the_vae_loss():
     batch = {"image": torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4) * 2 - 1, 128)}
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     trace = []
-    for _ in range(15):
+    for _ in range(40):
         optimizer.zero_grad()
         values = net.loss(batch)
         values["loss"].backward()
         optimizer.step()
         trace.append(float(values["mse"].detach()))
-    assert trace[-1] < 0.6 * trace[0]
+    assert trace[-1] < 0.5 * trace[0]
 
 
 def test_adversarial_losses_at_known_logits():

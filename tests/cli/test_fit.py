@@ -1,0 +1,357 @@
+"""`pokegen fit` and its like: what a run leaves, how it goes on after a kill, and what a mistake is answered."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+
+from pokegen.cli.main import main
+from pokegen.errors import UserError
+from pokegen.tracking import runs
+
+NETS = {
+    "cgan": ["generator.init_args.width=8", "discriminator.init_args.width=8"],
+    "dcgan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
+    "vae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
+}
+BATCH, EPOCH = 8, 16  # images
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """A user's folder, which is not the checkout: the shipped configs must be found from there too."""
+    monkeypatch.chdir(tmp_path)
+
+
+def words(imported, name="vae", verb="fit", log="csv", epochs=1, **options):
+    """The command line of a run of a second or less."""
+    settings = {
+        "data.init_args.root": imported,
+        "data.init_args.games": "null",
+        "data.init_args.batch_size": BATCH,
+        "data.init_args.epoch_images": EPOCH,
+        "trainer.accelerator": "cpu",
+        "trainer.max_epochs": epochs,
+        "trainer.limit_val_batches": 1,
+        "trainer.log_every_n_steps": 1,
+        "trainer.enable_progress_bar": "false",
+        "trainer.enable_model_summary": "false",
+        "log": log,
+    }
+    nets = [f"--model.init_args.{setting}" for setting in NETS[name]]
+    return [verb, "--config", f"configs/{name}.yaml", *nets, *(f"--{k}={v}" for k, v in (settings | options).items())]
+
+
+def one_line(capsys, argv):
+    """The line that a mistake gets."""
+    capsys.readouterr()
+    assert main(argv) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pokegen: ")]
+    assert len(said) == 1
+    assert "Traceback" not in said[0]
+    return said[0]
+
+
+def checkpoint(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def images_seen(run):
+    return int(checkpoint(run)["state_dict"]["images_seen"])
+
+
+def metrics(run, version=0):
+    with open(run / "csv" / f"version_{version}" / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_path):
+    assert main(words(imported, name)) == 0
+    run = tmp_path / "runs" / name
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["data"]["init_args"]["batch_size"] == BATCH
+    assert config["data"]["init_args"]["flip"] == 0.5  # what was not set is told too
+    assert config["seed_everything"] == 0
+    assert checkpoint(run)["global_step"] == EPOCH // BATCH
+    assert images_seen(run) == EPOCH
+    assert [p.name for p in (run / "samples").iterdir()] == [f"{EPOCH:010d}.png"]
+    rows = metrics(run)
+    assert [float(row["train/images"]) for row in rows] == [BATCH, EPOCH]
+    assert {"train/generator", "train/discriminator", "train/real", "train/fake"} <= rows[0].keys()
+    assert not (run / "wandb").exists()
+
+
+def test_the_same_command_trains_the_same_weights_in_a_folder_of_its_own(imported, tmp_path):
+    for _ in range(3):
+        assert main(words(imported, log="off")) == 0
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["vae", "vae-2", "vae-3"]
+    first, second = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("vae", "vae-2"))
+    assert all(value.equal(second[key]) for key, value in first.items())
+    assert main(words(imported, log="off", seed_everything=1, run="other")) == 0
+    other = checkpoint(tmp_path / "runs" / "other")["state_dict"]
+    assert not all(value.equal(other[key]) for key, value in first.items())
+
+
+def test_log_off_leaves_no_logs(imported, tmp_path):
+    assert main(words(imported, log="off")) == 0
+    assert sorted(p.name for p in (tmp_path / "runs" / "vae").iterdir()) == ["checkpoints", "config.yaml", "samples"]
+
+
+def test_resume_goes_on_where_the_run_stopped(imported, tmp_path):
+    assert main(words(imported)) == 0
+    run = tmp_path / "runs" / "vae"
+    assert main(words(imported, epochs=3, ckpt_path="last")) == 0
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["vae"]
+    state = checkpoint(run)
+    assert state["epoch"] == 2
+    assert state["global_step"] == 3 * EPOCH // BATCH
+    assert int(state["state_dict"]["images_seen"]) == 3 * EPOCH
+    steps = {int(s["step"]) for s in state["optimizer_states"][0]["state"].values()}
+    assert steps == {3 * EPOCH // BATCH}  # AdamW's moments went on as well
+    assert {row["epoch"] for row in metrics(run, 0)} == {"0"}
+    assert {row["epoch"] for row in metrics(run, 1)} == {"1", "2"}
+    assert len(list((run / "samples").iterdir())) == 3
+
+
+def test_a_runs_own_config_resumes_it_or_starts_another(imported, tmp_path):
+    assert main(words(imported, run="mine")) == 0
+    config = ["fit", "--config", str(tmp_path / "runs" / "mine" / "config.yaml")]
+    assert main([*config, "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
+    assert images_seen(tmp_path / "runs" / "mine") == 2 * EPOCH
+    assert main([*config, "--trainer.max_epochs", "1"]) == 0  # of the settings, not of the weights
+    assert images_seen(tmp_path / "runs" / "mine-2") == EPOCH
+    assert images_seen(tmp_path / "runs" / "mine") == 2 * EPOCH
+
+
+def test_a_run_may_start_from_a_checkpoint_of_another(imported, tmp_path):
+    assert main(words(imported)) == 0
+    path = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+    assert main(words(imported, epochs=2, ckpt_path=path, run="more")) == 0
+    assert images_seen(tmp_path / "runs" / "more") == 2 * EPOCH
+    assert images_seen(tmp_path / "runs" / "vae") == EPOCH
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+def test_scoring_takes_the_last_checkpoint_and_changes_nothing(verb, imported, tmp_path, capsys):
+    assert main(words(imported)) == 0
+    before = files(tmp_path)
+    capsys.readouterr()
+    stage = "val" if verb == "validate" else verb
+    assert main(words(imported, verb=verb)) == 0
+    assert f"{stage}/loss" in capsys.readouterr().out
+    assert files(tmp_path) == before
+
+
+def test_validate_shows_what_the_run_had_logged(imported, tmp_path, capsys):
+    assert main(words(imported)) == 0
+    logged = [float(row["val/mse"]) for row in metrics(tmp_path / "runs" / "vae") if row["val/mse"]]
+    capsys.readouterr()
+    assert main(words(imported, verb="validate")) == 0
+    shown = next(line for line in capsys.readouterr().out.splitlines() if "val/mse" in line)
+    assert float(shown.split()[3]) == pytest.approx(logged[-1], rel=1e-4)
+
+
+def test_wandb_offline_writes_beside_the_run_and_runs_do_not_clash(imported, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert main(words(imported, log="wandb")) == 0
+    assert main(words(imported, log="wandb")) == 0
+    assert main(words(imported, log="wandb", ckpt_path="last", epochs=2)) == 0  # in the first one's folder
+    for name, count in (("vae", 2), ("vae-2", 1)):
+        records = list((tmp_path / "runs" / name / "wandb").glob("offline-run-*/*.wandb"))
+        assert len(records) == count
+        for record in records:
+            content = record.read_bytes()
+            assert b"train/loss" in content
+            assert b"latent_dim" in content  # the configuration
+        assert metrics(tmp_path / "runs" / name)
+    assert images_seen(tmp_path / "runs" / "vae") == 2 * EPOCH
+
+
+def test_the_smoke_experiment_runs_behind_a_sprite_config(tmp_path):
+    argv = ["fit", "--config", "configs/cgan.yaml", "--config", "configs/experiment/smoke.yaml"]
+    data = ["root=sample", "species=40", "variants=1", "epoch_images=16"]
+    assert main([*argv, "--trainer.accelerator=cpu", *(f"--data.init_args.{setting}" for setting in data)]) == 0
+    run = tmp_path / "runs" / "smoke"
+    assert images_seen(run) == 32
+    assert (run / "csv").is_dir()
+    assert not (run / "wandb").exists()
+
+
+MISTAKES = {
+    "a misspelt option": (["--trainer.max_epoch=3"], "--trainer.max_epoch"),
+    "a word as number": (["--trainer.max_epochs=abc"], "trainer.max_epochs: expected int or null, got 'abc'."),
+    "a word as width": (["--model.init_args.network.init_args.width=x"], "model.network.width: expected int, got 'x'."),
+    "a class that is none": (["--model=Vea"], "model: expected a class, such as pokegen.models.vae.VAE, got 'Vea'."),
+    "an option's value is missing": (["--trainer.max_epochs"], "trainer.max_epochs: expected one argument"),
+    "no such accelerator": (["--trainer.accelerator=quantum"], "quantum"),
+    "no data": (["--data.init_args.root=nosuch"], "pokegen data import PATH --out nosuch"),
+    "no such game": (["--data.init_args.games=[emerald]"], "No game 'emerald'"),
+    "no such style": (["--data.init_args.styles=[cubist]"], "Unknown style 'cubist'. Known styles: pixel"),
+    "an empty batch": (["--data.init_args.batch_size=0"], "must be at least batch_size (0)"),
+    "no such log": (["--log=tensorboard"], "Unknown log 'tensorboard'. Known: wandb, csv, off."),
+    "no such checkpoint": (["--ckpt_path=nosuch.ckpt"], "No checkpoint at nosuch.ckpt"),
+    "nothing to resume": (["--ckpt_path=last"], "No checkpoint to resume at runs/vae/checkpoints/last.ckpt"),
+    "a path for a name": (["--run=../mine"], "--run must be a plain name, got '../mine'"),
+    "a seed of letters": (["--seed_everything=x"], "seed_everything: expected"),
+    "an early stop by nothing": (
+        ["--trainer.callbacks=[{class_path: EarlyStopping, init_args: {monitor: val/los}}]"],
+        "`val/los` which is not available",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_line_and_leaves_nothing(mistake, imported, tmp_path, capsys):
+    options, says = MISTAKES[mistake]
+    assert says in one_line(capsys, [*words(imported), *options])
+    trained = mistake == "an early stop by nothing"  # which only the first validation tells
+    assert (tmp_path / "runs" / "vae").exists() == trained
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("trainer: {max_epoch: 3}", ["'trainer.max_epoch'"]),
+        ("trainr: {max_epochs: 3}", ["'trainr'"]),
+        ("model: {init_args: {lrr: 1}}", ["model: unknown key 'lrr'", "network, lr, weight_decay"]),
+        ("model: {init_args: {network: {init_args: {latnt_dim: 4}}}}", ["'latnt_dim'", "latent_dim, width"]),
+        ("data: {init_args: {batchsize: 4}}", ["data: unknown key 'batchsize'", "root, batch_size"]),
+        (
+            "data: {class_path: pokegen.data.modules.SampleSpriteDataModule, init_args: {specis: 4}}",
+            ["'specis'", "species, variants", "batch_size"],  # its parent's keys as well
+        ),
+        ("model: {class_path: pokegen.models.training.Likely}", ["no class 'Likely' in pokegen.models.training"]),
+        ("model: [1,", ["mine.yaml, line 1", "not YAML"]),
+        ("model", ["mine.yaml", "expected YAML keys such as model", "got 'model'"]),
+        ("", ["mine.yaml", "expected YAML keys"]),
+    ],
+)
+def test_a_mistake_in_a_config_names_its_key(text, says, imported, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text(text)
+    argv = words(imported)
+    line = one_line(capsys, [*argv[:3], "--config", "mine.yaml", *argv[3:]])
+    for part in says:
+        assert part in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_config_lists_the_shipped_ones(tmp_path, capsys):
+    for argv in (["fit", "--config", "cgna.yaml"], ["fit", "--config=cgna.yaml"], ["validate", "-c", "cgna.yaml"]):
+        line = one_line(capsys, argv)
+        assert "No config 'cgna.yaml'. Shipped configs: configs/cgan.yaml, " in line
+        assert "configs/experiment/smoke.yaml" in line
+    assert "--config" in one_line(capsys, ["fit", "--config"])
+    assert "--config configs/cgan.yaml" in one_line(capsys, ["fit"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_cannot_be_written_are_told(imported, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    for place in ("file", "file/below"):
+        assert f"Cannot write to {place}/vae" in one_line(capsys, words(imported, runs=place))
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_checkpoint_that_does_not_fit_or_load_is_told(imported, tmp_path, capsys):
+    assert main(words(imported)) == 0
+    path = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+    before = path.read_bytes()
+    wider = [*words(imported, ckpt_path="last", epochs=2), "--model.init_args.network.init_args.width=5"]
+    line = one_line(capsys, wider)
+    assert "of another model: size mismatch" in line
+    assert "config.yaml" in line
+    assert path.read_bytes() == before
+    for content in (b"", b"junk", before[:5000]):
+        (tmp_path / "cut.ckpt").write_bytes(content)
+        assert "cut.ckpt is no checkpoint" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
+
+
+def test_scoring_without_a_run_is_told_and_makes_none(imported, tmp_path, capsys):
+    assert main(words(imported, run="mine")) == 0
+    line = one_line(capsys, words(imported, verb="validate"))
+    assert "No checkpoint to resume at runs/vae/" in line
+    assert "Runs with one: mine" in line
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["mine"]
+
+
+def test_a_write_that_is_cut_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    writer = runs.AtomicCheckpointIO()
+    writer.save_checkpoint({"epoch": 1}, path)
+    save = torch.save
+
+    def cut(content, file):
+        save(content, file)
+        file.truncate(file.tell() // 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        writer.save_checkpoint({"epoch": 2}, path)
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert list(tmp_path.glob("*.ckpt")) == [path]
+
+
+def test_new_runs_never_share_a_folder(tmp_path):
+    assert [runs.new_run(tmp_path, "a").name for _ in range(3)] == ["a", "a-2", "a-3"]
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="Not a directory"):
+        runs.new_run(tmp_path / "file", "a")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    with pytest.raises(OSError, match="File exists"):
+        runs.new_run(tmp_path / "nowhere", "a")
+    with pytest.raises(UserError, match=r"Runs with one: none"):
+        runs.last_checkpoint(tmp_path / "a")
+
+
+def test_sigkill_at_any_moment_leaves_a_checkpoint_to_resume_from(imported, tmp_path):
+    """Three starts of one run, each killed at a moment of chance after its second checkpoint."""
+    run, chance, seen = tmp_path / "runs" / "vae", random.Random(0), 0
+    last = run / "checkpoints" / "last.ckpt"
+
+    def changed(before):
+        """The time of the next checkpoint after the one of `before`."""
+        for _ in range(6000):
+            now = last.stat().st_mtime_ns if last.exists() else 0
+            if now != before:
+                return now
+            assert process.poll() is None, (tmp_path / "err").read_text()
+            time.sleep(0.01)
+        raise AssertionError("no checkpoint within a minute")
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for start in range(3):
+        resume = {"ckpt_path": "last"} if start else {}
+        argv = words(imported, epochs=100_000, **resume)
+        with open(tmp_path / "err", "w") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pokegen.cli.main", *argv], stderr=err, stdout=err, env=environment
+            )
+        try:
+            changed(changed(last.stat().st_mtime_ns if last.exists() else 0))
+            time.sleep(chance.uniform(0, 0.4))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        found = list((run / "checkpoints").glob("*.ckpt"))
+        assert last in found
+        for path in found:
+            torch.load(path, weights_only=True)
+        assert images_seen(run) >= seen + 2 * EPOCH
+        assert checkpoint(run)["epoch"] == images_seen(run) // EPOCH - 1
+        seen = images_seen(run)
+    assert main(words(imported, epochs=seen // EPOCH + 1, ckpt_path="last")) == 0
+    assert images_seen(run) == seen + EPOCH
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["vae"]

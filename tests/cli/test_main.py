@@ -1,0 +1,148 @@
+"""`pokegen`: the overview, what each verb's help says, exit statuses, and the progress bar."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import pokegen
+from pokegen.cli import main as command
+from pokegen.cli.main import TRAINING, VERBS, main, progress
+from pokegen.errors import UserError
+
+FILES = {p.stem for p in Path(command.__file__).parent.glob("[a-z]*.py")} - {"main"}
+
+
+def run(*words, code="import sys; from pokegen.cli.main import main; sys.exit(main(sys.argv[1:]))", **options):
+    return subprocess.run([sys.executable, "-c", code, *words], text=True, timeout=120, **options)
+
+
+def test_the_overview_needs_the_standard_library_only():
+    code = (
+        "import sys; before = set(sys.modules); from pokegen.cli.main import main; main(['--help'])\n"
+        "print(*{m.split('.')[0] for m in set(sys.modules) - before}, file=sys.stderr)"
+    )
+    done = run(code=code, capture_output=True)
+    assert done.returncode == 0
+    loaded = set(done.stderr.split())
+    assert "pokegen" in loaded
+    assert loaded - {"pokegen"} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_the_overview_names_every_verb_there_is(argv, capsys):
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert {*VERBS, "fit"} == FILES  # a new file is a new verb
+    for verb in [*VERBS, *TRAINING]:
+        assert verb in out
+    for text in VERBS.values():
+        assert text in out
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pokegen {pokegen.__version__}\n"
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_each_verb_shows_its_examples(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"usage: pokegen {verb}" in out
+    assert "examples:" in out
+    assert f"\n  pokegen {verb}" in out
+
+
+def test_fit_shows_its_examples(capsys):
+    assert main(["fit", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "pokegen fit --config configs/cgan.yaml --ckpt_path last" in out
+    assert "--trainer.max_epochs" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["crad"], "Unknown verb 'crad'. Known verbs: card, sprites"),
+        (["zoo"], "required: {list,info,export}"),
+        (["zoo", "lst"], "invalid choice: 'lst'"),
+        (["zoo", "list", "--colour"], "unrecognized arguments: --colour"),
+        (["data", "preview", "--count", "many"], "invalid int value: 'many'"),
+        (["data", "check", "--roo", "nosuch"], "unrecognized arguments: --roo"),  # abbreviations break as options come
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(argv, says, capsys):
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("pokegen: ")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_a_message_of_many_lines_becomes_one(monkeypatch, capsys):
+    def fail(args):
+        raise UserError("first\n   second")
+
+    fake = SimpleNamespace(__doc__="x", add_arguments=lambda parser: None, run=fail)
+    monkeypatch.setitem(sys.modules, "pokegen.cli.zoo", fake)
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: sys.modules[name])
+    assert main(["zoo"]) == 2
+    assert capsys.readouterr().err == "pokegen: first second\n"
+
+
+def test_ctrl_c_is_one_line_and_status_130(monkeypatch, capsys):
+    def stop(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_run", stop)
+    assert main(["card"]) == 130
+    assert capsys.readouterr().err == "pokegen: interrupted\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = run("--help", stdout=write, stderr=subprocess.PIPE)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_progress_passes_the_items_on(capsys):
+    assert list(progress(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_shows_a_bar_on_a_terminal_after_two_seconds(monkeypatch, capsys):
+    clock = iter(range(0, 100))
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(progress(range(5), "sprites", 5)) == [0, 1, 2, 3, 4]
+    out, err = capsys.readouterr()
+    assert out == ""  # stdout is for paths
+    assert "sprites" in err
+    assert "5/5" in err
+
+
+def test_progress_ends_with_its_consumer():
+    closed = []
+
+    def items():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    bar = progress(items())
+    next(bar)
+    bar.close()
+    del bar
+    assert closed == [True]
