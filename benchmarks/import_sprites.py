@@ -22,11 +22,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 MOST_SECONDS, MOST_GIB, MOST_START = 180, 3.0, 2.0
 
 START = """
 import json, sys, time
+began = time.time()
 marks = [time.perf_counter()]
 def mark(): marks.append(time.perf_counter())
 import pokegen.data.modules as modules; mark()
@@ -34,7 +36,8 @@ import albumentations; mark()
 module = modules.SpriteDataModule(root=sys.argv[1])
 module.setup("fit"); mark()
 next(iter(module.train_dataloader())); mark()
-print(json.dumps([b - a for a, b in zip(marks, marks[1:])]))
+interpreter = began - float(sys.argv[2])
+print(json.dumps([interpreter, *(b - a for a, b in zip(marks, marks[1:]))]))
 """
 PARTS = """
 import json, sys, time
@@ -50,7 +53,7 @@ timed("load_sprites", lambda: load_sprites(root))
 timed("load_pokedex", load_pokedex)
 print(json.dumps(seconds))
 """
-STEPS = ("import torch, lightning", "import albumentations", "setup", "first batch")
+STEPS = ("Python itself", "import torch, lightning", "import albumentations", "setup", "first batch")
 
 
 def family(pid: int) -> list[int]:
@@ -101,14 +104,13 @@ def time_import(path: Path, out: Path) -> tuple[float, dict[str, float]]:
     return taken, peak
 
 
-def fresh(code: str, cache: Path) -> tuple[float, str]:
-    """Run `code` in a new process: its wall time, and what it printed last."""
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, str(cache)], capture_output=True, text=True)
-    taken = time.perf_counter() - started
+def fresh(code: str, cache: Path) -> Any:
+    """Run `code` in a new process, which knows when it was called, and return what it printed last, as JSON."""
+    command = [sys.executable, "-c", code, str(cache), str(time.time())]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip().splitlines()[-1])
-    return taken, done.stdout.splitlines()[-1]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def row(name: str, value: float, unit: str, most: float | None = None) -> bool:
@@ -129,16 +131,19 @@ def main() -> int:
         "--rounds", type=int, default=5, help="starts, of which the median is told; default: %(default)s"
     )
     args = parser.parse_args()
-    if args.path is None and args.cache is None or args.rounds < 1:
+    if (args.path is None and args.cache is None) or args.rounds < 1:
         parser.error("give PATH, or --cache; and at least one round")
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # as `pokegen fit` sets it
     fine = []
 
-    with tempfile.TemporaryDirectory(dir=".") as temporary:  # not in /tmp, which may be memory
+    with tempfile.TemporaryDirectory(
+        prefix=".import_sprites-", dir="."
+    ) as temporary:  # not in /tmp, which may be memory
         cache = args.cache or Path(temporary) / "cache"
         if args.path is not None:
             taken, peak = time_import(args.path, cache)
-            fine.append(row("\nimport", taken, "s", MOST_SECONDS))
+            print()
+            fine.append(row("import", taken, "s", MOST_SECONDS))
             if peak:
                 fine.append(row("peak memory, own", peak["own"], "GiB", MOST_GIB))
                 row("peak memory, resident", peak["resident"], "GiB")
@@ -148,17 +153,16 @@ def main() -> int:
             print(f"{'sprites, rejected files':<30}{meta['sprites']:>9} , {meta['rejected']}")
 
         starts = [fresh(START, cache) for _ in range(args.rounds)]
-        parts = json.loads(fresh(PARTS, cache)[1])
+        parts = fresh(PARTS, cache)
 
     print()
-    steps = [json.loads(printed) for _, printed in starts]
-    for name, values in zip(STEPS, zip(*steps, strict=True), strict=True):
+    for name, values in zip(STEPS, zip(*starts, strict=True), strict=True):
         row(name, statistics.median(values), "s")
     for name, value in parts.items():
         row(f"  of setup, {name}", value, "s")
-    without = statistics.median(sum(s[1:]) for s in steps)
-    fine.append(row("start, albumentations included", without, "s", MOST_START))
-    row("whole process", statistics.median(taken for taken, _ in starts), "s")
+    own = statistics.median(sum(seconds[2:]) for seconds in starts)  # what is not the interpreter, torch or lightning
+    fine.append(row("start, from albumentations on", own, "s", MOST_START))
+    row("start, all imports included", statistics.median(map(sum, starts)), "s")
     return int(not all(fine))
 
 

@@ -224,7 +224,7 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(mistake, imported, tmp_path,
     ("text", "says"),
     [
         ("trainer: {max_epoch: 3}", ["'trainer.max_epoch'"]),
-        ("trainr: {max_epochs: 3}", ["'trainr'"]),
+        ("trainr: {max_epochs: 3}", ["'trainr.max_epochs'"]),
         ("model: {init_args: {lrr: 1}}", ["model: unknown key 'lrr'", "network, lr, weight_decay"]),
         ("model: {init_args: {network: {init_args: {latnt_dim: 4}}}}", ["'latnt_dim'", "latent_dim, width"]),
         ("data: {init_args: {batchsize: 4}}", ["data: unknown key 'batchsize'", "root, batch_size"]),
