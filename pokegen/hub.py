@@ -13,8 +13,10 @@ config.yaml holds the class of the network, the arguments that rebuild it, a ver
 
 import hashlib
 import importlib
+import pickle
 import platform
 import shutil
+import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +166,12 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         state = {k.removeprefix("ema."): v for k, v in saved["state_dict"].items() if k.startswith("ema.")}
         network: Any = _class(spec["class_path"])(**spec.get("init_args", {}))
         network.load_state_dict(state)
-    except (OSError, KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{run} is no run that can be exported: {str(error).splitlines()[0]}") from error
+    except (
+        *(OSError, EOFError, KeyError, AttributeError, TypeError, RuntimeError, yaml.YAMLError),
+        *(pickle.UnpicklingError, struct.error),  # torch's, for a file that is none of its own
+    ) as error:
+        detail = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{run} is no run that can be exported: {detail}") from error
     class_path, init_args = spec["class_path"], spec.get("init_args", {})
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()

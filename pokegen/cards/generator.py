@@ -145,6 +145,11 @@ class Generator:
     def sprite_batches(self, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
         """The sprites of an order, uint8 (up to 32, 128, 128, 3) at a time."""
         model = self._model("sprites")
+        if ignored := self.ignored(request):
+            raise UserError(
+                f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
+                "Leave that away, or choose another model."
+            )
         options = {}
         if truncation is not None:
             if not 0 < truncation <= 2:
@@ -210,6 +215,12 @@ class Generator:
             prefix=prefix,
             temperature=temperature,
         )
+
+    def ignored(self, request: Request) -> list[str]:
+        """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
+        asked = _condition(request, 1)
+        heeded = getattr(self._model("sprites"), "conditions", asked)
+        return [key for key in asked if key not in heeded and key != "stage"]  # a stage no model shows yet
 
     def _model(self, role: str) -> Any:
         if self._models[role] is None:

@@ -14,6 +14,7 @@ examples:
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from pokegen.cards.request import DEFAULT_MODEL, Request
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model)
     _order.tell_seed(args, request.seed)
+    if ignored := generator.ignored(request):
+        print(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)
     cards = progress(generator.cards(request), "cards", request.count)
     for path in write_cards(cards, out, request.count):
         print(path)

@@ -9,6 +9,8 @@ examples:
 import argparse
 from pathlib import Path
 
+from pokegen.errors import UserError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export}")
@@ -37,7 +39,10 @@ def run(args: argparse.Namespace) -> None:
             if (folder / name).is_file():
                 print((folder / name).read_text(encoding="utf-8"))
     else:
-        hub.export(args.run, args.folder, version=args.version, half=not args.full)
+        try:
+            hub.export(args.run, args.folder, version=args.version, half=not args.full)
+        except OSError as error:
+            raise UserError(f"Cannot write to {args.folder}: {error.strerror}. Choose another folder.") from error
         _draw_samples(args.folder)
         print(args.folder)
 

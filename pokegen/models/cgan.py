@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from pokegen.models.condition import Condition, ConditionEmbedding, ConditionPrior
+from pokegen.models.condition import CONDITIONS, Condition, ConditionEmbedding, ConditionPrior
 
 
 class ConditionalNorm(nn.Module):
@@ -86,6 +86,8 @@ class Generator(nn.Module):
         width: channels at 32×32; smaller maps have up to four times as many.
         embedding_dim: E, size of the condition's vector.
     """
+
+    conditions = CONDITIONS  # what `sample` heeds
 
     def __init__(self, latent_dim: int = 128, width: int = 48, embedding_dim: int = 64):
         super().__init__()

@@ -33,6 +33,8 @@ class Generator(nn.Module):
         width: channels at 64×64; the 4×4 tensor has 16 times as many, 1024 at the paper's width of 64.
     """
 
+    conditions = ()  # what `sample` heeds
+
     def __init__(self, latent_dim: int = 100, width: int = 64):
         super().__init__()
         self.latent_dim = latent_dim

@@ -33,6 +33,7 @@ class VAE(nn.Module):
         warmup_images: images over which the KL fades in.
     """
 
+    conditions = ()  # what `sample` heeds
     images_seen: Tensor
     latent_mean: Tensor  # (D,), of the latents of about the last 10,000 training images
     latent_second: Tensor  # (D, D), their second moment
@@ -83,8 +84,9 @@ class VAE(nn.Module):
     def _remember(self, latent: Tensor) -> None:
         """Move the latents' moments towards those of this batch (N, D)."""
         rate = len(latent) / min(10_000.0, float(self.images_seen))
-        self.latent_mean.lerp_(latent.mean(dim=0), rate)
-        self.latent_second.lerp_(latent.T @ latent / len(latent), rate)
+        latent = latent.double()  # autocast would round the product
+        self.latent_mean.lerp_(latent.mean(dim=0).float(), rate)
+        self.latent_second.lerp_((latent.T @ latent / len(latent)).float(), rate)
 
     @torch.inference_mode()
     def sample(

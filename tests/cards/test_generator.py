@@ -204,6 +204,16 @@ def test_truncation_reaches_the_model_or_is_refused(generator):
         generator.sprites(1, truncation=0.0)
 
 
+def test_a_model_without_conditions_is_not_asked_for_types():
+    class Plain(Blob):
+        conditions = ()
+
+    assert Generator(Plain()).sprites(1).shape == (1, 128, 128, 3)
+    with pytest.raises(UserError, match="'unnamed' draws without type1, type2"):
+        Generator(Plain()).sprites(1, type1="fire", type2="none")
+    assert Generator(Blob()).ignored(Request("fire")) == []
+
+
 def test_stats_are_a_table_with_the_pokedex_columns(generator):
     table = generator.stats(50, "dragon", stage=2, seed=3)
     assert len(table) == 50

@@ -100,6 +100,15 @@ def test_dcgan_trains_with_the_original_loss_in_bf16(imported):
     assert module.generator.net[0].weight.dtype == torch.float32
 
 
+def test_the_vae_trains_in_bf16(imported):
+    torch.manual_seed(0)
+    module = LikelihoodModule(vae.VAE(8, 4))
+    trainer = fit(module, imported, batches=2, precision="bf16-mixed")
+    assert trainer.callback_metrics["val/loss"].isfinite()
+    assert module.net.latent_second.trace() > 0
+    assert module.sample(2, generator=torch.Generator().manual_seed(0)).isfinite().all()
+
+
 def test_validation_moves_nothing_and_scores_the_average(imported):
     torch.manual_seed(0)
     module = LikelihoodModule(vae.VAE(8, 4))

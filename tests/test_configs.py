@@ -1,0 +1,76 @@
+"""Every shipped config is valid: the real command line reads it, and its nets can be built without any data."""
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.cli import LightningCLI
+
+from pokegen.cli import fit
+from pokegen.cli.main import main
+from pokegen.models.training import TrainingModule
+from pokegen.resources import shipped
+
+MODELS = sorted(p.stem for p in shipped("configs").glob("*.yaml"))
+EXPERIMENTS = sorted(p.stem for p in shipped("configs/experiment").glob("*.yaml"))
+EVERY = [*MODELS, *(f"experiment/{name}" for name in EXPERIMENTS)]
+
+
+def argv(name):
+    """An experiment changes a model's config, so it stands behind one."""
+    base = ["--config", "configs/dcgan.yaml"] if name.startswith("experiment/") else []
+    return [*base, "--config", f"configs/{name}.yaml"]
+
+
+def test_no_config_is_missed():
+    assert {"cgan", "dcgan", "names", "stats", "vae"} <= set(MODELS)
+    assert "smoke" in EXPERIMENTS
+    assert {f"configs/{name}.yaml" for name in EVERY} == {
+        p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.y*ml")
+    }
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_command_line_accepts_it_and_takes_its_settings(name, capsys):
+    assert main(["fit", *argv(name), "--print_config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+
+    def holds(whole, part):
+        for key, value in part.items():
+            if isinstance(value, dict):
+                holds(whole[key], value)
+            elif key != "callbacks":  # which come back with their defaults
+                assert whole[key] == value
+
+    holds(printed, yaml.safe_load(shipped(f"configs/{name}.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_its_nets_are_built_without_data(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    built = []
+
+    class Built(fit.CLI):
+        """Stops where the run would get its folder, with the model and the DataModule in hand."""
+
+        def instantiate_classes(self):
+            self.config_init = self.parser.instantiate_classes(self.config)
+            built.append(self.config_init[self.subcommand])
+
+        def before_instantiate_classes(self):
+            pass
+
+        def _run_subcommand(self, subcommand):
+            pass
+
+    assert issubclass(fit.CLI, LightningCLI)
+    monkeypatch.setattr(fit, "CLI", Built)
+    fit.run_training(["fit", *argv(name)])
+    (config,) = built
+    assert isinstance(config.model, TrainingModule)
+    trained = sum(p.numel() for p in config.model.parameters() if p.requires_grad)
+    assert 10_000 < trained < 100_000_000
+    assert all(p.isfinite().all() for p in config.model.parameters())
+    ema = dict(config.model.ema.named_parameters())
+    assert all(torch.equal(p, ema[key]) for key, p in config.model.network.named_parameters())
+    assert config.data.batch_size > 0
+    assert list(tmp_path.iterdir()) == []
