@@ -136,9 +136,8 @@ def main() -> int:
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # as `pokegen fit` sets it
     fine = []
 
-    with tempfile.TemporaryDirectory(
-        prefix=".import_sprites-", dir="."
-    ) as temporary:  # not in /tmp, which may be memory
+    # Here, and not where the system keeps such folders, which may be memory
+    with tempfile.TemporaryDirectory(prefix=".import_sprites-", dir=".") as temporary:
         cache = args.cache or Path(temporary) / "cache"
         if args.path is not None:
             taken, peak = time_import(args.path, cache)

@@ -150,19 +150,12 @@ def _draw_panel(image: Image.Image, card: Card, first: str, second: str) -> None
     for radius in (212, 270, 328):  # faint rings around the light
         share += 0.05 * np.clip(2 - np.abs(distance - radius), 0, 1)
     panel = picture(255 - share[:, :, None] * (255 - tint))
-    sprite = Image.fromarray(clean_white(card.image)).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
+    sprite = Image.fromarray(card.image).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
     place = ((width - SPRITE) // 2, (height - SPRITE) // 2)
     under = panel.crop((*place, place[0] + SPRITE, place[1] + SPRITE))
     panel.paste(ImageChops.multiply(under, sprite), place)
     rounded(image, (PANEL[0] - 2, PANEL[1] - 2, PANEL[2] + 2, PANEL[3] + 2), 20, mix(first, second, 0.5))
     rounded(image, PANEL, 18, panel)
-
-
-def clean_white(sprite: np.ndarray) -> np.ndarray:
-    """The sprite, uint8 (H, W, 3), with nearly white made white: a model's white is a little uneven, and on a tinted
-    panel the eye sees that as a square. What is darker than 225 in any channel stays as it is."""
-    share = np.clip((sprite.min(axis=2, keepdims=True).astype(np.float32) - 225) / 20, 0, 1)
-    return (sprite + share * (255 - sprite.astype(np.float32)) + 0.5).astype(np.uint8)
 
 
 def _draw_header(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, first: str) -> None:

@@ -18,7 +18,6 @@ from pokegen.cards.render import (
     RIGHT,
     WIDTH,
     badge_rows,
-    clean_white,
     contact_sheet,
     disc_mask,
     drawable,
@@ -144,13 +143,6 @@ def test_white_of_the_sprite_vanishes_and_black_stays():
     assert abs(x.min() - (left + 40 * scale)) < 9 and abs(x.max() - (left + 60 * scale)) < 9
     assert abs(y.min() - (top + 40 * scale)) < 9 and abs(y.max() - (top + 60 * scale)) < 9
     assert drawn[top + 50 * scale, left + 50 * scale].max() < 8
-
-
-def test_uneven_white_leaves_no_square():
-    noise = np.random.default_rng(0).integers(246, 256, (128, 128, 3), dtype=np.uint8)
-    assert np.array_equal(np.asarray(render(make(image=noise))), np.asarray(render(make())))
-    shades = np.arange(225, dtype=np.uint8).reshape(15, 15, 1).repeat(3, axis=2)
-    assert np.array_equal(clean_white(shades), shades)  # what is drawn stays
 
 
 def test_two_types_show_both_colours_and_legendary_shows_gold():
