@@ -9,6 +9,7 @@ pokegen validate --config configs/vae.yaml                  the metrics of the l
 
 import importlib
 import inspect
+import logging
 import os
 import re
 import shutil
@@ -39,6 +40,7 @@ warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*") 
 warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")
 warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in str(record.msg))
 warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
 warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
 

@@ -129,7 +129,7 @@ class SpriteDataModule(L.LightningDataModule):
         chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
         if unknown := self.games - {sprite.game for sprite in index}:
             known = ", ".join(sorted({sprite.game for sprite in index}))
-            raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}.")
+            raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}; null takes all.")
         for split in SPLITS:
             rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
             conditions = np.array([condition_of(species[index[i].No]) for i in rows], dtype=np.int64).reshape(-1, 4)

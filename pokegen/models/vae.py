@@ -99,7 +99,9 @@ class VAE(nn.Module):
         """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the
         latent: safer, less varied."""
         mean, second = self.latent_mean.cpu().double(), self.latent_second.cpu().double()
-        covariance = second - torch.outer(mean, mean) + 1e-4 * torch.eye(self.latent_dim)
+        values, vectors = torch.linalg.eigh(second - torch.outer(mean, mean))
+        # The symmetric root, which has one sign only; rounding may leave a value a little below 0.
+        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T  # (D, D)
         noise = torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
-        latent = mean + truncation * noise @ torch.linalg.cholesky(covariance).T  # (n, D)
+        latent = mean + truncation * noise @ root  # (n, D)
         return self.decode(latent.float().to(self.images_seen.device)).float()

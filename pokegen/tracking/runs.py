@@ -12,9 +12,12 @@ runs/NAME/
 import os
 import pickle
 import struct
+from importlib.util import find_spec
 from itertools import count
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import lightning as L
 import torch
@@ -117,16 +120,23 @@ def loggers(run: Path, log: str) -> list[Logger]:
         return []
     chosen: list[Logger] = [CSVLogger(run, name="csv")]
     if log == "wandb":
-        try:
-            import wandb
-        except ImportError as error:
-            raise UserError("wandb is not installed. Install it, or log with --log csv.") from error
-        offline = os.environ.get("WANDB_MODE") == "offline" or not (
-            os.environ.get("WANDB_API_KEY") or wandb.api.api_key  # the second is what `wandb login` left
-        )
+        if not find_spec("wandb"):
+            raise UserError("wandb is not installed. Install it, or log with --log csv.")
+        mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
         os.environ.setdefault("WANDB_SILENT", "true")
-        chosen.append(WandbLogger(project="pokegen", name=run.name, save_dir=run, offline=offline))
+        # `mode` too: what `offline` alone does to the environment comes too late once wandb is set up
+        options: dict[str, Any] = {"offline": mode == "offline", "mode": mode}
+        chosen.append(WandbLogger(project="pokegen", name=run.name, save_dir=run, **options))
     return chosen
+
+
+def _logged_in() -> bool:
+    """Whether `wandb login` left a key, or the environment holds one. Asks no server, and does not set wandb up."""
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return bool(os.environ.get("WANDB_API_KEY") or netrc().authenticators(host))
+    except (OSError, NetrcParseError):
+        return False
 
 
 def checkpoints(run: Path, monitor: str | None) -> list[L.Callback]:

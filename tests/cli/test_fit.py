@@ -164,7 +164,10 @@ def test_validate_shows_what_the_run_had_logged(imported, tmp_path, capsys):
 
 
 def test_wandb_offline_writes_beside_the_run_and_runs_do_not_clash(imported, tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_MODE")  # as on a machine where nobody has logged in
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert main(words(imported, log="wandb")) == 0
     assert main(words(imported, log="wandb")) == 0
     assert main(words(imported, log="wandb", ckpt_path="last", epochs=2)) == 0  # in the first one's folder
