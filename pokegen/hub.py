@@ -13,6 +13,7 @@ config.yaml holds the class of the network, the arguments that rebuild it, a ver
 
 import hashlib
 import importlib
+import os
 import pickle
 import platform
 import shutil
@@ -26,7 +27,7 @@ import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from pokegen import __version__
 from pokegen.errors import CheckpointError, UserError
@@ -61,8 +62,8 @@ def folder_of(name: str | Path) -> Path:
     known = available()
     if str(name) in known:
         return shipped("checkpoints") / name
-    if (folder := Path(name)).is_dir():
-        return folder
+    if os.path.isdir(name):
+        return Path(name)
     raise CheckpointError(
         f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or give the folder of a checkpoint."
     )
@@ -75,10 +76,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         missing = {"class_path", "init_args", "version", "sha256"} - config.keys()
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
+    except OSError as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config.") from error
     if missing:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}.")
+    if config.get("format", FORMAT) != FORMAT:
+        raise CheckpointError(f"{folder} has format {config['format']}; pokegen {__version__} reads {FORMAT}.")
     return config
 
 
@@ -92,13 +97,15 @@ def load(name: str | Path) -> Loaded:
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise CheckpointError(f"{folder} is incomplete: {WEIGHTS} is missing. Copy or export the checkpoint again.")
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != config["sha256"]:
-        raise CheckpointError(f"{weights} was altered: its hash is not the one in {CONFIG}. Copy or export it again.")
     try:
+        if hashlib.sha256(weights.read_bytes()).hexdigest() != config["sha256"]:
+            raise CheckpointError(f"{weights} was altered: its hash is not that in {CONFIG}. Copy or export it again.")
         model = _class(config["class_path"])(**config["init_args"])
         model.load_state_dict(load_file(weights))  # float16 becomes the parameter's own float32
-    except (AttributeError, ImportError, TypeError, RuntimeError, SafetensorError) as error:
-        detail = str(error).splitlines()[0]
+    except CheckpointError:
+        raise
+    except (OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error
     return Loaded(model.eval().requires_grad_(False), folder.resolve().name, str(config["version"]), config)
 
@@ -124,7 +131,7 @@ def save(
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     state = {
-        key: (value.half() if half and value.dtype == torch.float32 else value).contiguous().clone()
+        key: (value.half() if half and _halves(value) else value).contiguous().clone()
         for key, value in network.state_dict().items()
     }
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -145,6 +152,11 @@ def save(
         work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _halves(value: Tensor) -> bool:
+    """Whether float32 values stay finite as float16, which ends at 65,504."""
+    return value.dtype == torch.float32 and bool(value.half().isfinite().all())
 
 
 def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> dict[str, Any]:
@@ -213,10 +225,9 @@ def write_card(folder: Path) -> Path:
 
 
 def _checkpoint_of(run: Path) -> Path:
-    found = sorted((run / "checkpoints").glob("best*.ckpt"), key=lambda p: p.stat().st_mtime)
-    found = found or sorted((run / "checkpoints").glob("last*.ckpt"), key=lambda p: p.stat().st_mtime)
+    found = [path for name in ("best", "last") if (path := run / "checkpoints" / f"{name}.ckpt").is_file()]
     if not found:
         raise UserError(
             f"No checkpoint in {run / 'checkpoints'}. Give a run's folder, such as runs/cgan, or a .ckpt file."
         )
-    return found[-1]
+    return found[0]

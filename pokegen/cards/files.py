@@ -35,18 +35,23 @@ def writable_folder(folder: Path) -> Path:
 
 def writable_file(file: Path) -> Path:
     """Create the file's folder where it is missing. UserError if the file cannot be written."""
-    if file.is_dir():
+    if os.path.exists(file) and not os.path.isdir(file) and not os.path.isfile(file):
+        return file  # a pipe or a device, such as /dev/stdout
+    if os.path.isdir(file):
         raise UserError(f"Cannot write {str(file)!r}: it is a folder. Name a file with --out.")
     writable_folder(file.parent)
     return file
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Write beside the path, then rename: no reader finds half a file."""
-    part = path.with_name(f".{path.name}.part")
+    """Write beside the path, then rename: no reader finds half a file. A pipe or a device is written to as it is."""
+    part = path.with_name(f".{os.getpid()}.part")
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            path.write_bytes(content)
+            return path
         part.write_bytes(content)
-        os.replace(part, path)
+        os.replace(part, os.path.realpath(path))
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UserError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place with --out.") from error

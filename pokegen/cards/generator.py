@@ -162,7 +162,9 @@ class Generator:
             generator = stream(request.seed, "sprites")
             for start in range(0, request.count, SPRITE_BATCH):
                 size = min(SPRITE_BATCH, request.count - start)
-                yield to_pixels(model.sample(size, condition=_condition(request, size), generator=generator, **options))
+                with _one_thread():
+                    images = model.sample(size, condition=_condition(request, size), generator=generator, **options)
+                yield to_pixels(images)
 
         return draw()  # so that a mistake is told at the call, not at the first batch
 
@@ -179,7 +181,8 @@ class Generator:
         import pandas
 
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
-        drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
+        with _one_thread():
+            drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
         column = {key: np.asarray(values) for key, values in drawn.items()}
         table: dict[str, Any] = {
             "Type1": np.array(TYPES)[column["type1"]],
@@ -208,13 +211,14 @@ class Generator:
     ) -> list[str]:
         """`n` names, no two alike. Lower `temperature`: nearer to the usual; `prefix`: what each begins with."""
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
-        return self._model("names").sample(
-            n,
-            condition=_condition(request, n),
-            generator=stream(seed, "names"),
-            prefix=prefix,
-            temperature=temperature,
-        )
+        with _one_thread():
+            return self._model("names").sample(
+                n,
+                condition=_condition(request, n),
+                generator=stream(seed, "names"),
+                prefix=prefix,
+                temperature=temperature,
+            )
 
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
@@ -240,8 +244,8 @@ def stream(seed: int, role: str) -> torch.Generator:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A single creature is too little work to share: threads made it ten times slower where other programs were busy.
-    One thread also adds in one order, so that a card is the same on any number of cores."""
+    """One thread adds in one order, so that a seed gives the same bytes on any number of cores. A single creature is
+    too little work to share anyway: threads made it ten times slower where other programs were busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

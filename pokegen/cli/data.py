@@ -87,7 +87,7 @@ def _check(args: argparse.Namespace) -> None:
     from pokegen.data.sprites import REJECTED, load_sprites, read_rows
 
     pixels, index, meta = load_sprites(args.root)
-    if hashlib.sha256(pixels.tobytes()).hexdigest() != meta["sha256"]:
+    if hashlib.sha256(pixels.reshape(-1).data).hexdigest() != meta["sha256"]:
         raise DataError(f"{args.root} is damaged: the pixels are not those that were imported. Import again.")
     _tell(Counter(s.game for s in index), "game", "sprites")
     _tell(Counter(s.style for s in index), "style", "sprites")

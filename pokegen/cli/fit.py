@@ -25,7 +25,7 @@ import torch
 import yaml
 from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pokegen.data import modules as _data  # noqa: F401  so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
@@ -150,9 +150,11 @@ def run_training(argv: list[str]) -> None:
             args=_find_configs(argv),
             parser_kwargs={"prog": "pokegen"},
         )
-    except SystemExit as stop:  # --help and --print_config
+    except SIGTERMException:
+        raise
+    except SystemExit as stop:  # Lightning's end at Ctrl-C; --help and --print_config end with 0
         if stop.code:
-            raise UserError(f"See: pokegen {argv[0]} --help") from stop
+            raise KeyboardInterrupt from stop
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     except (ValueError, RuntimeError) as error:

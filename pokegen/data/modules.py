@@ -56,6 +56,11 @@ class SpriteDataset(Dataset):
         return batch | dict(zip(self.CONDITIONS, self.conditions[indices].unbind(1), strict=True))
 
 
+def _as_it_is(batch: Any) -> Any:
+    """What the dataset fetches is a batch already."""
+    return batch
+
+
 class BalancedSampler(Sampler[int]):
     """`length` draws with replacement, each species as likely as any other, however many games drew it."""
 
@@ -181,7 +186,7 @@ class SpriteDataModule(L.LightningDataModule):
         return DataLoader(
             self.datasets[split],
             batch_size=self.batch_size,
-            collate_fn=lambda batch: batch,  # already a batch
+            collate_fn=_as_it_is,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
             **options,

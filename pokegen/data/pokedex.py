@@ -5,6 +5,7 @@ Reading uses only the standard library, because `pokegen card` starts with it.
 """
 
 import csv
+import unicodedata
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,8 @@ def build_species() -> list[Species]:
     base: dict[int, dict] = {}  # cosmetic forms repeat a number; the first entry is the base form
     for entry in entries.values():
         if entry["num"] > 0 and "forme" not in entry:
-            base.setdefault(entry["num"], entry)
+            # Showdown writes é as two characters
+            base.setdefault(entry["num"], entry | {"name": unicodedata.normalize("NFC", entry["name"])})
     number_of = {e["name"]: e["num"] for e in entries.values()}  # forms too: Sirfetch’d comes from Farfetch’d-Galar
 
     def line(number: int) -> list[int]:
@@ -111,15 +113,18 @@ def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
     path = path or shipped("data/pokedex.csv")
     if not path.is_file():
         raise DataError(f"No table at {path}. Expected a CSV file with the columns {', '.join(REQUIRED_COLUMNS)}.")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [c for c in REQUIRED_COLUMNS if c not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path}: missing column {', '.join(repr(c) for c in missing)}.")
-        try:
-            species = tuple(_parse(row, f"{path}, row {reader.line_num}") for row in reader)
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: not a CSV file in UTF-8 ({error}).") from error
+    known = {} if path == shipped("data/pokedex.csv") else {s.name: s for s in load_pokedex()}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in REQUIRED_COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path}: missing column {', '.join(repr(c) for c in missing)}.")
+            species = tuple(_parse(row, f"{path}, row {reader.line_num}", known) for row in reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV file in UTF-8 ({error}).") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not species:
         raise DataError(f"{path}: no rows below the header.")
     doubled = [n for n, count in Counter(s.number for s in species).items() if count > 1]
@@ -128,7 +133,10 @@ def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
     return species
 
 
-def _parse(row: dict[str, str], where: str) -> Species:
+def _parse(row: dict[str, str], where: str, known: dict[str, Species]) -> Species:
+    """A row as a Species. Evolution that the row does not tell is that of the species of the same name in `known`, so
+    that a table without it keeps families in one split."""
+
     def fail(column: str, expected: str):
         raise DataError(f"{where}, column {column!r}: expected {expected}, got {row.get(column)!r}.")
 
@@ -159,6 +167,7 @@ def _parse(row: dict[str, str], where: str) -> Species:
         fail("Total", f"the sum of the six stats, {sum(stats)}")
     if (row["Legendary"] or "").lower() not in ("true", "false", "1", "0"):
         fail("Legendary", "True or False")
+    kin = known.get(name)
     return Species(
         number=number("No", 1, 100_000),
         name=name,
@@ -170,10 +179,10 @@ def _parse(row: dict[str, str], where: str) -> Species:
         color=one_of("Color", COLORS),
         height_m=number("Height (m)", 0.01, 1000, float),
         weight_kg=number("Weight (kg)", 0.01, 1_000_000, float),
-        evolves_from=row.get("EvolvesFrom") or None,
+        evolves_from=row.get("EvolvesFrom") or (kin.evolves_from if kin and "EvolvesFrom" not in row else None),
         evolution_level=number("EvolutionLevel", 1, 100) if row.get("EvolutionLevel") else None,
-        stage=number("Stage", 1, 3) if row.get("Stage") else 1,
-        family=row.get("Family") or name,
+        stage=number("Stage", 1, 3) if row.get("Stage") else (kin.stage if kin else 1),
+        family=row.get("Family") or (kin.family if kin else name),
         abilities=tuple(filter(None, (row.get("Abilities") or "").split("|"))),
         egg_groups=tuple(filter(None, (row.get("Egg Groups") or "").split("|"))),
     )

@@ -337,6 +337,8 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
     """
     try:
         meta = json.loads((folder / META).read_text())
+        if not (folder / REJECTED).is_file():
+            raise ValueError(f"{REJECTED} is missing")
         count, _ = meta["sprites"], meta["sha256"]
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         rows = read_rows(folder / INDEX)

@@ -88,6 +88,7 @@ class Generator(nn.Module):
     """
 
     conditions = CONDITIONS  # what `sample` heeds
+    strength: Tensor
 
     def __init__(self, latent_dim: int = 128, width: int = 48, embedding_dim: int = 64):
         super().__init__()
@@ -95,6 +96,7 @@ class Generator(nn.Module):
         style = latent_dim + embedding_dim
         channels = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
         self.prior = ConditionPrior()
+        self.register_buffer("strength", torch.ones(()))  # of the condition, as far as training has faded it in
         self.embedding = ConditionEmbedding(embedding_dim)
         self.project = nn.Linear(style, channels[0] * 16)
         self.first = ConditionalNorm(channels[0], style)
@@ -103,7 +105,7 @@ class Generator(nn.Module):
         self.draw = nn.Conv2d(channels[4], 3, 3, padding=1)
         self.upsampler = Upsampler()
 
-    def forward(self, latent: Tensor, rows: Tensor, strength: float = 1.0) -> Tensor:
+    def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
         """`strength` fades the condition in: 0 ignores it."""
         style = torch.cat([latent, strength * self.embedding(rows)], dim=1)  # (N, Z + E)
         x = self.project(style).view(len(latent), -1, 4, 4)  # (N, 4w, 4, 4)
@@ -117,6 +119,10 @@ class Generator(nn.Module):
     def prepare(self, data: Any) -> None:
         """Take the joint distribution of conditions from the DataModule."""
         self.prior.fit(data.conditions)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        state_dict.setdefault(f"{prefix}strength", torch.ones(()))  # checkpoints from before it was kept
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def enlarge(self, images: Tensor) -> Tensor:
         """RGB (N, 3, 64, 64) → (N, 3, 128, 128), in [-1, 1]."""
@@ -138,7 +144,7 @@ class Generator(nn.Module):
         rows = self.prior.draw(n, condition, generator)
         latent = truncation * torch.randn(n, self.latent_dim, generator=generator)
         device = self.project.weight.device
-        return self.enlarge(self(latent.to(device), rows.to(device))).float()
+        return self.enlarge(self(latent.to(device), rows.to(device), self.strength)).float()
 
 
 def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:

@@ -49,6 +49,8 @@ class ConditionPrior(nn.Module):
         importance = 2 ** torch.arange(len(CONDITIONS) - 1, -1, -1)  # agreeing in type1 outweighs all that follows
         agree = (rows == asked[:, None]) * importance  # (n, K, C)
         score = agree.sum(dim=2)  # (n, K)
+        clash = (rows[:, 0] == asked[:, 1:2]) & (asked[:, :1] < 0) | (rows[:, 1] == asked[:, :1]) & (asked[:, 1:2] < 0)
+        score = score.masked_fill(clash, -1)  # no creature has one type twice
         best = score == score.amax(dim=1, keepdim=True)
         chosen = rows[torch.multinomial(best.float(), 1, generator=generator).squeeze(1)]  # (n, C)
         return torch.where(asked >= 0, asked, chosen)

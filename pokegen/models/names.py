@@ -282,7 +282,7 @@ class NameModel(nn.Module):
             n: Names to draw, 1 or more.
             condition: `type1`, `type2`, `stage`, `legendary` as indices of the schema, (n,) each; -1 for any.
             generator: A generator on the CPU; the same state gives the same names.
-            temperature: Above 0; lower is closer to the commonest names, higher is wilder.
+            temperature: 0.01 to 100; lower is closer to the commonest names, higher is wilder.
             prefix: Letters that each name begins with, in any case.
             max_length: Characters of the longest name wanted, 3 to the model's own `max_length`.
             avoid: Further names to stay away from, as from the real ones.
@@ -294,8 +294,8 @@ class NameModel(nn.Module):
         """
         if n < 1:
             raise UserError(f"Expected 1 name or more, got {n}.")
-        if not temperature > 0:
-            raise UserError(f"Expected a temperature above 0, got {temperature:g}.")
+        if not 0.01 <= temperature <= 100:
+            raise UserError(f"Expected a temperature from 0.01 to 100, got {temperature:g}.")
         if not MIN_LENGTH <= max_length <= self.max_length:
             raise UserError(f"Expected a longest name of {MIN_LENGTH} to {self.max_length}, got {max_length}.")
         if min_distance < 1:

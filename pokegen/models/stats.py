@@ -229,15 +229,15 @@ class StatsModel(nn.Module):
                 Types, colour and legendary are indices of the schema, stats whole numbers, `height_m` metres,
                 `weight_kg` kilograms.
             generator: A generator on the CPU; the same state gives the same rows.
-            temperature: Above 0; lower is closer to the commonest, higher is wilder.
+            temperature: 0.01 to 100; lower is closer to the commonest, higher is wilder.
 
         Returns:
             `COLUMNS` and `total`: int64, `height_m` and `weight_kg` float64 rounded to 0.1 where drawn.
         """
         if n < 1:
             raise UserError(f"Expected 1 row or more, got {n}.")
-        if not temperature > 0:
-            raise UserError(f"Expected a temperature above 0, got {temperature:g}.")
+        if not 0.01 <= temperature <= 100:
+            raise UserError(f"Expected a temperature from 0.01 to 100, got {temperature:g}.")
         if generator is None:
             generator = torch.Generator()
             generator.seed()

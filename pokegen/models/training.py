@@ -10,6 +10,8 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/generator             the generator's adversarial loss
     train/real, train/fake      mean logits: far apart, the discriminator has won
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
+    train/r1                    squared gradient of the real logits, before its weight
+    */mse, */kl, */elbo, */bits     see the `loss` of the network that logs them
     train/images                images seen so far
 """
 
@@ -210,6 +212,11 @@ class AdversarialModule(TrainingModule):
         span = max(1, self.condition_full - self.condition_start)
         return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
 
+    def on_fit_start(self) -> None:
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise UserError("precision 16-mixed scales one optimizer's gradients; use bf16-mixed or 32-true.")
+        super().on_fit_start()
+
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         nets = (self.generator, self.discriminator)
         return [
@@ -252,6 +259,9 @@ class AdversarialModule(TrainingModule):
         self.discriminator.requires_grad_(True)
 
         self.count(len(real))
+        for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
+            if hasattr(net, "strength"):
+                net.strength.fill_(strength)
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
         self._record("train", values, len(real), shown="images")
 

@@ -67,7 +67,7 @@ class VAE(nn.Module):
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """In nats an image: `loss` is `nll` plus the faded-in `kl`; `mse` is a pixel's, in [-1, 1]; `elbo` the negative
-        evidence lower bound, the KL in full."""
+        evidence lower bound with the KL in full. In evaluation the latent is the posterior's mean, not a draw."""
         images = batch["image"]
         mean, log_variance = self.encode(images)
         latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean

@@ -211,6 +211,18 @@ def test_uneven_white_becomes_white_and_what_is_drawn_stays():
     assert np.array_equal(clean_white(shades), shades)
 
 
+def test_sprites_are_the_same_on_any_number_of_threads():
+    from pokegen.models.cgan import Generator as Net
+
+    torch.manual_seed(0)
+    generator, before, seen = Generator(Net(width=16).eval()), torch.get_num_threads(), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        seen.append(generator.sprites(5, seed=3))
+    torch.set_num_threads(before)
+    assert all(np.array_equal(seen[0], other) for other in seen[1:])
+
+
 def test_a_model_without_conditions_is_not_asked_for_types():
     class Plain(Blob):
         conditions = ()

@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import lightning as L
 import pytest
@@ -72,6 +73,31 @@ def test_the_conditions_fade_in():
     assert adversarial().condition_strength == 1
 
 
+def test_samples_use_the_condition_as_far_as_training_has_it(imported):
+    module = adversarial(condition_start=0, condition_full=64)
+    fit(module, imported, batches=2)
+    assert float(module.ema.strength) == pytest.approx(9 / 64)  # at the second batch of 8
+    one, other = (
+        module.sample(2, condition={"type1": torch.full((2,), t)}, generator=torch.Generator().manual_seed(0))
+        for t in (0, 1)
+    )
+    far = (one - other).abs().mean()
+    module.ema.strength.fill_(0)
+    ignored = [
+        module.sample(2, condition={"type1": torch.full((2,), t)}, generator=torch.Generator().manual_seed(0))
+        for t in (0, 1)
+    ]
+    assert ignored[0].equal(ignored[1])
+    assert far > 0
+
+
+def test_half_precision_with_a_scaler_is_refused():
+    module = adversarial()
+    module._trainer = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=object()))
+    with pytest.raises(UserError, match="bf16-mixed"):
+        module.on_fit_start()
+
+
 def test_the_average_has_the_half_life_that_was_asked():
     module = LikelihoodModule(torch.nn.Linear(1, 1, bias=False), ema_images=100)
     module.images_seen.fill_(10_000)
@@ -88,16 +114,25 @@ def test_the_average_has_the_half_life_that_was_asked():
 
 def test_r1_and_clipping_train(imported):
     module = adversarial(r1=1.0, r1_every=1, gradient_clip=0.1)
-    fit(module, imported, batches=1)
+    norms = []
+    module._descend = lambda o, loss, net, descend=module._descend: (
+        descend(o, loss, net),
+        norms.append(torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])),
+    )
+    trainer = fit(module, imported, batches=1)
+    assert trainer.callback_metrics["train/r1"] > 0
+    assert len(norms) == 2 and max(norms) < 0.101
     assert all(p.isfinite().all() for p in module.parameters())
 
 
 def test_dcgan_trains_with_the_original_loss_in_bf16(imported):
     torch.manual_seed(0)
     module = AdversarialModule(dcgan.Generator(8, 4), dcgan.Discriminator(4), loss="bce")
+    dtypes = set()
+    module.generator.net[0].register_forward_hook(lambda layer, inputs, output: dtypes.add(output.dtype))
     trainer = fit(module, imported, batches=2, precision="bf16-mixed")
     assert 0 < trainer.callback_metrics["train/discriminator"] < 20
-    assert module.generator.net[0].weight.dtype == torch.float32
+    assert dtypes == {torch.bfloat16}
 
 
 def test_the_vae_trains_in_bf16(imported):

@@ -1,0 +1,106 @@
+import csv
+
+import pytest
+
+from pokegen.data.pokedex import build_species, load_pokedex, write_pokedex
+from pokegen.data.splits import split_of
+from pokegen.errors import DataError
+from pokegen.resources import shipped
+from pokegen.schema import COLUMNS, REQUIRED_COLUMNS, TYPES
+
+
+@pytest.fixture(scope="module")
+def rows():
+    with open(shipped("data/pokedex.csv"), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def put(path, rows, columns=REQUIRED_COLUMNS, encoding="utf-8"):
+    with open(path, "w", newline="", encoding=encoding) as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_the_shipped_table_is_rebuilt_byte_for_byte(tmp_path):
+    assert write_pokedex(tmp_path / "pokedex.csv") == 1025
+    assert (tmp_path / "pokedex.csv").read_bytes() == shipped("data/pokedex.csv").read_bytes()
+
+
+def test_reading_gives_back_what_was_built():
+    assert load_pokedex() == tuple(build_species())
+
+
+def test_known_species():
+    by_name = {s.name: s for s in load_pokedex()}
+    assert [s.number for s in load_pokedex()] == list(range(1, 1026))
+    charizard = by_name["Charizard"]
+    assert (charizard.type1, charizard.type2, charizard.total) == ("Fire", "Flying", 534)
+    assert (charizard.stage, charizard.family, charizard.evolution_level) == (3, "Charmander", 36)
+    assert by_name["Sirfetch’d"].evolves_from == "Farfetch’d"  # from a form of it
+    assert by_name["Melmetal"].family == "Meltan"  # outside the games
+    assert by_name["Mewtwo"].legendary and by_name["Mew"].legendary and not by_name["Dragonite"].legendary
+    assert {by_name[n].generation for n in ("Mew", "Chikorita", "Pecharunt")} == {1, 2, 9}
+
+
+def test_splits_keep_families_and_their_shares():
+    families = {s.family for s in load_pokedex()}
+    shares = {split: sum(split_of(f) == split for f in families) / len(families) for split in ("train", "val", "test")}
+    assert 0.75 < shares["train"] < 0.85
+    assert 0.06 < shares["val"] < 0.14
+    assert 0.06 < shares["test"] < 0.14
+
+
+def test_a_table_of_sixteen_columns_keeps_families_in_one_split(tmp_path, rows):
+    own = load_pokedex(put(tmp_path / "own.csv", rows))
+    assert [(s.family, s.stage, s.evolves_from) for s in own] == [
+        (s.family, s.stage, s.evolves_from) for s in load_pokedex()
+    ]
+    made_up = rows[0] | {"No": "2000", "Name": "Brumblefox"}
+    assert load_pokedex(put(tmp_path / "new.csv", [made_up]))[0].family == "Brumblefox"
+
+
+@pytest.mark.parametrize("column", REQUIRED_COLUMNS)
+def test_a_missing_column_is_named(tmp_path, rows, column):
+    path = put(tmp_path / "t.csv", rows[:3], [c for c in COLUMNS if c != column])
+    with pytest.raises(DataError, match=f"missing column '{column.replace('(', '.').replace(')', '.')}'"):
+        load_pokedex(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"HP": "900"}, r"row 3, column 'HP': expected a whole number from 1 to 255, got '900'"),
+        ({"Speed": "fast"}, "column 'Speed'"),
+        ({"Total": "400"}, "expected the sum of the six stats"),
+        ({"Type1": "Plasma"}, "expected one of Bug, Dark"),
+        ({"Type2": "Grass"}, "a type other than Type1"),
+        ({"Color": "Mauve"}, "column 'Color'"),
+        ({"Legendary": "perhaps"}, "expected True or False"),
+        ({"Height (m)": "-1"}, "column 'Height"),
+        ({"Name": " "}, "expected a name"),
+        ({"No": "1"}, "1 stands more than once"),
+    ],
+)
+def test_a_broken_value_is_named_with_row_and_column(tmp_path, rows, change, message):
+    with pytest.raises(DataError, match=message) as error:
+        load_pokedex(put(tmp_path / "t.csv", [rows[0], rows[1] | change], COLUMNS))
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_table_is_told(tmp_path, rows):
+    with pytest.raises(DataError, match="No table at"):
+        load_pokedex(tmp_path / "none.csv")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match="missing column"):
+        load_pokedex(tmp_path / "empty.csv")
+    with pytest.raises(DataError, match="no rows"):
+        load_pokedex(put(tmp_path / "head.csv", []))
+    path = put(tmp_path / "latin.csv", [rows[668]], encoding="latin-1")  # Flabébé
+    with pytest.raises(DataError, match="not a CSV file in UTF-8"):
+        load_pokedex(path)
+
+
+def test_every_type_is_in_the_table():
+    assert {s.type1 for s in load_pokedex()} == set(TYPES)
