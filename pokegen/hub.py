@@ -36,6 +36,7 @@ from pokegen.resources import shipped
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 FORMAT = 1
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
+_NUMBERS = ("<!-- numbers: written by `pokegen evaluate all` -->", "<!-- /numbers -->")
 
 
 @dataclass(frozen=True)
@@ -214,13 +215,31 @@ def write_card(folder: Path) -> Path:
         "software": software,
     }
     rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
-    block = f"{_FACTS[0]}\n| | |\n|---|---|\n{rows}\n{_FACTS[1]}"
-    card = folder / CARD
-    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {folder.resolve().name}\n"
-    if _FACTS[0] not in text or _FACTS[1] not in text:
-        text += f"\n{_FACTS[0]}{_FACTS[1]}\n"
-    before, _, rest = text.partition(_FACTS[0])
-    card.write_text(before + block + rest.partition(_FACTS[1])[2], encoding="utf-8")
+    return _write_block(folder / CARD, _FACTS, f"| | |\n|---|---|\n{rows}")
+
+
+def write_numbers(folder: Path, table: str, command: str) -> Path:
+    """Write what the evaluation panel found, a Markdown table, into the model card, with the command that measured it
+    and the hash of the weights it belongs to. Returns the card's path."""
+    digest = read_config(folder)["sha256"][:12]
+    return _write_block(folder / CARD, _NUMBERS, f"{table}\n\nBy `{command}`, of the weights `{digest}…`.")
+
+
+def numbers_of(folder: Path) -> str:
+    """The hash, 12 digits, of the weights that the numbers in a model card were measured of; "" where it has none."""
+    text = (folder / CARD).read_text(encoding="utf-8")
+    block = text.partition(_NUMBERS[0])[2].partition(_NUMBERS[1])[0]
+    return block.rpartition("of the weights `")[2].partition("…")[0]
+
+
+def _write_block(card: Path, marks: tuple[str, str], content: str) -> Path:
+    """Replace what stands between two marks of a model card, or append it."""
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {card.parent.resolve().name}\n"
+    if marks[0] not in text or marks[1] not in text:
+        text += f"\n{marks[0]}{marks[1]}\n"
+    before, _, rest = text.partition(marks[0])
+    after = rest.partition(marks[1])[2]
+    card.write_text(f"{before}{marks[0]}\n{content}\n{marks[1]}{after}", encoding="utf-8")
     return card
 
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "data": BASE,
     "hub": BASE | {"models"},
     "cards": BASE | {"models", "hub", "data.pokedex", "data.moves"},
-    "evaluation": BASE | {"models", "hub", "data.pokedex", "data.moves"},
+    "evaluation": BASE | {"models", "hub", "data.pokedex", "data.moves", "data.splits"},
     "tracking": BASE | {"models", "hub"},
     "game": BASE | {"models", "hub"},
     "app": BASE | {"models", "hub", "cards", "evaluation", "game", "tracking", "data.pokedex", "data.moves"},

@@ -24,7 +24,8 @@ from torch import Tensor
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STAT_LABELS, STATS, TYPES, Card
+from pokegen.models.pixels import to_pixels
+from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, TYPES, Card
 
 if TYPE_CHECKING:
     import pandas
@@ -252,22 +253,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def to_pixels(images: Tensor) -> np.ndarray:
-    """float32 (N, 3, 128, 128) in [-1, 1] → uint8 (N, 128, 128, 3), nearly white made white."""
-    if not isinstance(images, Tensor) or images.shape[1:] != (3, SPRITE_SIZE, SPRITE_SIZE):
-        got = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
-        raise UserError(f"A sprite model must draw images of (3, {SPRITE_SIZE}, {SPRITE_SIZE}), got {got}.")
-    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    return clean_white(pixels)
-
-
-def clean_white(sprites: np.ndarray) -> np.ndarray:
-    """Sprites, uint8 (…, 3), with nearly white made white: a model's white is a little uneven, and the eye sees that
-    as a square around the creature. What is darker than 225 in any channel stays as it is."""
-    share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / 20, 0, 1)
-    return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
 
 
 def _condition(request: Request, n: int) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@
     type2       int64 (B,), index into schema.TYPES, or NO_TYPE
     color       int64 (B,), index into schema.COLORS
     legendary   int64 (B,), 0 or 1
+    species     int64 (B,), national number
 
 The pixels are mapped from the import's cache: nothing is decoded while training.
 """
@@ -38,9 +39,12 @@ class SpriteDataset(Dataset):
 
     CONDITIONS = ("type1", "type2", "color", "legendary")
 
-    def __init__(self, pixels: np.ndarray, rows: np.ndarray, conditions: np.ndarray, augment: Any = None):
+    def __init__(
+        self, pixels: np.ndarray, rows: np.ndarray, conditions: np.ndarray, species: np.ndarray, augment: Any = None
+    ):
         self.pixels, self.rows, self.augment = pixels, rows, augment
         self.conditions = torch.from_numpy(conditions)  # (len(rows), 4)
+        self.species = torch.from_numpy(species)  # national numbers (len(rows),)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -53,7 +57,8 @@ class SpriteDataset(Dataset):
         if self.augment:
             images = np.stack([self.augment(image=image)["image"] for image in images])
         batch = {"image": torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)}
-        return batch | dict(zip(self.CONDITIONS, self.conditions[indices].unbind(1), strict=True))
+        conditions = dict(zip(self.CONDITIONS, self.conditions[indices].unbind(1), strict=True))
+        return batch | conditions | {"species": self.species[indices]}
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -138,12 +143,11 @@ class SpriteDataModule(L.LightningDataModule):
         for split in SPLITS:
             rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
             conditions = np.array([condition_of(species[index[i].No]) for i in rows], dtype=np.int64).reshape(-1, 4)
-            self.datasets[split] = SpriteDataset(
-                pixels, rows, conditions, self._augment() if split == "train" else None
-            )
+            numbers = np.array([index[i].No for i in rows], dtype=np.int64)
+            augment = self._augment() if split == "train" else None
+            self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, augment)
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
-        self.numbers = np.array([index[i].No for i in self.datasets["train"].rows])
 
     def _wanted(self, sprite: SpriteFile) -> bool:
         return (
@@ -169,11 +173,11 @@ class SpriteDataModule(L.LightningDataModule):
     @property
     def conditions(self) -> Tensor:
         """The joint distribution of the training sprites' species: int64 (species, 4)."""
-        _, first = np.unique(self.numbers, return_index=True)
+        _, first = np.unique(self.datasets["train"].species, return_index=True)
         return self.datasets["train"].conditions[torch.from_numpy(first)]
 
     def train_dataloader(self) -> DataLoader:
-        sampler = BalancedSampler(self.numbers, self.epoch_images, self.seed)
+        sampler = BalancedSampler(self.datasets["train"].species.numpy(), self.epoch_images, self.seed)
         return self._loader("train", sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:

@@ -11,7 +11,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/real, train/fake      mean logits: far apart, the discriminator has won
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
     train/r1                    squared gradient of the real logits, before its weight
-    */mse, */kl, */elbo, */bits     see the `loss` of the network that logs them
+    */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
     train/images                images seen so far
 """
 
@@ -85,8 +85,8 @@ class TrainingModule(L.LightningModule):
             self.log(f"{stage}/{key}", value.detach(), prog_bar=key == shown, batch_size=size)
 
     def sample(self, n: int, **options: Any) -> Any:
-        """From the averaged weights; see the network's own `sample`."""
-        return self.ema.eval().sample(n, **options)
+        """From the averaged weights; see the network's own `sample`. None from a network that creates nothing."""
+        return self.ema.eval().sample(n, **options) if hasattr(self.ema, "sample") else None
 
 
 class LikelihoodModule(TrainingModule):

@@ -14,9 +14,10 @@ import pytest
 import torch
 from fake_zoo import LABELS, Blob, Dice, Syllables
 
-from pokegen.cards.generator import SPRITE_BATCH, Generator, clean_white
+from pokegen.cards.generator import SPRITE_BATCH, Generator
 from pokegen.cards.request import Request
 from pokegen.errors import UserError
+from pokegen.models.pixels import clean_white
 from pokegen.schema import STATS, TYPES
 
 SCHEMA = json.loads(files("pokegen.cards").joinpath("card.schema.json").read_text(encoding="utf-8"))

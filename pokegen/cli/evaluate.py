@@ -1,0 +1,271 @@
+"""score sprites, stats and names against real ones
+
+Each score stands beside floors and ceilings: real ones, and real ones made worse. Writes report.json and report.html
+into the folder --out; `all` scores every shipped model and writes the numbers into their model cards.
+
+examples:
+  pokegen evaluate sprites --model cgan vae --seeds 3
+  pokegen evaluate sprites --samples out/ --reference platinum,emerald
+  pokegen evaluate stats --model stats
+  pokegen evaluate names --samples names.txt
+  pokegen evaluate all
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pokegen.cards.request import DEFAULT_MODEL
+from pokegen.errors import CheckpointError, DataError, UserError
+
+if TYPE_CHECKING:
+    from pokegen.evaluation.sprites import Sprites
+
+PANELS = ("sprites", "stats", "names")
+# What the shipped sprite models are measured against unless asked otherwise: pixel art of generations III to V, one
+# style. Crystal has four colours a sprite, and the later games are 3-D renders.
+GAMES = (
+    *("emerald", "ruby-sapphire", "firered-leafgreen", "diamond-pearl", "platinum"),
+    *("heartgold-soulsilver", "black-white"),
+)
+JUDGES = ("judge", "type_judge")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    panels = parser.add_subparsers(dest="panel", required=True, metavar="{sprites,stats,names,all}")
+    for name, samples, default in (
+        ("sprites", "a folder of PNG files of 128×128, as `pokegen sprites` writes them", DEFAULT_MODEL),
+        ("stats", "a CSV, as `pokegen stats` writes it", "stats"),
+        ("names", "a text file, one name a line", "names"),
+    ):
+        panel = panels.add_parser(name, help=f"score {name}")
+        source = panel.add_mutually_exclusive_group()
+        source.add_argument(
+            "--model",
+            nargs="+" if name == "sprites" else None,
+            help=f"zoo name or checkpoint folder; default: {default}",
+        )
+        source.add_argument("--samples", type=Path, metavar="PATH", help=samples)
+        panel.set_defaults(default=default)
+        _add_common(panel, sprites=name == "sprites", seeds=1)
+    panel = panels.add_parser("all", help="score every shipped model, and write the numbers into their model cards")
+    _add_common(panel, sprites=True, seeds=3)
+
+
+def _add_common(panel: argparse.ArgumentParser, sprites: bool, seeds: int) -> None:
+    panel.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed; default: %(default)s")
+    panel.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
+    if not sprites:
+        return
+    panel.add_argument(
+        "--seeds", type=int, default=seeds, metavar="N", help="repeats with other seeds; default: %(default)s"
+    )
+    panel.add_argument("--count", type=int, default=2000, metavar="N", help="sprites of a model; default: %(default)s")
+    panel.add_argument(
+        "--reference",
+        metavar="GAMES",
+        help="real sprites to compare with: games, separated by commas, or one of pixel, render, artwork, all; "
+        "default: the pixel art of generations III to V",
+    )
+    panel.add_argument(
+        "--split",
+        choices=("val", "test"),
+        default="test",
+        help="held-out families to compare with; default: %(default)s",
+    )
+    panel.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.panel in ("sprites", "all") and not (1 <= args.seeds <= 100 and 1 <= args.count <= 100_000):
+        raise UserError(f"--seeds must be from 1 to 100 and --count to 100,000, got {args.seeds} and {args.count}.")
+
+    from pokegen.cards.files import writable_folder
+
+    out = writable_folder(args.out)
+    if args.panel == "all":
+        _all(args, out)
+    else:
+        chosen = args.model or (args.default if args.panel != "sprites" else [args.default])
+        result, pictures = _PANELS[args.panel](args, None if args.samples else chosen)
+        _show(out, f"{args.panel.capitalize()} panel", args.panel, result, pictures)
+
+
+def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: Mapping[str, Any]) -> None:
+    """The table on the terminal, the report in the folder."""
+    import importlib
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from pokegen.evaluation.report import cells, write_report
+
+    metrics, lines = cells(result)
+    table = Table(title=title)
+    table.add_column("")
+    for line in lines:
+        table.add_column(line[0], justify="right")
+    for i, metric in enumerate(metrics, start=1):  # a metric a line: there are more of them than fit side by side
+        table.add_row(metric, *(line[i] for line in lines))
+    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 200)
+    console.print(table)
+    meanings = importlib.import_module(f"pokegen.evaluation.{panel}").METRICS
+    about = "\n".join(f"{metric:<24}{meanings[metric]}" for metric in metrics if metric in meanings)
+    for path in write_report(out, title, result, pictures, about):
+        print(path)
+
+
+def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    from pokegen import hub
+    from pokegen.cli.main import progress
+    from pokegen.evaluation.sprites import draw, evaluate_sprites
+
+    trained, unseen = _real(args)
+    judge, type_judge = (hub.load(name).model for name in JUDGES)
+    drawn: dict[str, Any] = {}
+    if models is None:
+        samples = _read_samples(args.samples)
+        drawn[args.samples.name] = lambda seed: samples
+    for name in models or ():
+        loaded = hub.load(name)
+        if not hasattr(loaded.model, "conditions"):  # as every sprite model says
+            raise CheckpointError(f"{name} draws no sprites: {loaded.config['class_path']}.")
+        conditions = _species_conditions(trained)
+        drawn[loaded.name] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
+
+    def follow(names: Iterable[str]) -> Iterable[str]:
+        return progress(names, "sets of sprites", len(drawn) + 6)
+
+    seeds = range(args.seed, args.seed + (args.seeds if models else 1))
+    result, pictures = evaluate_sprites(drawn, trained, unseen, judge, type_judge, seeds, follow)
+    result |= {"reference": args.reference or ", ".join(GAMES), "split": args.split, "count": args.count}
+    return result, pictures
+
+
+def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
+    """The real sprites of training families, and of held-out ones."""
+    from pokegen.data.modules import SpriteDataModule
+    from pokegen.data.sprites import STYLES
+    from pokegen.evaluation.sprites import Sprites
+
+    wanted = [word.strip() for word in args.reference.split(",")] if args.reference else list(GAMES)
+    styles = [word for word in wanted if word in STYLES]
+    games = [word for word in wanted if word not in STYLES and word != "all"]
+    data = SpriteDataModule(args.root, styles=styles, games=games, rotation=0, flip=0)
+    data.setup("test")
+    trained, unseen = (
+        Sprites(d.pixels[d.rows], d.conditions.numpy(), d.species.numpy())
+        for d in (data.datasets["train"], data.datasets[args.split])
+    )
+    return trained, unseen
+
+
+def _species_conditions(sprites: "Sprites") -> Any:
+    """One row of conditions a species, so that none is asked for more often for having more pictures."""
+    import numpy as np
+
+    assert sprites.conditions is not None and sprites.species is not None
+    return sprites.conditions[np.unique(sprites.species, return_index=True)[1]]
+
+
+def _read_samples(folder: Path) -> "Sprites":
+    """A folder's pictures, but for grid.png; with their types where `pokegen card` wrote cards.json beside them."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
+    from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, TYPES
+
+    if not folder.is_dir():
+        raise DataError(f"No folder of samples at {folder}.")
+    cards = {}
+    if (folder / "cards.json").is_file():
+        cards = {card["sprite"]: card for card in json.loads((folder / "cards.json").read_text(encoding="utf-8"))}
+    paths = [folder / name for name in cards] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
+    if len(paths) < MIN_PICTURES:
+        raise DataError(f"The panel needs {MIN_PICTURES} PNG files or more; {folder} holds {len(paths)}.")
+    pictures, rows = [], []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                size, picture = image.size, np.asarray(image.convert("RGB"))
+        except (OSError, UnidentifiedImageError) as error:
+            raise DataError(f"{path} is not a picture that can be read.") from error
+        if size != (SPRITE_SIZE, SPRITE_SIZE):
+            raise DataError(f"{path} is {size[0]}×{size[1]}; the panel scores {SPRITE_SIZE}×{SPRITE_SIZE}.")
+        pictures.append(picture)
+        if card := cards.get(path.name):
+            type2 = TYPES.index(card["types"][1]) if len(card["types"]) == 2 else NO_TYPE
+            rows.append([TYPES.index(card["types"][0]), type2, COLORS.index(card["color"]), int(card["legendary"])])
+    return Sprites(np.stack(pictures), np.array(rows) if rows else None)
+
+
+def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    from pokegen.evaluation.stats import evaluate_stats, real_splits
+
+    if model:
+        return evaluate_stats(_load(model, "pokegen.models.stats.StatsModel"), real_splits(), args.seed), {}
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(args.samples, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{args.samples} is no CSV that can be read: {error}") from error
+    return evaluate_stats(None, real_splits(), args.seed, rows), {}
+
+
+def _names(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    from pokegen.data.tables import NamesDataModule
+    from pokegen.evaluation.names import evaluate_names
+
+    splits = NamesDataModule().columns
+    if model:
+        return evaluate_names(_load(model, "pokegen.models.names.NameModel"), splits, args.seed), {}
+    try:
+        lines = args.samples.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{args.samples} is no text file that can be read: {error}") from error
+    return evaluate_names(None, splits, args.seed, [line.strip() for line in lines if line.strip()]), {}
+
+
+def _load(name: str, class_path: str) -> Any:
+    """A checkpoint of one class. Raises CheckpointError for another's."""
+    from pokegen import hub
+
+    found = hub.read_config(hub.folder_of(name))["class_path"]
+    if found != class_path:
+        raise CheckpointError(f"{name} is a {found}; this panel scores a {class_path}.")
+    return hub.load(name).model
+
+
+_PANELS = {"sprites": _sprites, "stats": _stats, "names": _names}
+
+
+def _all(args: argparse.Namespace, out: Path) -> None:
+    """Each panel once, into a folder of its own, and the numbers into the model cards."""
+    from pokegen import hub
+    from pokegen.cli.main import progress
+    from pokegen.evaluation.report import markdown
+    from pokegen.evaluation.sprites import score_judge
+
+    configs = {name: hub.read_config(hub.folder_of(name)) for name in hub.available()}
+    of_class = {name: config["class_path"] for name, config in configs.items()}
+    drawers = [name for name in of_class if hasattr(hub.load(name).model, "conditions")]
+    args.samples = None
+    for panel, chosen in (("sprites", drawers), ("stats", "stats"), ("names", "names")):
+        result, pictures = _PANELS[panel](args, chosen)
+        _show(out / panel, f"{panel.capitalize()} panel", panel, result, pictures)
+        rows = result["rows"]
+        for name in chosen if panel == "sprites" else [chosen]:
+            others = {row: values for row, values in rows.items() if row == name or row not in drawers}
+            mine = {name: rows[name]} | others if panel == "sprites" else rows
+            command = f"pokegen evaluate all --seeds {args.seeds} --count {args.count} --seed {args.seed}"
+            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": mine}), command))
+    trained, unseen = _real(args)
+    for name in progress(JUDGES, "judges", len(JUDGES)):
+        rows = {"trained families": score_judge(hub.load(name).model, trained)}
+        rows |= {f"{args.split} families": score_judge(hub.load(name).model, unseen)}
+        print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), "pokegen evaluate all"))

@@ -1,0 +1,1 @@
+"""The metric panel: sprites, stats and names, each beside floors and ceilings."""

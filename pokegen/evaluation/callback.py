@@ -1,0 +1,62 @@
+"""Scores a sprite model while it trains, and keeps the best.
+
+Logged: `val/kernel_distance`, see `sprites.METRICS`, between the averaged weights' sprites and real ones of validation
+families, lower is better. The models are asked for those families' types and colours, so that no distance comes from
+what was asked.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from pokegen import hub
+from pokegen.evaluation.features import Eye
+from pokegen.evaluation.sprites import MIN_PICTURES, draw
+
+_log = logging.getLogger(__name__)
+
+
+class KernelDistance(L.Callback):
+    """At the end of an epoch, once `every_images` have been seen since the last time.
+
+    Args:
+        best: where the best checkpoint goes.
+        every_images: training images between two scores.
+        n: sprites to draw.
+    """
+
+    def __init__(self, best: Path, every_images: int = 20_000, n: int = 500):
+        self.best, self.every_images, self.n = best, every_images, n
+        self.eye: Eye | None = None
+        self.scored, self.lowest = 0, float("inf")  # images seen at the last score, and the best score
+
+    def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
+        dataset = getattr(trainer, "datamodule").datasets["val"]  # noqa: B009  Trainer does not declare it
+        if len(dataset) < MIN_PICTURES:
+            _log.warning(
+                f"val/kernel_distance needs {MIN_PICTURES} validation sprites, there are {len(dataset)}: not scored."
+            )
+            return
+        self.conditions = dataset.conditions.numpy()
+        with torch.random.fork_rng(devices=[]):
+            self.eye = Eye(hub.load("judge").model, dataset.pixels[dataset.rows])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        images = int(module.images_seen)
+        if self.eye is None or images - self.scored < self.every_images:
+            return
+        self.scored = images
+        value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
+        module.log("val/kernel_distance", value, rank_zero_only=True)
+        if value < self.lowest:
+            self.lowest = value
+            trainer.save_checkpoint(self.best)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scored": self.scored, "lowest": self.lowest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scored, self.lowest = state_dict["scored"], state_dict["lowest"]

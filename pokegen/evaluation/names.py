@@ -1,0 +1,333 @@
+"""The names panel: how well a model predicts names of unseen evolution families, and what the names it draws are like.
+
+Each number stands between references. Interpolated n-grams with a Dirichlet prior (MacKay & Peto, "A hierarchical
+Dirichlet language model", 1995) predict and draw like a model, order 0 being the uniform one. Real held-out names are
+what a good model's names should be like; the same with their letters shuffled are what they should not be like.
+
+`NameModel.sample` draws again until a name is new, distinct and readable by rule, so those shares are 1 by
+construction: the result says so under `by_construction`, and the row "model, unchecked" shows the first draws.
+
+Left out: modified Kneser-Ney smoothing, which hardly pays where most counts are 1; judgements by people.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pokegen.data.pokedex import load_pokedex
+from pokegen.errors import UserError
+from pokegen.models.names import (
+    ALPHABET,
+    CONDITIONS,
+    END,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    NameModel,
+    encode,
+    encode_condition,
+    normalise,
+    readable,
+)
+from pokegen.schema import NO_TYPE
+
+COUNT = 1000  # names that are drawn for a row
+LONGEST = 32  # characters of a name that is scored
+SYMBOLS = len(ALPHABET) + 1  # the end of a name is one
+ORDERS = range(7)  # of the n-grams; 0 is uniform
+STRENGTHS = (5, 10, 20, 40, 80)
+PRONOUNCEABLE_ORDER, PRONOUNCEABLE_SHARE = 3, 0.95
+
+# What the columns mean. Chance: the same names against asked types in random order, in expectation (exact, not drawn).
+METRICS = {
+    "bits_val": "bits per character, the end counted as one, validation families; lower is better",
+    "bits_val_se": "its standard error, over families",
+    "bits_test": "bits per character, the end counted as one, test families; lower is better",
+    "bits_test_se": "its standard error, over families",
+    "bits_test_above_5gram": "what that is above the 5-gram's; lower is better, below 0 is better than the 5-gram",
+    "bits_test_above_5gram_se": "the standard error of this difference, over the same families: the one to compare by",
+    "names": "names behind the columns that follow",
+    "new": "share at 2 or more edits from every real name (real names: from every other); higher is better",
+    "nearest": "median of the edits to the nearest real name; near that of real names is better",
+    "distinct": "share of different names; higher is better",
+    "readable": "share that keeps to the rules of spelling in pokegen.models.names; higher is better",
+    "pronounceable": "share that a 3-gram of the training names finds as likely, per character, as all but the least "
+    "likely 5 % of the validation names; near that of real names is better",
+    "type_top1": "share whose type, guessed from the letters, is among the asked; higher is better",
+    "type_top1_se": "its standard error, over names",
+    "type_top1_chance": "its floor: the asked types shuffled",
+    "type_f1": "macro-F1 of that guess over the asked types; one guess a name, so two types keep it below 1; higher is "
+    "better",
+    "type_f1_chance": "its floor: the asked types shuffled",
+}
+BY_CONSTRUCTION = ("new", "distinct", "readable")  # of what NameModel.sample returns
+
+Columns = Mapping[str, Any]  # `name`, a list of N strings; `type1`, `type2`, `stage`, `legendary`, int64 (N,) each
+
+
+class Predictor(Protocol):
+    def bits_per_character(self, names: Sequence[str], condition: Mapping[str, Tensor] | None = None) -> float: ...
+
+
+class NGram:
+    """Counts of up to `order` characters, each order adding `strength` counts shared out as the order below says.
+
+    Args:
+        names: What is counted, in any case.
+        order: Characters that are looked at, the predicted one included; 0 is the uniform distribution.
+        strength: Weight of the order below, in counts.
+    """
+
+    def __init__(self, names: Sequence[str], order: int, strength: float = STRENGTHS[0]):
+        self.order, self.strength = order, strength
+        self.counts: dict[str, np.ndarray] = {}  # context -> (SYMBOLS,)
+        for name in names:
+            for context, symbol in self._pairs(name):
+                for length in range(order):
+                    self.counts.setdefault(context[len(context) - length :], np.zeros(SYMBOLS))[symbol] += 1
+
+    def _pairs(self, name: str) -> list[tuple[str, int]]:
+        """What stands before each character and the end, `^` being what stands before a name."""
+        width = max(self.order - 1, 0)
+        name = normalise(name)
+        text = "^" * width + name
+        symbols = [*(ALPHABET.index(c) + 1 for c in name), END]
+        return [(text[i : i + width], symbol) for i, symbol in enumerate(symbols)]
+
+    def distribution(self, context: str) -> np.ndarray:
+        """Probability of each symbol behind `context`, float64 (SYMBOLS,); symbol 0 is the end."""
+        p = np.full(SYMBOLS, 1 / SYMBOLS)
+        for length in range(self.order):
+            counts = self.counts.get(context[len(context) - length :])
+            if counts is None:  # nor is any longer context known
+                break
+            p = (counts + self.strength * p) / (counts.sum() + self.strength)
+        return p
+
+    def bits_per_character(self, names: Sequence[str], condition: Mapping[str, Tensor] | None = None) -> float:
+        """Mean bits that a character costs, the end of a name counted as one. The condition is not looked at."""
+        pairs = [pair for name in names for pair in self._pairs(name)]
+        return float(-np.mean([np.log2(self.distribution(context)[symbol]) for context, symbol in pairs]))
+
+    def sample(self, n: int, generator: np.random.Generator, max_length: int = MAX_LENGTH) -> list[str]:
+        """`n` names in lower case, unchecked: none ends before `MIN_LENGTH` characters, each is cut at `max_length`.
+
+        The names model keeps to the same bounds.
+        """
+        width = max(self.order - 1, 0)
+        names: list[str] = []
+        for _ in range(n):
+            text = "^" * width
+            while len(text) < width + max_length:
+                p = self.distribution(text[len(text) - width :])
+                if len(text) < width + MIN_LENGTH:
+                    p[END] = 0
+                sums = p.cumsum()
+                symbol = int(np.searchsorted(sums, generator.random() * sums[-1], side="right"))
+                if symbol == END:
+                    break
+                text += ALPHABET[symbol - 1]
+            names.append(text[width:])
+        return names
+
+
+def fit_ngram(train: Sequence[str], validation: Sequence[str], order: int) -> NGram:
+    """An n-gram of `train` with the strength of `STRENGTHS` that predicts `validation` best."""
+    gram = NGram(train, order)
+    bits = {}
+    for gram.strength in STRENGTHS:
+        bits[gram.strength] = gram.bits_per_character(validation)
+    gram.strength = min(bits, key=bits.__getitem__)
+    return gram
+
+
+def bits_and_error(
+    model: Predictor,
+    names: Sequence[str],
+    condition: Mapping[str, Tensor] | None = None,
+    above: Predictor | None = None,
+) -> tuple[float, float]:
+    """Bits per character of `names`, the end counted as one, and the standard error of this ratio over families.
+
+    With `above`, how much more they are than another predictor's, and the standard error of this paired difference.
+    Names of one family resemble each other, so they are one draw (Cochran, Sampling Techniques, 1977, chapter 6: the
+    ratio estimator). Names that are not in the pokédex are families of their own. Raises UserError for one family.
+    """
+    lengths = np.array([len(normalise(name)) + 1 for name in names], float)
+    rows = [{key: values[i : i + 1] for key, values in (condition or {}).items()} for i in range(len(names))]
+    rates = np.array([model.bits_per_character([name], row) for name, row in zip(names, rows, strict=True)])
+    if above is not None:
+        rates -= [above.bits_per_character([name]) for name in names]
+    bits = rates * lengths
+    family = {species.name: species.family for species in load_pokedex()}
+    families, of = np.unique([family.get(name, name) for name in names], return_inverse=True)
+    if len(families) < 2:
+        raise UserError(f"Expected names of 2 evolution families or more to score, got {len(families)}.")
+    mean = bits.sum() / lengths.sum()
+    residuals = np.bincount(of, bits - mean * lengths)  # one a family
+    error = np.sqrt(len(families) / (len(families) - 1) * (residuals**2).sum()) / lengths.sum()
+    return float(mean), float(error)
+
+
+def edit_distances(names: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """Levenshtein's distance of each name to each of the others, int (N, M)."""
+    width, columns = max(map(len, others)), np.arange(len(others))
+    lengths = np.array([len(other) for other in others])
+    letters = np.array([[ord(c) for c in other.ljust(width)] for other in others]).T  # (W, M)
+    ramp = np.arange(width + 1, dtype=np.int16)[:, None]
+    distances = np.empty((len(names), len(others)), np.int16)
+    for i, name in enumerate(names):
+        row = np.broadcast_to(ramp, (width + 1, len(others)))  # (W + 1, M): to the first w letters of each
+        for letter in name:
+            best = row + np.int16(1)
+            np.minimum(best[1:], row[:-1] + (letters != ord(letter)), out=best[1:])
+            row = np.minimum.accumulate(best - ramp, axis=0) + ramp  # insertions
+        distances[i] = row[lengths, columns]
+    return distances
+
+
+def evaluate_names(
+    model: Any, splits: Mapping[str, Columns], seed: int = 0, samples: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The names panel.
+
+    Args:
+        model: Has `.sample(n, condition, generator)` and `.bits_per_character(names, condition)`, as `NameModel` has;
+            None where `samples` are given.
+        splits: `train`, `val` and `test`, as `pokegen.data.tables.NamesDataModule().columns`. Strengths of the n-grams
+            are chosen on `val`; asked types are those of `val` and `test`, repeated to `COUNT` names.
+        seed: Of everything drawn.
+        samples: Names to score in the place of a model's, at most `COUNT` of them, drawn by the seed. Nothing was
+            asked of them, so they have neither bits per character nor types.
+
+    Returns:
+        `rows`, name of the row -> metric of `METRICS` -> value: "model" or "samples", then the references;
+        `by_construction`, row -> metrics that the row satisfies whatever was learnt; `seed`; `n`, the names drawn for
+        a row.
+
+    Raises:
+        UserError: for no samples, or one that is no name; for a model and samples both, or neither.
+    """
+    if (model is None) == (samples is None):
+        raise UserError("Expected either a model or samples to evaluate.")
+    names = {split: [normalise(name) for name in splits[split]["name"]] for split in ("train", "val", "test")}
+    real = [name for split in names.values() for name in split]
+    held_out = names["val"] + names["test"]
+    for name in (*real, *(samples or ())):
+        encode([name], LONGEST)
+    rng = np.random.default_rng(seed)
+    if samples is not None:
+        if not samples:
+            raise UserError("Expected 1 name or more to evaluate, got none: write one a line.")
+        samples = [normalise(samples[i]) for i in sorted(rng.permutation(len(samples))[:COUNT])]
+    count = COUNT if samples is None else len(samples)
+
+    conditions = {key: torch.cat([splits["val"][key], splits["test"][key]]) for key in CONDITIONS}
+    asked = torch.from_numpy(np.resize(rng.permutation(len(held_out)), count))
+    asked_types = _types(conditions)[asked]
+    guess = _type_classifier(names["train"], _types(splits["train"]))
+    grams = {order: fit_ngram(names["train"], names["val"], order) for order in ORDERS}
+    speaker = grams[PRONOUNCEABLE_ORDER]
+    limit = np.quantile([speaker.bits_per_character([name]) for name in names["val"]], PRONOUNCEABLE_SHARE)
+
+    def bits(predictor: Predictor, conditional: bool) -> dict[str, float]:
+        row = {}
+        for split in ("val", "test"):
+            columns = splits[split]
+            given = {key: columns[key] for key in CONDITIONS} if conditional else None
+            row[f"bits_{split}"], row[f"bits_{split}_se"] = bits_and_error(predictor, columns["name"], given)
+        test = "bits_test_above_5gram"
+        row[test], row[f"{test}_se"] = bits_and_error(predictor, columns["name"], given, above=grams[5])
+        return row
+
+    def shares(drawn: Sequence[str], types: np.ndarray | None, are_real: bool = False) -> dict[str, float]:
+        drawn = [normalise(name) for name in drawn]
+        distances = edit_distances(drawn, real)
+        if are_real:
+            distances[np.array(drawn)[:, None] == np.array(real)] = LONGEST
+        nearest = distances.min(axis=1)
+        spoken = [speaker.bits_per_character([name]) <= limit for name in drawn]
+        row = {
+            "names": len(drawn),
+            "new": float((nearest >= 2).mean()),
+            "nearest": float(np.median(nearest)),
+            "distinct": len(set(drawn)) / len(drawn),
+            "readable": float(np.mean([readable(name) for name in drawn])),
+            "pronounceable": float(np.mean(spoken)),
+        }
+        return row if types is None else row | type_scores(guess(drawn), types)
+
+    rows: dict[str, dict[str, float]] = {}
+    by_construction = {}
+    if samples is not None:
+        rows["samples"] = shares(samples, None)
+    else:
+        wanted = {key: values[asked] for key, values in conditions.items()}
+        drawn = model.sample(count, wanted, torch.Generator().manual_seed(seed))
+        rows["model"] = bits(model, conditional=True) | shares(drawn, asked_types)
+        rows["model, no condition"] = bits(model, conditional=False)
+        if isinstance(model, NameModel):
+            by_construction["model"] = list(BY_CONSTRUCTION)
+            with torch.inference_mode():
+                generator = torch.Generator().manual_seed(seed)
+                drawn = model.draw(encode_condition(wanted, count), "", MAX_LENGTH, 1.0, generator)
+            rows["model, unchecked"] = shares([name for name, _ in drawn], asked_types)
+    for order in reversed(ORDERS):
+        drawn = grams[order].sample(count, np.random.default_rng([seed, order]))
+        label = f"{order}-gram" if order else "uniform"
+        rows[label] = bits(grams[order], conditional=False) | shares(drawn, asked_types)
+    rows["real, held out"] = shares(held_out, _types(conditions), are_real=True)
+    shuffled = ["".join(rng.permutation(list(name))) for name in held_out]
+    rows["real, letters shuffled"] = shares(shuffled, _types(conditions))
+    return {"rows": rows, "by_construction": by_construction, "seed": seed, "n": count}
+
+
+def type_scores(guesses: np.ndarray, types: np.ndarray) -> dict[str, float]:
+    """The metrics `type_…` of one guessed type a name, int (N,), against the asked types, bool (N, 18).
+
+    With p(k) the share of names guessed k and q(k) of names asked k, a random order of the asked makes k right for
+    p(k) q(k) of all names. F1 of k is 2 right(k) / (p(k) + q(k)), linear in what is right, so its expectation is exact.
+    """
+    hits = types[np.arange(len(types)), guesses]  # (N,)
+    guessed = np.bincount(guesses, minlength=NO_TYPE) / len(types)  # (18,)
+    share = types.mean(axis=0)  # (18,)
+    right = np.bincount(guesses, hits, minlength=NO_TYPE) / len(types)
+    present = share > 0
+
+    def f1(right: np.ndarray) -> float:
+        return float((2 * right[present] / (guessed + share)[present]).mean())
+
+    return {
+        "type_top1": float(hits.mean()),
+        "type_top1_se": float(np.sqrt(hits.mean() * (1 - hits.mean()) / len(hits))),
+        "type_top1_chance": float((guessed * share).sum()),
+        "type_f1": f1(right),
+        "type_f1_chance": f1(guessed * share),
+    }
+
+
+def _types(columns: Columns) -> np.ndarray:
+    """Which types each row has, bool (N, 18)."""
+    types = np.zeros((len(columns["type1"]), NO_TYPE + 1), bool)
+    for key in ("type1", "type2"):
+        types[np.arange(len(types)), columns[key].numpy()] = True
+    return types[:, :NO_TYPE]
+
+
+def _type_classifier(names: Sequence[str], types: np.ndarray) -> Any:
+    """Guesses types from names, list of N -> int (N,): logistic regression on runs of 1 to 4 letters.
+
+    A name of two types is learnt as half of each. Balanced, as a guess of Water whatever the name would do well else.
+    The runs and the balance were chosen on the validation split, which flatters the row of real names a little.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    rows, labels = np.nonzero(types)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), min_df=2, sublinear_tf=True)
+    features = letters.fit_transform(names)
+    model = LogisticRegression(class_weight="balanced", max_iter=300)
+    model.fit(features[rows], labels, sample_weight=1 / types.sum(axis=1)[rows])
+    return lambda drawn: model.predict(letters.transform(drawn))

@@ -1,0 +1,339 @@
+"""The panel of sprites: how near to real ones, how varied, how clean, of the asked types, and no copies.
+
+Each row of the result is a set of pictures: models beside floors and ceilings made of real sprites, measured alike.
+
+    real                other pictures of the species in the reference
+    unseen species      real sprites of held-out families
+    glued, blended, blurred, noise      the `real` ones made worse, see `references`
+
+What depends on the number of pictures is measured on as many of each row; None where there are too few. The networks
+that judge take no part in any training. Train on generated, test on real is Ravuri and Vinyals, Classification Accuracy
+Score (NeurIPS 2019), with a linear classifier for their ResNet.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pokegen.errors import UserError
+from pokegen.evaluation import references, report
+from pokegen.evaluation.distances import density_coverage, frechet_distance, sliced_wasserstein
+from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, features
+from pokegen.evaluation.memorisation import copy_limit, copying, distances
+from pokegen.models.classifier import type_targets
+from pokegen.models.condition import CONDITIONS
+from pokegen.models.pixels import to_pixels
+
+METRICS = {
+    "kernel_distance": "MMD² in the judge's features, the mean over its depths, each divided by that of blends: 0 as "
+    "real, 1 as far as two sprites laid over each other; lower is better, and models are chosen by it",
+    "random_distance": "the same in the features of three random networks; lower is better",
+    "frechet_distance": "in 48 principal components of the judge's features, the mean over its depths; lower is better",
+    "sliced_wasserstein": "of patches, the mean over four scales; lower is better",
+    "density": "in the judge's features at 8×8; real is about 1, higher is better",
+    "coverage": "in the judge's features at 8×8; real is about 1, higher is better",
+    "species_coverage": "share of the reference's species that are nearest to one of 1,000 pictures; higher is better",
+    "type_accuracy": "share whose likeliest type, as the type judge sees it, is one of the asked; higher is better",
+    "type_f1": "F1 of the types, as many as were asked, the mean over the 18; higher is better",
+    "train_on_generated": "share of unseen real sprites whose likeliest type is right, told by a linear classifier of "
+    "the judge's features that was fitted to these pictures and their asked types; higher is better",
+    "white_border": "share of white pixels in the outermost ring of 2; higher is better",
+    "palette": "colours that cover 95 % of what is drawn, at 4 bits a channel, the median; like real is better",
+    "components": "separate parts of 8 pixels or more, the mean; like real is better",
+    "copy_ratio": "distance to training sprites over that to unseen ones; under 1 are copies, see `memorisation`",
+    "copies": "share nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
+}
+
+DISTANCES = ("kernel_distance", "random_distance", "frechet_distance", "sliced_wasserstein")
+REAL, UNSEEN = "real", "unseen species"
+MIN_PICTURES = 60  # fewer say nothing of a distribution
+EQUAL = 250  # pictures of a row in what depends on their number
+COMPONENTS = 48
+RANDOM_SEEDS = (0, 1, 2)
+_DRAWS = 1000  # pictures in species_coverage
+_LOOKED_AT = 500  # pictures in what is slow a picture: patches, neighbours
+
+
+@dataclass(frozen=True)
+class Sprites:
+    """Pictures uint8 (N, 128, 128, 3), and what is known of them: `conditions` int64 (N, 4), in the order of
+    `models.condition.CONDITIONS`, asked or real; `species` int64 (N,), national numbers."""
+
+    pictures: np.ndarray
+    conditions: np.ndarray | None = None
+    species: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def take(self, rows: np.ndarray) -> "Sprites":
+        known = (None if a is None else a[rows] for a in (self.conditions, self.species))
+        return Sprites(self.pictures[rows], *known)
+
+
+def draw(model: Any, conditions: np.ndarray, count: int, seed: int = 0) -> Sprites:
+    """`count` sprites of a model, asked for by rows of `conditions` int64 (N, 4) that are drawn at random."""
+    rows = conditions[np.random.default_rng(seed).integers(len(conditions), size=count)]
+    generator, parts = torch.Generator().manual_seed(seed), []
+    for start in range(0, count, 50):
+        part = torch.from_numpy(rows[start : start + 50])
+        asked = dict(zip(CONDITIONS, part.unbind(1), strict=True))
+        parts.append(to_pixels(model.sample(len(part), condition=asked, generator=generator)))
+    return Sprites(np.concatenate(parts), rows)
+
+
+class SpritePanel:
+    """Scores sets of sprites against real ones.
+
+    Args:
+        trained: real sprites of the training families, with conditions and species. Half of each species' are the
+            reference, the other half the row `real`.
+        unseen: real sprites of held-out families, with conditions.
+        judge: a Classifier whose features are compared.
+        type_judge: a Classifier that tells types, trained apart from the judge.
+        seed: of the halves, and of all else that is drawn.
+    """
+
+    def __init__(self, trained: Sprites, unseen: Sprites, judge: Any, type_judge: Any, seed: int = 0):
+        for name, sprites in (("training", trained), ("held-out", unseen)):
+            if len(sprites) < 2 * MIN_PICTURES:
+                raise UserError(f"The panel needs {2 * MIN_PICTURES} real {name} sprites, there are {len(sprites)}.")
+        self.trained, self.unseen, self.type_judge, self.seed = trained, unseen, type_judge, seed
+        assert trained.species is not None
+        first, second = halves(trained.species, seed)
+        self.reference, self.same = trained.take(first), trained.take(second)
+        self.eyes = [Eye(net, self.reference.pictures, seed) for net in (judge, *map(RandomNet, RANDOM_SEEDS))]
+        self.eye = self.eyes[0]
+        self.seen_unseen = self.eye.look(unseen.pictures)
+        self.axes = {
+            d: torch.linalg.svd(f, full_matrices=False)[2][:COMPONENTS].T for d, f in self.eye.reference.items()
+        }
+        self.limit = copy_limit(unseen.pictures, trained.pictures)
+        self.equal = min(EQUAL, len(self.same), len(unseen))
+
+    def references(self) -> dict[str, Sprites]:
+        """The floors and ceilings, by the names of their rows."""
+        same, seed = self.same.pictures, self.seed
+        return {
+            REAL: self.same,
+            UNSEEN: self.unseen,
+            "glued": Sprites(references.glued(same, seed)),
+            "blended": Sprites(references.blended(same, seed + 1)),
+            "blurred": Sprites(references.blurred(same), self.same.conditions),
+            "noise": Sprites(references.noise(same, seed)),
+        }
+
+    def score(self, sprites: Sprites, trained: Sprites | None = None) -> dict[str, Any]:
+        """The metrics of a row, and under `depths` the kernel distance at each depth. `trained`: which real sprites it
+        may have copied, all by default. Raises UserError for too few pictures."""
+        if len(sprites) < MIN_PICTURES:
+            raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got {len(sprites)}.")
+        seen, others = self.eye.look(sprites.pictures), self.eyes[1:]
+        depths = self.eye.kernel_distances(seen)
+        few = sprites.pictures[np.random.default_rng(self.seed).permutation(len(sprites))[:_LOOKED_AT]]
+        return {
+            "kernel_distance": float(np.mean(list(depths.values()))),
+            "random_distance": float(np.mean([e.kernel_distance(e.look(sprites.pictures)) for e in others])),
+            **self._of_equal_numbers(seen),
+            "sliced_wasserstein": float(np.mean(sliced_wasserstein(self.reference.pictures[::2], few, self.seed))),
+            "species_coverage": self._species_coverage(sprites, seen),
+            **self._types(sprites, seen),
+            "white_border": white_border(sprites.pictures),
+            "palette": float(np.median([palette(p) for p in few])),
+            "components": float(np.mean([components(p) for p in few])),
+            **self._copies(sprites, few, trained or self.trained),
+            "depths": depths,
+        }
+
+    def pictures(self, sprites: Sprites) -> dict[str, Image.Image]:
+        """Samples, the likeliest copies beside the four nearest training sprites each, and histograms."""
+        few = sprites.pictures[:_LOOKED_AT]
+        table = distances(few, self.trained.pictures)
+        likeliest = table.min(axis=1).argsort()[:8]
+        nearest = table[likeliest].argsort(axis=1)[:, :4]
+        pairs = [p for i, near in zip(likeliest, nearest, strict=True) for p in (few[i], *self.trained.pictures[near])]
+        rows = {"these": few, REAL: self.same.pictures[:_LOOKED_AT], UNSEEN: self.unseen.pictures[:_LOOKED_AT]}
+        near = {"these": table, UNSEEN: distances(rows[UNSEEN], self.trained.pictures)}
+        counts = {
+            "distance to the nearest training sprite": {name: table.min(axis=1) for name, table in near.items()},
+            "palette": {name: np.array([palette(p) for p in row]) for name, row in rows.items()},
+            "components": {name: np.array([components(p) for p in row]) for name, row in rows.items()},
+        }
+        return {
+            "samples": report.grid(few[:64], 16),
+            "the eight nearest to a training sprite, each before its four nearest": report.grid(np.stack(pairs), 10),
+            "beside real sprites": report.histograms(counts),
+        }
+
+    def _of_equal_numbers(self, seen: Features) -> Mapping[str, float | None]:
+        """What depends on the number of pictures, the mean over four draws of as many of the reference and the row."""
+        names = ("frechet_distance", "density", "coverage")
+        if len(seen["8"]) < self.equal:
+            return dict.fromkeys(names)
+        rng, draws = np.random.default_rng(self.seed), []
+        flat = {d: (f @ self.axes[d], seen[d] @ self.axes[d]) for d, f in self.eye.reference.items()}
+        for _ in range(4):
+            a, b = (torch.from_numpy(rng.permutation(len(f))[: self.equal]) for f in flat["8"])
+            frechet = [frechet_distance(f[a], g[b]) for f, g in flat.values()]
+            draws.append((float(np.mean(frechet)), *density_coverage(flat["8"][0][a], flat["8"][1][b])))
+        return dict(zip(names, np.mean(np.array(draws), axis=0).tolist(), strict=True))
+
+    def _species_coverage(self, sprites: Sprites, seen: Features) -> float | None:
+        if len(sprites) < _DRAWS or self.reference.species is None:
+            return None
+        rows = torch.from_numpy(np.random.default_rng(self.seed).permutation(len(sprites))[:_DRAWS])
+        axes = self.axes["4"]
+        found = torch.cdist(seen["4"][rows] @ axes, self.eye.reference["4"] @ axes).argmin(dim=1).numpy()
+        species = self.reference.species
+        return len(np.unique(species[found])) / len(np.unique(species))
+
+    def _types(self, sprites: Sprites, seen: Features) -> Mapping[str, float | None]:
+        names = ("type_accuracy", "type_f1", "train_on_generated")
+        if sprites.conditions is None:
+            return dict.fromkeys(names)
+        asked = _targets(sprites)
+        with torch.inference_mode():
+            logits = torch.cat([self.type_judge(images) for images in as_images(sprites.pictures)])
+        scores = type_scores(logits.numpy(), asked)
+        if sprites is self.unseen:
+            return dict(zip(names, (*scores, None), strict=True))
+        from sklearn.linear_model import RidgeCV
+
+        linear = RidgeCV(alphas=np.logspace(0, 5, 11)).fit(seen["4"].numpy(), asked)
+        transferred, _ = type_scores(linear.predict(self.seen_unseen["4"].numpy()), _targets(self.unseen))
+        return dict(zip(names, (*scores, transferred), strict=True))
+
+    def _copies(self, sprites: Sprites, few: np.ndarray, trained: Sprites) -> dict[str, float | None]:
+        if sprites is self.unseen:
+            return {"copy_ratio": None, "copies": 0.01}  # by definition
+        return copying(distances(few, trained.pictures), distances(few, self.unseen.pictures), self.limit, self.seed)
+
+
+def evaluate_sprites(
+    models: Mapping[str, Callable[[int], Sprites]],
+    trained: Sprites,
+    unseen: Sprites,
+    judge: Any,
+    type_judge: Any,
+    seeds: Sequence[int] = (0,),
+    follow: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> tuple[dict[str, Any], dict[str, Image.Image]]:
+    """The whole panel: the result for `report`, and pictures of each model, of the first seed.
+
+    Args:
+        models: name → what draws its sprites from a seed.
+        trained, unseen, judge, type_judge: see SpritePanel.
+        follow: passes on the names of the rows, to show how far it is.
+    """
+    scores: dict[str, list[dict[str, Any]]] = {}
+    pictures: dict[str, Image.Image] = {}
+    for seed in seeds:
+        panel = SpritePanel(trained, unseen, judge, type_judge, seed)
+        floors = panel.references()
+        for name in follow([*floors, *models]):
+            sprites = floors[name] if name in floors else models[name](seed)
+            row = panel.score(sprites, panel.reference if name in floors else None)
+            scores.setdefault(name, []).append(row)
+            if seed == seeds[0] and name in models:
+                pictures |= {f"{name}: {title}": p for title, p in panel.pictures(sprites).items()}
+    table = {name: _summary(rows) for name, rows in scores.items()}
+    result = {
+        "rows": table,
+        "out of order": disorder(table) or "nothing",
+        "seeds": list(seeds),
+        "real sprites": {"trained": len(trained), "unseen": len(unseen)},
+    }
+    return result, pictures
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of rows alike and, of several, METRIC_std; None where one of them is."""
+    result: dict[str, Any] = {}
+    for key, first in rows[0].items():
+        values = [row[key] for row in rows]
+        if isinstance(first, dict):
+            result[key] = _summary(values)
+        elif None in values:
+            result[key] = None
+        else:
+            result[key] = float(np.mean(values))
+            if len(rows) > 1:
+                result[f"{key}_std"] = float(np.std(values, ddof=1))
+    return result
+
+
+def disorder(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where a distance does not order rows as a person would: real < glued < blended < noise; real < blurred; glued <
+    dcgan, where that is among them. One sentence each; such a distance is not to be believed."""
+    pairs = [(REAL, "glued"), ("glued", "blended"), ("blended", "noise"), (REAL, "blurred"), ("glued", "dcgan")]
+    return [
+        f"{metric} puts {worse} ({rows[worse][metric]:.3g}) at or before {better} ({rows[better][metric]:.3g})"
+        for metric in DISTANCES
+        for better, worse in pairs
+        if {better, worse} <= rows.keys() and None not in (rows[better][metric], rows[worse][metric])
+        if rows[worse][metric] <= rows[better][metric]
+    ]
+
+
+def halves(species: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint sets of rows with half of each species' pictures each; of an odd number, one more goes to either in
+    turn."""
+    order = np.random.default_rng(seed).permutation(len(species))
+    order = order[np.argsort(species[order], kind="stable")]  # species together, at random inside
+    return order[::2], order[1::2]
+
+
+def type_scores(logits: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
+    """Accuracy and macro-F1 of scores (N, 18) against 0 and 1 (N, 18): see `type_accuracy` and `type_f1` above."""
+    from sklearn.metrics import f1_score
+
+    ranks = (-logits).argsort(axis=1).argsort(axis=1)
+    told = ranks < asked.sum(axis=1, keepdims=True)
+    accuracy = asked[np.arange(len(asked)), logits.argmax(axis=1)].mean()
+    return float(accuracy), float(f1_score(asked, told, average="macro", zero_division=0))
+
+
+def white_border(pictures: np.ndarray) -> float:
+    ring = np.ones(pictures.shape[1:3], dtype=bool)
+    ring[2:-2, 2:-2] = False
+    return float((pictures[:, ring].min(axis=2) >= 250).mean())
+
+
+def palette(picture: np.ndarray) -> int:
+    """See the head of this file. 0 for a white picture."""
+    drawn = picture[picture.min(axis=2) < 250].astype(np.int64) >> 4  # (P, 3)
+    counts = np.sort(np.bincount(drawn @ np.array([256, 16, 1]), minlength=1))[::-1]
+    return int(np.searchsorted(counts.cumsum(), 0.95 * len(drawn)) + 1) if len(drawn) else 0
+
+
+def components(picture: np.ndarray) -> int:
+    """Separate parts of what is drawn, touching corners joined, of 8 pixels or more."""
+    from scipy.ndimage import label
+
+    parts, _ = label(picture.min(axis=2) < 250, structure=np.ones((3, 3)))
+    return int((np.bincount(parts.ravel())[1:] >= 8).sum())
+
+
+def _targets(sprites: Sprites) -> np.ndarray:
+    assert sprites.conditions is not None
+    return type_targets(*torch.from_numpy(sprites.conditions[:, :2]).unbind(1)).numpy()
+
+
+def score_judge(judge: Any, sprites: Sprites) -> dict[str, float]:
+    """How good a judge is on real sprites: `type_accuracy` and `type_f1`, and `same_species`, the share whose nearest
+    other sprite, in its deepest features, shows the same species (among species with two pictures or more)."""
+    assert sprites.species is not None
+    with torch.inference_mode():
+        logits = torch.cat([judge(images) for images in as_images(sprites.pictures)]).numpy()
+    accuracy, f1 = type_scores(logits, _targets(sprites))
+    seen = features(judge, sprites.pictures)
+    deep = seen[list(seen)[-2]]  # the last but `body`
+    deep = (deep - deep.mean(dim=0)) / deep.std(dim=0).clamp(min=1e-4)
+    table = torch.cdist(deep, deep).fill_diagonal_(torch.inf)
+    same = sprites.species[table.argmin(dim=1).numpy()] == sprites.species
+    _, inverse, counts = np.unique(sprites.species, return_inverse=True, return_counts=True)
+    return {"type_accuracy": accuracy, "type_f1": f1, "same_species": float(same[counts[inverse] > 1].mean())}
