@@ -32,6 +32,7 @@ GAMES = (
     *("heartgold-soulsilver", "black-white"),
 )
 JUDGES = ("judge", "type_judge")
+PLAIN = "dcgan"  # a plain DCGAN stands beside whatever is scored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +76,12 @@ def _add_common(panel: argparse.ArgumentParser, sprites: bool, seeds: int) -> No
         choices=("val", "test"),
         default="test",
         help="held-out families to compare with; default: %(default)s",
+    )
+    panel.add_argument(
+        "--inception",
+        type=Path,
+        metavar="FILE",
+        help="Inception's weights as torch-fidelity has them, for the inception distance to all training sprites too",
     )
     panel.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
 
@@ -121,19 +128,22 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     from pokegen import hub
     from pokegen.cli.main import progress
-    from pokegen.evaluation.sprites import draw, evaluate_sprites
+    from pokegen.evaluation.distances import inception_fid
+    from pokegen.evaluation.sprites import MIN_PICTURES, draw, evaluate_sprites
 
+    if args.count < MIN_PICTURES:
+        raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
     trained, unseen = _real(args)
     judge, type_judge = (hub.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:
         samples = _read_samples(args.samples)
         drawn[args.samples.name] = lambda seed: samples
-    for name in models or ():
+    conditions = _species_conditions(trained)
+    for name in dict.fromkeys([*(models or ()), PLAIN]):
         loaded = hub.load(name)
         if not hasattr(loaded.model, "conditions"):  # as every sprite model says
-            raise CheckpointError(f"{name} draws no sprites: {loaded.config['class_path']}.")
-        conditions = _species_conditions(trained)
+            raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
         drawn[loaded.name] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
 
     def follow(names: Iterable[str]) -> Iterable[str]:
@@ -141,6 +151,10 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 
     seeds = range(args.seed, args.seed + (args.seeds if models else 1))
     result, pictures = evaluate_sprites(drawn, trained, unseen, judge, type_judge, seeds, follow)
+    if args.inception:
+        for name, sampler in drawn.items():
+            fid = inception_fid(trained.pictures, sampler(args.seed).pictures, args.inception)
+            result["rows"][name]["inception_fid"] = fid
     result |= {"reference": args.reference or ", ".join(GAMES), "split": args.split, "count": args.count}
     return result, pictures
 
@@ -183,7 +197,10 @@ def _read_samples(folder: Path) -> "Sprites":
         raise DataError(f"No folder of samples at {folder}.")
     cards = {}
     if (folder / "cards.json").is_file():
-        cards = {card["sprite"]: card for card in json.loads((folder / "cards.json").read_text(encoding="utf-8"))}
+        try:
+            cards = {card["sprite"]: card for card in json.loads((folder / "cards.json").read_text(encoding="utf-8"))}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes.") from error
     paths = [folder / name for name in cards] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
     if len(paths) < MIN_PICTURES:
         raise DataError(f"The panel needs {MIN_PICTURES} PNG files or more; {folder} holds {len(paths)}.")
@@ -241,7 +258,7 @@ def _load(name: str, class_path: str) -> Any:
     return hub.load(name).model
 
 
-_PANELS = {"sprites": _sprites, "stats": _stats, "names": _names}
+_PANELS: dict[str, Any] = {"sprites": _sprites, "stats": _stats, "names": _names}
 
 
 def _all(args: argparse.Namespace, out: Path) -> None:
@@ -255,15 +272,15 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     of_class = {name: config["class_path"] for name, config in configs.items()}
     drawers = [name for name in of_class if hasattr(hub.load(name).model, "conditions")]
     args.samples = None
-    for panel, chosen in (("sprites", drawers), ("stats", "stats"), ("names", "names")):
-        result, pictures = _PANELS[panel](args, chosen)
+    command = f"pokegen evaluate all --seeds {args.seeds} --count {args.count} --seed {args.seed}"
+    for panel in PANELS:
+        result, pictures = _PANELS[panel](args, drawers if panel == "sprites" else panel)
         _show(out / panel, f"{panel.capitalize()} panel", panel, result, pictures)
-        rows = result["rows"]
-        for name in chosen if panel == "sprites" else [chosen]:
-            others = {row: values for row, values in rows.items() if row == name or row not in drawers}
-            mine = {name: rows[name]} | others if panel == "sprites" else rows
-            command = f"pokegen evaluate all --seeds {args.seeds} --count {args.count} --seed {args.seed}"
-            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": mine}), command))
+        for name in drawers if panel == "sprites" else [panel]:
+            strangers = set(drawers) - {name, PLAIN}  # each card shows its own model, first, and the references
+            rows = {name: result["rows"].get(name)} | result["rows"] if panel == "sprites" else result["rows"]
+            rows = {row: values for row, values in rows.items() if row not in strangers}
+            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))
     trained, unseen = _real(args)
     for name in progress(JUDGES, "judges", len(JUDGES)):
         rows = {"trained families": score_judge(hub.load(name).model, trained)}

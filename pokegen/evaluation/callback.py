@@ -24,7 +24,7 @@ class KernelDistance(L.Callback):
 
     Args:
         best: where the best checkpoint goes.
-        every_images: training images between two scores.
+        every_images: training images between two scores; 0 for never.
         n: sprites to draw.
     """
 
@@ -34,7 +34,9 @@ class KernelDistance(L.Callback):
         self.scored, self.lowest = 0, float("inf")  # images seen at the last score, and the best score
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        dataset = getattr(trainer, "datamodule").datasets["val"]  # noqa: B009  Trainer does not declare it
+        dataset = getattr(getattr(trainer, "datamodule", None), "datasets", {}).get("val", ())
+        if not self.every_images:
+            return
         if len(dataset) < MIN_PICTURES:
             _log.warning(
                 f"val/kernel_distance needs {MIN_PICTURES} validation sprites, there are {len(dataset)}: not scored."

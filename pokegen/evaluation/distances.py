@@ -65,7 +65,7 @@ def inception_fid(real: np.ndarray, other: np.ndarray, weights: Path) -> float:
     return float(metric.compute())
 
 
-def kernel_distance(real: Tensor, other: Tensor, seed: int = 0, size: int = 250, subsets: int = 20) -> float:
+def kernel_distance(real: Tensor, other: Tensor, seed: int = 0, size: int = 250, subsets: int = 10) -> float:
     """Squared MMD with the kernel (x·y / D + 1)³, the mean over random subsets. Unbiased, so a little below 0 at times;
     sets of different sizes may be compared. Raises UserError for fewer than `size` rows."""
     from torchmetrics.image.kid import KernelInceptionDistance

@@ -28,14 +28,14 @@ def distances(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _small(pictures: np.ndarray) -> Tensor:
-    """→ float32 (N, 3, 32, 32), 0 to 255."""
+    """→ float32 (N, 3, 32, 32), white as 0: most of a picture then adds no rounding to a distance."""
     parts = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).split(256)
-    return torch.cat([F.adaptive_avg_pool2d(part.float(), SMALL) for part in parts])
+    return torch.cat([F.adaptive_avg_pool2d(255 - part.float(), SMALL) for part in parts])
 
 
 def _views(small: Tensor) -> Tensor:
     """Every flip and shift by up to a pixel of 32: (N, 3, 32, 32) → (18, N, 3072)."""
-    padded = F.pad(torch.stack([small, small.flip(3)]), (1, 1, 1, 1), value=255.0)  # (2, N, 3, 34, 34)
+    padded = F.pad(torch.stack([small, small.flip(3)]), (1, 1, 1, 1))  # (2, N, 3, 34, 34)
     shifts = [padded[..., y : y + SMALL, x : x + SMALL] for y in range(3) for x in range(3)]
     return torch.cat(shifts).flatten(2)
 

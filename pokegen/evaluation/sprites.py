@@ -45,6 +45,7 @@ METRICS = {
     "palette": "colours that cover 95 % of what is drawn, at 4 bits a channel, the median; like real is better",
     "components": "separate parts of 8 pixels or more, the mean; like real is better",
     "copy_ratio": "distance to training sprites over that to unseen ones; under 1 are copies, see `memorisation`",
+    "inception_fid": "the Fréchet inception distance to the training sprites; lower is better",
     "copies": "share nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
 }
 
@@ -55,7 +56,8 @@ EQUAL = 250  # pictures of a row in what depends on their number
 COMPONENTS = 48
 RANDOM_SEEDS = (0, 1, 2)
 _DRAWS = 1000  # pictures in species_coverage
-_LOOKED_AT = 500  # pictures in what is slow a picture: patches, neighbours
+_WORSE = 600  # pictures of a row that is made of real ones, and before the random networks
+_LOOKED_AT = 250  # pictures in what is slow a picture: patches, neighbours
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,15 @@ class SpritePanel:
     """
 
     def __init__(self, trained: Sprites, unseen: Sprites, judge: Any, type_judge: Any, seed: int = 0):
-        for name, sprites in (("training", trained), ("held-out", unseen)):
-            if len(sprites) < 2 * MIN_PICTURES:
-                raise UserError(f"The panel needs {2 * MIN_PICTURES} real {name} sprites, there are {len(sprites)}.")
+        for name, sprites, fewest in (("training", trained, 2 * MIN_PICTURES), ("held-out", unseen, MIN_PICTURES)):
+            if len(sprites) < fewest:
+                raise UserError(f"The panel needs {fewest} real {name} sprites, there are {len(sprites)}.")
         self.trained, self.unseen, self.type_judge, self.seed = trained, unseen, type_judge, seed
         assert trained.species is not None
         first, second = halves(trained.species, seed)
         self.reference, self.same = trained.take(first), trained.take(second)
-        self.eyes = [Eye(net, self.reference.pictures, seed) for net in (judge, *map(RandomNet, RANDOM_SEEDS))]
-        self.eye = self.eyes[0]
+        self.eye = Eye(judge, self.reference.pictures, seed)
+        self.random = [Eye(RandomNet(s), self.reference.pictures[:_WORSE], seed) for s in RANDOM_SEEDS]
         self.seen_unseen = self.eye.look(unseen.pictures)
         self.axes = {
             d: torch.linalg.svd(f, full_matrices=False)[2][:COMPONENTS].T for d, f in self.eye.reference.items()
@@ -117,13 +119,13 @@ class SpritePanel:
 
     def references(self) -> dict[str, Sprites]:
         """The floors and ceilings, by the names of their rows."""
-        same, seed = self.same.pictures, self.seed
+        same, seed = self.same.pictures[:_WORSE], self.seed
         return {
             REAL: self.same,
             UNSEEN: self.unseen,
             "glued": Sprites(references.glued(same, seed)),
             "blended": Sprites(references.blended(same, seed + 1)),
-            "blurred": Sprites(references.blurred(same), self.same.conditions),
+            "blurred": Sprites(references.blurred(same)),
             "noise": Sprites(references.noise(same, seed)),
         }
 
@@ -132,14 +134,18 @@ class SpritePanel:
         may have copied, all by default. Raises UserError for too few pictures."""
         if len(sprites) < MIN_PICTURES:
             raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got {len(sprites)}.")
-        seen, others = self.eye.look(sprites.pictures), self.eyes[1:]
+        seen = self.eye.look(sprites.pictures)
         depths = self.eye.kernel_distances(seen)
         few = sprites.pictures[np.random.default_rng(self.seed).permutation(len(sprites))[:_LOOKED_AT]]
         return {
             "kernel_distance": float(np.mean(list(depths.values()))),
-            "random_distance": float(np.mean([e.kernel_distance(e.look(sprites.pictures)) for e in others])),
+            "random_distance": float(
+                np.mean([eye.kernel_distance(eye.look(sprites.pictures[:_WORSE])) for eye in self.random])
+            ),
             **self._of_equal_numbers(seen),
-            "sliced_wasserstein": float(np.mean(sliced_wasserstein(self.reference.pictures[::2], few, self.seed))),
+            "sliced_wasserstein": float(
+                np.mean(sliced_wasserstein(self.reference.pictures[:_LOOKED_AT], few, self.seed))
+            ),
             "species_coverage": self._species_coverage(sprites, seen),
             **self._types(sprites, seen),
             "white_border": white_border(sprites.pictures),
@@ -207,9 +213,9 @@ class SpritePanel:
         transferred, _ = type_scores(linear.predict(self.seen_unseen["4"].numpy()), _targets(self.unseen))
         return dict(zip(names, (*scores, transferred), strict=True))
 
-    def _copies(self, sprites: Sprites, few: np.ndarray, trained: Sprites) -> dict[str, float | None]:
+    def _copies(self, sprites: Sprites, few: np.ndarray, trained: Sprites) -> Mapping[str, float | None]:
         if sprites is self.unseen:
-            return {"copy_ratio": None, "copies": 0.01}  # by definition
+            return {"copy_ratio": None, "copies": None}  # it is what they are measured by
         return copying(distances(few, trained.pictures), distances(few, self.unseen.pictures), self.limit, self.seed)
 
 
@@ -280,11 +286,12 @@ def disorder(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def halves(species: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint sets of rows with half of each species' pictures each; of an odd number, one more goes to either in
-    turn."""
-    order = np.random.default_rng(seed).permutation(len(species))
+    """Two disjoint sets of rows with half of each species' pictures each, in random order; of an odd number, either may
+    have one more."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(species))
     order = order[np.argsort(species[order], kind="stable")]  # species together, at random inside
-    return order[::2], order[1::2]
+    return rng.permutation(order[::2]), rng.permutation(order[1::2])
 
 
 def type_scores(logits: np.ndarray, asked: np.ndarray) -> tuple[float, float]:

@@ -86,9 +86,9 @@ class Classifier(nn.Module):
         return self.dropout(self.stage_maps(images)[-1].mean(dim=(2, 3)))
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """`loss`, the sum of `types` (binary cross-entropy, summed over the 18), `species` and `spoiled` (cross-entropies);
-        `accuracy`: share whose likeliest type is one of its own. In evaluation nothing is spoiled, and species, which
-        held-out families do not share, are not counted."""
+        """`loss`, the sum of `types` (binary cross-entropy, summed over the 18), and of `species` and `spoiled`, both
+        cross-entropies; `accuracy`: share whose likeliest type is one of its own. In evaluation nothing is spoiled, and
+        species, which held-out families do not share, are not counted."""
         images, kind = batch["image"], torch.zeros_like(batch["type1"])
         if self.training and self.spoiled:
             images, kind = spoil(images, self.spoiled)

@@ -39,8 +39,8 @@ def test_kernel_distance_of_a_set_with_itself_and_with_its_like_is_about_zero():
 
 
 def test_kernel_distance_is_the_expectation_of_the_kernel():
-    # One dimension, k = (xy + 1)³. For N(0, 1) against N(1, 1): E k(x, x') = 1 + 3 · 1 = 4, with second moments 1, 2 and
-    # third 0, 4: E k(y, y') = 1 + 3 · 1 + 3 · 4 + 16 = 32, E k(x, y) = 1 + 0 + 3 · 2 + 0 = 7; so 4 + 32 - 14 = 22.
+    # One dimension, k = (xy + 1)³, N(0, 1) against N(1, 1); their moments are 0, 1, 0 and 1, 2, 4:
+    # E k(x, x') = 1 + 3 · 1 = 4, E k(y, y') = 1 + 3 · 1 + 3 · 4 + 16 = 32, E k(x, y) = 1 + 3 · 2 = 7; 4 + 32 - 14 = 22
     x, y = gaussian(20_000, 0, 1, 1), gaussian(20_000, 1, 1, 1, seed=1)
     assert distances.kernel_distance(x, y, size=500, subsets=60) == pytest.approx(22, rel=0.15)
 

@@ -38,7 +38,7 @@ def test_copies_pull_the_ratio_below_one_and_are_counted(drawn):
         return memorisation.copying(*tables, limit)
 
     honest, copied = judge(new), judge(trained[:half, :, ::-1])
-    assert honest["copy_ratio"] == pytest.approx(1, abs=0.1)
+    assert honest["copy_ratio"] == pytest.approx(1, abs=0.2)
     assert honest["copies"] < 0.1
     assert copied["copies"] == 1
-    assert copied["copy_ratio"] < honest["copy_ratio"]
+    assert copied["copy_ratio"] < 0.8 * honest["copy_ratio"]

@@ -1,0 +1,123 @@
+"""`pokegen evaluate` on drawn creatures: reports, and one line for each mistake."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pokegen import hub
+from pokegen.cli.main import main
+from pokegen.data.modules import SampleSpriteDataModule
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate") / "sample"
+    SampleSpriteDataModule(str(folder), species=240).prepare_data()
+    return folder
+
+
+def refused(capsys, *argv: str) -> str:
+    assert main(["evaluate", *argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err
+
+
+def samples(folder, n: int, size: int = 128):
+    folder.mkdir(parents=True)
+    for i in range(n):
+        Image.fromarray(np.full((size, size, 3), 3 * i % 256, dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def test_sprites_of_a_model_are_scored_beside_floors_and_ceilings(root, tmp_path, capsys):
+    options = ["--root", str(root), "--reference", "all", "--count", "80", "--seed", "3"]
+    assert main(["evaluate", "sprites", "--model", "cgan", *options, "--out", str(tmp_path / "a")]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == [str(tmp_path / "a" / name) for name in ("report.json", "report.html")]
+    assert "kernel_distance" in err
+    report = json.loads((tmp_path / "a" / "report.json").read_text())
+    assert list(report["rows"])[:6] == ["real", "unseen species", "glued", "blended", "blurred", "noise"]
+    assert list(report["rows"])[6:] == ["cgan", "dcgan"]  # a plain DCGAN stands beside any model
+    assert report["rows"]["real"]["kernel_distance"] < report["rows"]["cgan"]["kernel_distance"]
+    assert 0 < report["rows"]["cgan"]["type_accuracy"] < 1
+    assert report["out of order"] == "nothing"
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert page.count("<img") == 6
+    assert "MMD²" in page
+
+
+def test_a_folder_of_samples_is_scored_with_the_types_of_its_cards(root, tmp_path, capsys):
+    folder = samples(tmp_path / "mine", 70)
+    shutil.copy(folder / "000.png", folder / "grid.png")
+    cards = [
+        {"sprite": f"{i:03d}.png", "types": ["Fire", "Flying"][: 1 + i % 2], "color": "Red", "legendary": False}
+        for i in range(65)
+    ]
+    options = ["--root", str(root), "--reference", "all", "--count", "60", "--out", str(tmp_path / "out")]
+    for known in (False, True):
+        if known:
+            (folder / "cards.json").write_text(json.dumps(cards))
+        assert main(["evaluate", "sprites", "--samples", str(folder), *options]) == 0
+        row = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]["mine"]
+        assert (row["type_accuracy"] is not None) == known
+        assert row["white_border"] < 0.1
+    capsys.readouterr()
+
+
+def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
+    sprites = ["sprites", "--root", str(root), "--reference", "all", "--out", str(tmp_path / "out")]
+    assert "No folder of samples at" in refused(capsys, *sprites, "--samples", str(tmp_path / "nowhere"))
+    few = samples(tmp_path / "few", 12)
+    assert "60 PNG files or more" in refused(capsys, *sprites, "--samples", str(few))
+    small = samples(tmp_path / "small", 60, size=64)
+    assert "000.png is 64×64; the panel scores 128×128" in refused(capsys, *sprites, "--samples", str(small))
+    (small / "000.png").write_bytes(b"not a picture")
+    assert "000.png is not a picture" in refused(capsys, *sprites, "--samples", str(small))
+    assert "60 pictures or more, got --count 20" in refused(capsys, *sprites, "--count", "20")
+    assert "names draws no sprites" in refused(capsys, *sprites, "--model", "names")
+    assert "judge draws no sprites" in refused(capsys, *sprites, "--model", "judge")
+    assert "Unknown model 'nothing'" in refused(capsys, *sprites, "--model", "nothing")
+    assert "No game 'yellow'" in refused(capsys, *sprites[:3], "--reference", "yellow")
+    assert "--seeds must be from 1" in refused(capsys, *sprites, "--seeds", "0")
+    assert "nowhere" in refused(capsys, "sprites", "--root", str(tmp_path / "nowhere"))
+    assert "this panel scores a pokegen.models.stats.StatsModel" in refused(capsys, "stats", "--model", "cgan")
+    assert "this panel scores a pokegen.models.names.NameModel" in refused(capsys, "names", "--model", "stats")
+    assert "no CSV" in refused(capsys, "stats", "--samples", str(tmp_path / "none.csv"))
+    assert "no text file" in refused(capsys, "names", "--samples", str(tmp_path / "none.txt"))
+    assert "not allowed with" in refused(capsys, "names", "--samples", "a.txt", "--model", "names")
+
+
+def test_stats_and_names_are_scored_and_a_users_own_too(tmp_path, capsys):
+    names = tmp_path / "names.txt"
+    names.write_text("Pyrodrake\n\n  Glaciorb \nAquafin\n", encoding="utf-8")
+    assert main(["evaluate", "names", "--samples", str(names), "--out", str(tmp_path / "names")]) == 0
+    row = json.loads((tmp_path / "names" / "report.json").read_text())["rows"]["samples"]
+    assert row["new"] == 1
+    assert main(["stats", "--count", "1100", "--seed", "1", "--out", str(tmp_path / "rows.csv")]) == 0
+    assert main(["evaluate", "stats", "--samples", str(tmp_path / "rows.csv"), "--out", str(tmp_path / "s")]) == 0
+    rows = json.loads((tmp_path / "s" / "report.json").read_text())["rows"]
+    assert rows["samples"]["violations"] == 0
+    assert rows["samples"]["auc_all"] < rows["independent columns"]["auc_all"]
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", hub.available())
+def test_the_numbers_of_each_model_card_belong_to_its_weights(name):
+    folder = hub.folder_of(name)
+    digest = hub.read_config(folder)["sha256"][:12]
+    assert hub.numbers_of(folder) == digest, "run `pokegen evaluate all` after weights have changed"
+
+
+def test_numbers_of_other_weights_are_found(tmp_path):
+    shutil.copytree(hub.folder_of("stats"), tmp_path / "stats")
+    hub.write_numbers(tmp_path / "stats", "| metric |", "pokegen evaluate all")
+    config = tmp_path / "stats" / hub.CONFIG
+    digest = hub.read_config(tmp_path / "stats")["sha256"]
+    assert hub.numbers_of(tmp_path / "stats") == digest[:12]
+    config.write_text(config.read_text().replace(digest, "a" * 64))
+    assert hub.numbers_of(tmp_path / "stats") != hub.read_config(tmp_path / "stats")["sha256"][:12]

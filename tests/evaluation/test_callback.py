@@ -1,0 +1,59 @@
+"""The score while training: logged every so many images, the best kept, and both known after a resumption."""
+
+import csv
+
+import pytest
+import torch
+
+from pokegen.cli.main import main
+from pokegen.data.modules import SampleSpriteDataModule
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("callback") / "sample"
+    SampleSpriteDataModule(str(folder), species=240).prepare_data()
+    return folder
+
+
+def fit(root, tmp_path, epochs: int, *more: str) -> None:
+    smoke = ["--config", "configs/dcgan.yaml", "--config", "configs/experiment/smoke.yaml", "--data.root", str(root)]
+    budget = ["--trainer.max_epochs", str(epochs), "--data.epoch_images", "32", "--score_images", "64"]
+    assert main(["fit", *smoke, "--runs", str(tmp_path), *budget, *more]) == 0
+
+
+def scores(tmp_path) -> list[float]:
+    rows = [
+        row
+        for path in sorted((tmp_path / "smoke" / "csv").glob("*/metrics.csv"))
+        for row in csv.DictReader(path.open(newline=""))
+    ]
+    return [float(row["val/kernel_distance"]) for row in rows if row.get("val/kernel_distance")]
+
+
+def test_a_run_is_scored_every_so_many_images_and_the_best_is_kept(root, tmp_path, capsys):
+    fit(root, tmp_path, 4)
+    found = scores(tmp_path)
+    assert len(found) == 2  # 128 images
+    best = tmp_path / "smoke" / "checkpoints" / "best.ckpt"
+
+    def state():
+        saved = torch.load(best, weights_only=True)
+        return next(s for k, s in saved["callbacks"].items() if "KernelDistance" in k), saved
+
+    kept, saved = state()
+    assert kept["lowest"] == pytest.approx(min(found), rel=1e-3)
+    assert int(saved["state_dict"]["images_seen"]) in (64, 128)
+
+    fit(root, tmp_path, 6, "--ckpt_path", "last")
+    assert len(scores(tmp_path)) == 3
+    kept, _ = state()
+    assert kept["lowest"] == pytest.approx(min(scores(tmp_path)), rel=1e-3)
+    capsys.readouterr()
+
+
+def test_a_run_may_go_without_a_score(root, tmp_path, capsys):
+    fit(root, tmp_path, 2, "--score_images", "0")
+    assert scores(tmp_path) == []
+    assert not (tmp_path / "smoke" / "checkpoints" / "best.ckpt").exists()
+    capsys.readouterr()
