@@ -7,7 +7,7 @@ pay for importing transformers. A test holds their logits equal.
     input    type1 type2 stage legendary  p  i  k  a  c  h  u
     target                          p     i  k  a  c  h  u  END
 
-Against learning 829 names by heart: dropout, weight decay, and input characters blanked at random, which for a
+Against learning 830 names by heart: dropout, weight decay, and input characters blanked at random, which for a
 language model is what interpolation is for n-grams (Xie et al., Data Noising as Smoothing, ICLR 2017). Conditions are
 blanked too, to "unknown", as in classifier-free guidance (Ho & Salimans, 2022), so that each can be left open.
 

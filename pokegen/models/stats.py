@@ -6,7 +6,7 @@ network knows every conditional distribution. Sampling fills the columns that we
 
 Numeric columns become bins of about equal mass, and inside a bin a value is drawn from the training rows', so that
 stats keep their liking for multiples of five, heights their 0.1 m and weights their 0.1 kg. The network sees a bin
-through smooth functions of its place, because 829 rows are too few to learn each bin by itself.
+through smooth functions of its place, because 830 rows are too few to learn each bin by itself.
 
 Rules that hold by construction: two types differ; stats are whole numbers that occur in the table; the total is their
 sum; what was asked for comes back exactly.
