@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
-from pokegen.errors import UserError
+from pokegen.errors import CheckpointError, UserError
 from pokegen.models.pixels import to_pixels
 from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, TYPES, Card
 
@@ -62,6 +62,9 @@ class Generator:
         from pokegen import hub
 
         loaded = {role: hub.load(model if role == "sprites" else role) for role in roles}
+        for checkpoint in loaded.values():
+            if not hasattr(checkpoint.model, "sample"):
+                raise CheckpointError(f"{checkpoint.name} creates nothing: it scores what others create.")
         labels = {role: checkpoint.label for role, checkpoint in loaded.items()}
         return cls(**{role: checkpoint.model for role, checkpoint in loaded.items()}, labels=labels)
 

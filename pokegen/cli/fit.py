@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Never
 
@@ -24,12 +25,14 @@ import lightning as L
 import torch
 import yaml
 from jsonargparse import ActionConfigFile
+from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pokegen.data import modules as _data  # noqa: F401  so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
+from pokegen.evaluation.callback import KernelDistance
 from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 from pokegen.tracking import runs
@@ -92,6 +95,12 @@ class CLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run", type=str, default="", help="Name of the run; default: the name of its config.")
         parser.add_argument("--runs", type=str, default="runs", help="Folder of all runs.")
+        parser.add_argument(
+            "--score_images",
+            type=NonNegativeInt,
+            default=20_000,
+            help="Score a sprite model after so many images, and keep the best; 0 for never.",
+        )
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
     def _parse_ckpt_path(self) -> None:
@@ -120,7 +129,13 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
         given = config.trainer.callbacks or []
-        mine = [*runs.checkpoints(self.folder, self.model.monitor), runs.Samples(self.folder / "samples")]
+        draws = hasattr(self.model.network, "conditions")  # as every sprite model says: chosen by the panel's distance
+        mine = [
+            *runs.checkpoints(self.folder, None if draws and config.score_images else self.model.monitor),
+            *([KernelDistance(self.folder / "checkpoints" / "best.ckpt", config.score_images)] if draws else []),
+            runs.Samples(self.folder / "samples"),
+            runs.Record(self.folder, seed=config.seed_everything),
+        ]
         log = config.log if self.subcommand == "fit" else "off"
         options: dict[str, Any] = {
             "default_root_dir": self.folder,
@@ -137,6 +152,7 @@ class CLI(LightningCLI):
 def run_training(argv: list[str]) -> None:
     """Run one of LightningCLI's verbs, such as `fit --config configs/cgan.yaml`."""
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
+    done = False
     if {"-h", "--help"} & set(argv):
         print(__doc__)
     try:
@@ -150,6 +166,7 @@ def run_training(argv: list[str]) -> None:
             args=_find_configs(argv),
             parser_kwargs={"prog": "pokegen"},
         )
+        done = True
     except SIGTERMException:
         raise
     except SystemExit as stop:  # Lightning's end at Ctrl-C; --help and --print_config end with 0
@@ -171,7 +188,9 @@ def run_training(argv: list[str]) -> None:
         raise
     finally:
         if wandb := sys.modules.get("wandb"):
-            wandb.finish()  # or the next run of this process would go on with this one's
+            with suppress(Exception):  # a W&B that has died is no reason to fail now
+                wandb.finish(exit_code=int(not done))  # or the next run of this process would go on with this one's
+                wandb.teardown()  # waits until an offline run's file is written to its end, which `finish` does not
 
 
 def _user_error(error: BaseException | None) -> UserError | None:
@@ -194,7 +213,8 @@ def _find_configs(argv: list[str]) -> list[str]:
         path = Path(value if equals else argv[i + 1])
         if not path.is_file():
             if not (shipped() / path).is_file():
-                known = sorted(p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.yaml"))
+                every = (p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.yaml"))
+                known = sorted(path for path in every if not path.startswith("configs/sweep/"))  # those are W&B's
                 raise UserError(f"No config {str(path)!r}. Shipped configs: {', '.join(known)}.")
             path = shipped() / path
         try:

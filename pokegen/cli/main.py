@@ -23,6 +23,8 @@ VERBS = {
     "names": "create names, one a line",
     "data": "build the table; import, check and preview sprites",
     "zoo": "list the shipped models, tell about one, export a run",
+    "evaluate": "score sprites, stats and names against real ones",
+    "compare": "runs side by side: settings, best metrics, curves, samples",
 }
 T = TypeVar("T")
 

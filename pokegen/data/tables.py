@@ -3,6 +3,7 @@
 Batches are dictionaries. Types, colours and legendary are the schema's indices, a missing second type is `NO_TYPE`.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class TableDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.species = load_pokedex(Path(path) if path else None)
+        self.data_hash = hashlib.sha256(repr(self.species).encode()).hexdigest()  # for the run's record
         by_split = {name: [s for s in self.species if split_of(s.family) == name] for name in SPLITS}
         empty = [name for name, rows in by_split.items() if not rows]
         if empty:

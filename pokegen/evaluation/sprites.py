@@ -11,7 +11,7 @@ that judge take no part in any training. Train on generated, test on real is Rav
 Score (NeurIPS 2019), with a linear classifier for their ResNet.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ METRICS = {
     "kernel_distance": "MMD² in the judge's features, the mean over its depths, each divided by that of blends: 0 as "
     "real, 1 as far as two sprites laid over each other; lower is better, and models are chosen by it",
     "random_distance": "the same in the features of three random networks; lower is better",
-    "frechet_distance": "in 48 principal components of the judge's features, the mean over its depths; lower is better",
+    "frechet_distance": "in 48 principal components of the judge's features, the mean over its depths, each divided by "
+    "that of blends; biased upwards, alike in each row; lower is better",
     "sliced_wasserstein": "of patches, the mean over four scales; lower is better",
     "density": "in the judge's features at 8×8; real is about 1, higher is better",
     "coverage": "in the judge's features at 8×8; real is about 1, higher is better",
@@ -116,6 +117,9 @@ class SpritePanel:
         }
         self.limit = copy_limit(unseen.pictures, trained.pictures)
         self.equal = min(EQUAL, len(self.same), len(unseen))
+        blended = self.eye.look(references.blended(self.reference.pictures, seed)[:_WORSE])
+        real, other = next(self._draws(blended))
+        self.unit = {d: frechet_distance(real[d], other[d]) for d in real}
 
     def references(self) -> dict[str, Sprites]:
         """The floors and ceilings, by the names of their rows."""
@@ -180,13 +184,21 @@ class SpritePanel:
         names = ("frechet_distance", "density", "coverage")
         if len(seen["8"]) < self.equal:
             return dict.fromkeys(names)
-        rng, draws = np.random.default_rng(self.seed), []
-        flat = {d: (f @ self.axes[d], seen[d] @ self.axes[d]) for d, f in self.eye.reference.items()}
-        for _ in range(4):
-            a, b = (torch.from_numpy(rng.permutation(len(f))[: self.equal]) for f in flat["8"])
-            frechet = [frechet_distance(f[a], g[b]) for f, g in flat.values()]
-            draws.append((float(np.mean(frechet)), *density_coverage(flat["8"][0][a], flat["8"][1][b])))
+        draws = []
+        for real, other in self._draws(seen):
+            frechet = [frechet_distance(real[d], other[d]) / self.unit[d] for d in real]
+            draws.append((float(np.mean(frechet)), *density_coverage(real["8"], other["8"])))
         return dict(zip(names, np.mean(np.array(draws), axis=0).tolist(), strict=True))
+
+    def _draws(self, seen: Features) -> Iterator[tuple[Features, Features]]:
+        """Four times as many pictures of the reference and the row, in principal components."""
+        rng = np.random.default_rng(self.seed)
+        for _ in range(4):
+            a, b = (torch.from_numpy(rng.permutation(len(f["8"]))[: self.equal]) for f in (self.eye.reference, seen))
+            yield (
+                {d: self.eye.reference[d][a] @ axes for d, axes in self.axes.items()},
+                {d: seen[d][b] @ axes for d, axes in self.axes.items()},
+            )
 
     def _species_coverage(self, sprites: Sprites, seen: Features) -> float | None:
         if len(sprites) < _DRAWS or self.reference.species is None:

@@ -12,7 +12,8 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
     train/r1                    squared gradient of the real logits, before its weight
     */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
-    train/images                images seen so far
+    train/images                images seen so far; each row of a log also has them as `images`
+    val/kernel_distance         of sprite models, see evaluation/callback.py
 """
 
 import copy

@@ -16,7 +16,7 @@ from fake_zoo import LABELS, Blob, Dice, Syllables
 
 from pokegen.cards.generator import SPRITE_BATCH, Generator
 from pokegen.cards.request import Request
-from pokegen.errors import UserError
+from pokegen.errors import CheckpointError, UserError
 from pokegen.models.pixels import clean_white
 from pokegen.schema import STATS, TYPES
 
@@ -290,3 +290,8 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_that_scores_is_no_generator():
+    with pytest.raises(CheckpointError, match="judge creates nothing"):
+        Generator.from_zoo("judge", roles=("sprites",))

@@ -106,7 +106,8 @@ def test_the_same_command_trains_the_same_weights_in_a_folder_of_its_own(importe
 
 def test_log_off_leaves_no_logs(imported, tmp_path):
     assert main(words(imported, log="off")) == 0
-    assert sorted(p.name for p in (tmp_path / "runs" / "vae").iterdir()) == ["checkpoints", "config.yaml", "samples"]
+    found = sorted(p.name for p in (tmp_path / "runs" / "vae").iterdir())
+    assert found == ["checkpoints", "config.yaml", "run.json", "samples"]
 
 
 def test_resume_goes_on_where_the_run_stopped(imported, tmp_path):

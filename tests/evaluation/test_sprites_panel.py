@@ -1,6 +1,7 @@
 """The sprite panel on drawn creatures: it orders sets as a person would, and sees what each metric is meant to see."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from pokegen import hub
 from pokegen.errors import UserError
-from pokegen.evaluation import references
+from pokegen.evaluation import names, references, stats
 from pokegen.evaluation import sprites as panel_
 from pokegen.evaluation.sprites import DISTANCES, REAL, UNSEEN, SpritePanel, Sprites
 from pokegen.schema import NO_TYPE
@@ -150,3 +151,9 @@ def test_draw_asks_for_rows_of_the_conditions():
     assert (dark == (sprites.conditions[:, 0] == 0)).all()
     again = panel_.draw(Asked(), rows, 130, seed=1)
     assert np.array_equal(again.conditions, sprites.conditions)
+
+
+def test_the_page_about_the_panel_knows_every_metric():
+    page = (Path(__file__).parents[2] / "docs" / "panel.md").read_text(encoding="utf-8")
+    for metrics in (panel_.METRICS, stats.METRICS, names.METRICS):
+        assert [line for line in (f"| `{k}` | {v} |" for k, v in metrics.items()) if line not in page] == []

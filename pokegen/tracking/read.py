@@ -1,0 +1,322 @@
+"""Reads runs, wherever they are: a folder of `pokegen fit`, an offline folder of W&B, or W&B's server.
+
+All three become a `Run`. Neither torch nor Lightning is needed, and W&B's server is asked for its own runs only.
+
+An offline W&B run is read by `wandb leet inspect --json`, W&B's own reader of .wandb files; Python has none.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from pokegen.errors import UserError
+from pokegen.tracking import record
+
+NOT_METRICS = {"epoch", "step", "images", "train/images", "trainer/global_step"}
+Rows = list[dict[str, float]]
+
+
+@dataclass
+class Run:
+    """What is known of a run."""
+
+    name: str
+    source: str  # as the user named it
+    config: dict[str, Any]  # by dotted keys, without `init_args`
+    record: dict[str, Any]  # see record.py; `status` says killed where it was
+    rows: Rows = field(repr=False)  # metrics as they were logged, with `step`, and `images` where that is known
+    picture: bytes | None = field(default=None, repr=False)  # the last sample grid, a PNG
+    text: str | None = None  # the last samples of a model that draws none
+    drawn: int | None = None  # images seen when they were drawn
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all that was logged, in alphabetical order."""
+        return sorted({key for row in self.rows for key in row} - NOT_METRICS)
+
+    @property
+    def images_seen(self) -> int | None:
+        """By the model, as far as anybody has heard."""
+        told = [self.record.get("images_seen") or 0, *(row["images"] for row in self.rows if "images" in row)]
+        return int(max(told)) or None
+
+    def points(self, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
+        """A metric over `step` or `images`: two float64 (N,), N 0 where it was not logged."""
+        found = [(row[x], row[metric]) for row in self.rows if metric in row and x in row]
+        places, values = np.array(found, dtype=np.float64).reshape(-1, 2).T
+        return places, values
+
+
+def load(source: str, root: Path) -> Run:
+    """The run of a name below `root`, of a folder, of a .wandb file, or of W&B's server as entity/project/id.
+
+    Raises UserError where there is none, or where what is there cannot be read.
+    """
+    for path in (root / source, Path(source)):
+        if _is_run(path):
+            return _of_folder(path, source)
+        if logs := _wandb_logs(path):
+            return _of_wandb_logs(logs, source)
+    if os.path.exists(source):
+        raise UserError(
+            f"{source} is no run: it holds neither config.yaml of `pokegen fit` nor a W&B run. {_known(root)}"
+        )
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+/[\w.-]+", source):
+        raise UserError(f"No run {source!r}. {_known(root)}")
+    if not logged_in():
+        raise UserError(
+            f"No run at {source}; if it is W&B's entity/project/id, that needs a login: wandb login. {_known(root)}"
+        )
+    return _of_server(source)
+
+
+def logged_in() -> bool:
+    """Whether `wandb login` left a key, or the environment holds one. Asks no server, and does not set wandb up."""
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return bool(os.environ.get("WANDB_API_KEY") or netrc().authenticators(host))
+    except (OSError, NetrcParseError):
+        return False
+
+
+def _known(root: Path) -> str:
+    names = sorted(p.name for p in root.glob("*") if _is_run(p) or _wandb_logs(p))
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"Runs in {root}: {', '.join(names[:20]) or 'none'}{more}."
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() and not (path / "model.safetensors").is_file()  # which a zoo folder has
+
+
+# A run's folder
+
+
+def _of_folder(run: Path, source: str) -> Run:
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{run / 'config.yaml'} cannot be read: {error}") from error
+    if not isinstance(config, dict) or "model" not in config:
+        raise UserError(f"{run} is no run: its config.yaml names no model.")
+    facts = record.read(run)
+    rows = _merged(_read_csv(path) for path in sorted(run.glob("csv/version_*/metrics.csv"), key=_version))
+    name = run.resolve().name
+    found = Run(name, source, _flat(config), {**facts, "status": record.status(facts)}, rows)
+    if drawn := sorted(path for path in run.glob("samples/*") if path.stem.isdigit()):
+        found.drawn = int(drawn[-1].stem)
+        with _optional():
+            if drawn[-1].suffix == ".png":
+                found.picture = _picture(drawn[-1].read_bytes())
+            else:
+                found.text = drawn[-1].read_text(encoding="utf-8")
+    return found
+
+
+def _optional() -> suppress:
+    """A comparison without one of its pictures is still one."""
+    return suppress(Exception)
+
+
+def _picture(content: bytes) -> bytes:
+    """The same, if it is a whole picture."""
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.load()
+    return content
+
+
+def _version(path: Path) -> int:
+    number = path.parent.name.removeprefix("version_")
+    return int(number) if number.isdigit() else -1
+
+
+def _read_csv(path: Path) -> Rows:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no table of metrics: {error}") from error
+    whole = text[: text.rfind("\n") + 1]  # a kill may leave half a line
+    reader = csv.DictReader(whole.splitlines())
+    if whole and "step" not in (reader.fieldnames or ()):
+        raise UserError(f"{path} is no table of metrics: its first line names no column 'step'.")
+    rows: Rows = []
+    for line in reader:
+        try:
+            rows.append({key: float(value) for key, value in line.items() if value != ""})
+            rows[-1]["step"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}, line {reader.line_num}: expected a number a column, got {error}.") from error
+    return rows
+
+
+def _merged(starts: Iterable[Rows]) -> Rows:
+    """The rows of each start of a run. A later one begins where its checkpoint was: what an earlier one did after that
+    was lost, and is left out."""
+    merged: Rows = []
+    for rows in starts:
+        first = min((row["step"] for row in rows), default=math.inf)
+        merged = [row for row in merged if row["step"] < first] + rows
+    known = [(row["step"], row["train/images"]) for row in merged if "train/images" in row]
+    if known and not any("images" in row for row in merged):  # a run of a version that did not log them
+        steps, images = np.array(known).T
+        for row in merged:
+            row["images"] = float(np.interp(row["step"], steps, images))
+    return merged
+
+
+def _flat(config: Any, at: str = "") -> dict[str, Any]:
+    """Dotted keys. `init_args` is left out and `class_path` stands for its class, as the command line takes them."""
+    if not isinstance(config, dict):
+        return {at: config}
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        path = at if key in ("init_args", "class_path") and at else f"{at}.{key}".removeprefix(".")
+        flat |= _flat(value, path)
+    return flat
+
+
+# W&B
+
+
+def _wandb_logs(path: Path) -> list[Path]:
+    """The .wandb files of a path: itself, a W&B run's folder, a folder of those, or a run's folder; oldest first."""
+    if path.suffix == ".wandb" and path.is_file():
+        return [path]
+    patterns = ("run-*.wandb", "*run-*/run-*.wandb", "wandb/*run-*/run-*.wandb")
+    found = ({log.resolve() for log in path.glob(pattern)} for pattern in patterns)  # latest-run is a link to one
+    return next((sorted(logs) for logs in found if logs), [])
+
+
+def _of_wandb_logs(logs: list[Path], source: str) -> Run:
+    starts = [found for log in logs if (found := _of_wandb_log(log, source))]
+    if not starts:
+        raise UserError(f"{source} holds a W&B run of which nothing was written before it was killed.")
+    if len(names := sorted({run.name for run in starts})) > 1:
+        raise UserError(f"{source} holds several W&B runs: {', '.join(names)}. Name the folder of one.")
+    last = starts[-1]
+    last.rows = _merged(run.rows for run in starts)
+    return last
+
+
+def _of_wandb_log(log: Path, source: str) -> Run | None:
+    name, code = log.parent.name, None
+    config: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
+    for line in _inspect(log):
+        kind = str(line.get("type"))
+        content = line.get(kind) or {}
+        if kind == "run":
+            name = content.get("display_name") or name
+            config |= (content.get("config") or {}).get("update") or {}
+        elif kind == "config":
+            config |= content.get("update") or {}
+        elif kind == "summary":
+            summary |= content.get("update") or {}
+        elif kind == "history":
+            rows.append(content.get("item") or {})
+        elif kind == "exit":
+            code = content.get("exit_code", 0)
+    if "model" not in config:
+        return None
+    ended = None if code is None else "failed" if code else "finished"
+    return _of_wandb(
+        name, source, config, summary, rows, ended, lambda path: (log.parent / "files" / path).read_bytes()
+    )
+
+
+def _inspect(log: Path) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
+    environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}  # or it would tell W&B
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(f"{log} cannot be read by `wandb leet inspect`, which wandb has from 0.31 on: {reason}")
+    try:
+        return [json.loads(line) for line in done.stdout.splitlines()]
+    except ValueError as error:
+        raise UserError(f"{log} is no W&B run: {error}") from error
+
+
+def _of_server(source: str) -> Run:
+    import wandb
+
+    try:
+        run = wandb.Api(timeout=30).run(source)
+        rows = [_flat(row) for row in run.scan_history()]
+        summary = _flat(dict(run.summary))
+        state = "killed" if run.state == "crashed" else run.state
+
+        def fetch(path: str) -> bytes:
+            with tempfile.TemporaryDirectory() as folder:
+                with run.file(path).download(root=folder, replace=True) as file:
+                    file.close()
+                return (Path(folder) / path).read_bytes()
+
+        return _of_wandb(str(run.name), source, dict(run.config), summary, rows, state, fetch)
+    except UserError:
+        raise
+    except Exception as error:  # wandb, requests and urllib have each their own
+        raise UserError(f"W&B does not give {source}: {' '.join(str(error).split())[:200]}") from error
+
+
+def _of_wandb(
+    name: str,
+    source: str,
+    config: dict[str, Any],
+    summary: dict[str, Any],
+    history: list[dict[str, Any]],
+    state: str | None,
+    fetch: Callable[[str], bytes],
+) -> Run:
+    """A Run of what W&B holds. `state` is None where nobody wrote an end; `fetch` gets a file of the run."""
+    facts = dict(config.pop("record", None) or {})
+    told = {key: summary[key] for key in record.OUTCOME if summary.get(key) is not None}
+    found = Run(name, source, _flat(config), {**facts, "status": state or record.status(facts), **told}, [])
+    grid = table = None  # the last of each: (path, images seen)
+    for item in history:
+        row = {key: number for key, value in item.items() if (number := _number(value)) is not None}
+        row = {key: value for key, value in row.items() if not key.startswith(("_", "samples/"))}
+        row["step"] = row.pop("trainer/global_step", float(item.get("_step") or 0))
+        found.rows.append(row)
+        if paths := item.get("samples/grid.filenames"):
+            grid = paths[-1], int(row.get("images", 0)) or None
+        if path := item.get("samples/table.path"):
+            table = path, int(row.get("images", 0)) or None
+    with _optional():
+        if grid:
+            found.picture, found.drawn = _picture(fetch(grid[0])), grid[1]
+        elif table:
+            found.text, found.drawn = _table(fetch(table[0])), table[1]
+    return found
+
+
+def _number(value: Any) -> float | None:
+    """W&B writes what JSON has no number for as a word."""
+    if value in ("NaN", "Infinity", "-Infinity") or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return float(value)
+    return None
+
+
+def _table(content: bytes) -> str | None:
+    """A W&B table of names or numbers as comma-separated values."""
+    table = json.loads(content)
+    lines = [table["columns"], *table["data"]]
+    return None if "image" in table["columns"] else "".join(",".join(map(str, line)) + "\n" for line in lines)

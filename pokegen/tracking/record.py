@@ -1,0 +1,133 @@
+"""run.json: what a run is doing, and on what, beside its config.yaml. Neither torch nor Lightning is needed here.
+
+status        running, finished, failed or interrupted (Ctrl-C or SIGTERM); `status()` finds out who was killed
+error         of a failed run, one line
+started       when it was first started; `heard` is the last sign of life and `ended` the end, UTC, ISO 8601
+starts        how often: 1, and 1 more each time it is resumed
+seconds       spent training, over all starts
+images_seen   by the model
+data_hash     of the data, as its DataModule tells it
+seeds         of the run, the data and the drawn samples
+pokegen, commit, dirty    version, and the checkout's commit where the code is in one
+torch, python, cpus, gpu  what it ran on
+host, pid, process        who runs it; `process` tells a process from a later one with the same pid
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pokegen import __version__
+
+FILE = "run.json"
+OUTCOME = ("status", "error", "images_seen", "seconds")  # what the end of a run adds
+
+
+def begin(run: Path, **facts: Any) -> dict[str, Any]:
+    """Write that a run has started, or goes on. Returns the record."""
+    before = read(run)
+    record = {
+        "status": "running",
+        "error": None,
+        "started": before.get("started") or _now(),
+        "heard": _now(),
+        "ended": None,
+        "starts": before.get("starts", 0) + 1,
+        "seconds": before.get("seconds", 0.0),
+        "images_seen": before.get("images_seen", 0),
+        **facts,
+        "pokegen": __version__,
+        **code(),
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process": _process(os.getpid()),
+    }
+    write(run, record)
+    return record
+
+
+def write(run: Path, record: dict[str, Any]) -> None:
+    """Replace the record, whole or not at all."""
+    beside = run / f".{FILE}.part"
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, run / FILE)
+
+
+def hear(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    """The record with what is new, and the time of now."""
+    return {**record, **facts, "heard": _now()}
+
+
+def end(record: dict[str, Any], status: str, error: BaseException | None = None) -> dict[str, Any]:
+    """The record of a run that ends."""
+    line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300] if error else None
+    return {**hear(record), "status": status, "error": line, "ended": _now()}
+
+
+def read(run: Path) -> dict[str, Any]:
+    """The record in a run's folder; empty where there is none, or none that can be read."""
+    try:
+        found = json.loads((run / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def status(record: dict[str, Any]) -> str:
+    """finished, failed, interrupted, running, or unknown; killed where it should run and its process is gone.
+
+    Of a run on another host that is only known there: it counts as running.
+    """
+    told = str(record.get("status") or "unknown")
+    if told == "running" and record.get("host") == socket.gethostname():
+        return "running" if _process(record.get("pid")) == record.get("process") else "killed"
+    return told
+
+
+def code() -> dict[str, Any]:
+    """`commit` of the checkout that the package is in, and whether it is `dirty`; None where there is none."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", here, *words], capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # an environment inside somebody's checkout is not it
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def _process(pid: Any) -> str | None:
+    """The start of the process that has this pid, None where none has; empty where the system does not tell."""
+    if not isinstance(pid, int):
+        return None
+    if os.path.exists("/proc/self/stat"):
+        try:
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # behind the name
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            return None
+        return None if state in "ZX" else f"{boot} {fields[18]}"  # field 22: clock ticks since boot
+    try:
+        words = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+        told = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C"})
+    except OSError:
+        return ""
+    state, _, start = told.stdout.strip().partition(" ")
+    return None if state[:1] in ("", "Z") else start.strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
