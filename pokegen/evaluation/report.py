@@ -47,6 +47,8 @@ def _number(value: Any) -> bool:
 
 
 def _text(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
@@ -114,6 +116,8 @@ def histograms(values: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image:
         everything = np.concatenate(list(rows.values()))
         low, high = np.quantile(everything, [0.0, 0.99])
         bins = np.linspace(low, max(high, low + 1e-6), 30)
+        if everything.dtype.kind == "i" and high - low < 30:  # a bar a number
+            bins = np.arange(low, high + 2) - 0.5
         for name, row in rows.items():
             axes.hist(
                 row, bins=bins, weights=np.full(len(row), 1 / len(row)), histtype="step", label=name, linewidth=1.6
