@@ -16,9 +16,11 @@ import importlib
 import os
 import pickle
 import platform
+import re
 import shutil
 import struct
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,18 +220,20 @@ def write_card(folder: Path) -> Path:
     return _write_block(folder / CARD, _FACTS, f"| | |\n|---|---|\n{rows}")
 
 
-def write_numbers(folder: Path, table: str, command: str) -> Path:
+def write_numbers(folder: Path, table: str, command: str, beside: Sequence[str] = ()) -> Path:
     """Write what the evaluation panel found, a Markdown table, into the model card, with the command that measured it
-    and the hash of the weights it belongs to. Returns the card's path."""
-    digest = read_config(folder)["sha256"][:12]
-    return _write_block(folder / CARD, _NUMBERS, f"{table}\n\nBy `{command}`, of the weights `{digest}…`.")
+    and the hashes of the weights that it depends on: the model's, and those of the zoo's models `beside`, such as the
+    judge. Returns the card's path."""
+    folders = [folder, *(folder_of(name) for name in beside)]
+    hashes = ", ".join(f"{f.resolve().name} `{read_config(f)['sha256'][:12]}…`" for f in folders)
+    return _write_block(folder / CARD, _NUMBERS, f"{table}\n\nBy `{command}`. Weights: {hashes}.")
 
 
-def numbers_of(folder: Path) -> str:
-    """The hash, 12 digits, of the weights that the numbers in a model card were measured of; "" where it has none."""
+def numbers_of(folder: Path) -> dict[str, str]:
+    """Name → hash, 12 digits, of the weights that a model card's numbers were measured with; {} without numbers."""
     text = (folder / CARD).read_text(encoding="utf-8")
     block = text.partition(_NUMBERS[0])[2].partition(_NUMBERS[1])[0]
-    return block.rpartition("of the weights `")[2].partition("…")[0]
+    return dict(re.findall(r"(\S+) `([0-9a-f]{12})…`", block.rpartition("Weights: ")[2]))
 
 
 def _write_block(card: Path, marks: tuple[str, str], content: str) -> Path:

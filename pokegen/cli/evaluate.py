@@ -90,6 +90,9 @@ def run(args: argparse.Namespace) -> None:
     if args.panel in ("sprites", "all") and not (1 <= args.seeds <= 100 and 1 <= args.count <= 100_000):
         raise UserError(f"--seeds must be from 1 to 100 and --count to 100,000, got {args.seeds} and {args.count}.")
 
+    if not 0 <= args.seed <= 2**32 - 101:  # numpy's and scikit-learn's, and room for the repeats
+        raise UserError(f"--seed must be from 0 to {2**32 - 101}, got {args.seed}.")
+
     from pokegen.cards.files import writable_folder
 
     out = writable_folder(args.out)
@@ -121,8 +124,11 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
     console.print(table)
     meanings = importlib.import_module(f"pokegen.evaluation.{panel}").METRICS
     about = "\n".join(f"{metric:<24}{meanings[metric]}" for metric in metrics if metric in meanings)
-    for path in write_report(out, title, result, pictures, about):
-        print(path)
+    try:
+        for path in write_report(out, title, result, pictures, about):
+            print(path)
+    except OSError as error:
+        raise UserError(f"Cannot write the report into {out}: {error.strerror}. Choose another --out.") from error
 
 
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -137,26 +143,29 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
     judge, type_judge = (hub.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:
-        samples = _read_samples(args.samples)
-        drawn[args.samples.name] = lambda seed: samples
+        samples = _read_samples(args.samples, args.seed)
+        drawn["samples"] = lambda seed: samples
     conditions = _species_conditions(trained)
     for name in dict.fromkeys([*(models or ()), PLAIN]):
         loaded = hub.load(name)
         if not hasattr(loaded.model, "conditions"):  # as every sprite model says
             raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
-        drawn[loaded.name] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
+        row = loaded.name if name in hub.available() else str(name)  # a folder may be called like a zoo name
+        drawn[row] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
 
     def follow(names: Iterable[str]) -> Iterable[str]:
         return progress(names, "sets of sprites", len(drawn) + 6)
 
     seeds = range(args.seed, args.seed + (args.seeds if models else 1))
+    fid = {
+        name: inception_fid(trained.pictures, sampler(args.seed).pictures, args.inception)
+        for name, sampler in drawn.items()
+        if args.inception
+    }
     result, pictures = evaluate_sprites(drawn, trained, unseen, judge, type_judge, seeds, follow)
-    if args.inception:
-        for name, sampler in drawn.items():
-            fid = inception_fid(trained.pictures, sampler(args.seed).pictures, args.inception)
-            result["rows"][name]["inception_fid"] = fid
-    result |= {"reference": args.reference or ", ".join(GAMES), "split": args.split, "count": args.count}
-    return result, pictures
+    for name, value in fid.items():
+        result["rows"][name]["inception_fid"] = value
+    return result | {"reference": args.reference or ", ".join(GAMES), "split": args.split}, pictures
 
 
 def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
@@ -167,7 +176,9 @@ def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
 
     wanted = [word.strip() for word in args.reference.split(",")] if args.reference else list(GAMES)
     styles = [word for word in wanted if word in STYLES]
-    games = [word for word in wanted if word not in STYLES and word != "all"]
+    games = [] if wanted == ["all"] else [word for word in wanted if word not in STYLES]
+    if styles and games:
+        raise UserError(f"--reference takes games, or styles, or all, not a mixture: {args.reference}.")
     data = SpriteDataModule(args.root, styles=styles, games=games, rotation=0, flip=0)
     data.setup("test")
     trained, unseen = (
@@ -185,8 +196,9 @@ def _species_conditions(sprites: "Sprites") -> Any:
     return sprites.conditions[np.unique(sprites.species, return_index=True)[1]]
 
 
-def _read_samples(folder: Path) -> "Sprites":
-    """A folder's pictures, but for grid.png; with their types where `pokegen card` wrote cards.json beside them."""
+def _read_samples(folder: Path, seed: int) -> "Sprites":
+    """A folder's pictures on white, in random order, but for grid.png; with their types where `pokegen card` wrote
+    cards.json beside them."""
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
@@ -195,29 +207,32 @@ def _read_samples(folder: Path) -> "Sprites":
 
     if not folder.is_dir():
         raise DataError(f"No folder of samples at {folder}.")
-    cards = {}
+    rows: dict[str, list[int]] = {}
     if (folder / "cards.json").is_file():
         try:
-            cards = {card["sprite"]: card for card in json.loads((folder / "cards.json").read_text(encoding="utf-8"))}
+            for card in json.loads((folder / "cards.json").read_text(encoding="utf-8")):
+                type1, *more = (TYPES.index(word) for word in card["types"])
+                type2 = more[0] if more else NO_TYPE
+                rows[str(card["sprite"])] = [type1, type2, COLORS.index(card["color"]), int(card["legendary"])]
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes.") from error
-    paths = [folder / name for name in cards] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
+            raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes: {error}.") from error
+    paths = [folder / name for name in rows] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
     if len(paths) < MIN_PICTURES:
         raise DataError(f"The panel needs {MIN_PICTURES} PNG files or more; {folder} holds {len(paths)}.")
-    pictures, rows = [], []
+    pictures = []
     for path in paths:
         try:
             with Image.open(path) as image:
-                size, picture = image.size, np.asarray(image.convert("RGB"))
+                drawn = image.convert("RGBA")
         except (OSError, UnidentifiedImageError) as error:
             raise DataError(f"{path} is not a picture that can be read.") from error
-        if size != (SPRITE_SIZE, SPRITE_SIZE):
-            raise DataError(f"{path} is {size[0]}×{size[1]}; the panel scores {SPRITE_SIZE}×{SPRITE_SIZE}.")
-        pictures.append(picture)
-        if card := cards.get(path.name):
-            type2 = TYPES.index(card["types"][1]) if len(card["types"]) == 2 else NO_TYPE
-            rows.append([TYPES.index(card["types"][0]), type2, COLORS.index(card["color"]), int(card["legendary"])])
-    return Sprites(np.stack(pictures), np.array(rows) if rows else None)
+        if drawn.size != (SPRITE_SIZE, SPRITE_SIZE):
+            width, height = drawn.size
+            raise DataError(f"{path} is {width}×{height}; the panel scores {SPRITE_SIZE}×{SPRITE_SIZE}.")
+        white = Image.new("RGBA", drawn.size, "white")
+        pictures.append(np.asarray(Image.alpha_composite(white, drawn).convert("RGB")))
+    order = np.random.default_rng(seed).permutation(len(paths))
+    return Sprites(np.stack(pictures), np.array(list(rows.values())) if rows else None).take(order)
 
 
 def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -268,11 +283,11 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     from pokegen.evaluation.report import markdown
     from pokegen.evaluation.sprites import score_judge
 
-    configs = {name: hub.read_config(hub.folder_of(name)) for name in hub.available()}
-    of_class = {name: config["class_path"] for name, config in configs.items()}
-    drawers = [name for name in of_class if hasattr(hub.load(name).model, "conditions")]
+    drawers = [name for name in hub.available() if hasattr(hub.load(name).model, "conditions")]
     args.samples = None
-    command = f"pokegen evaluate all --seeds {args.seeds} --count {args.count} --seed {args.seed}"
+    options = ("seed", "seeds", "count", "split", "reference")
+    given = [f"--{name} {getattr(args, name)}" for name in options if getattr(args, name) is not None]
+    command = " ".join(["pokegen evaluate all", *given])
     for panel in PANELS:
         result, pictures = _PANELS[panel](args, drawers if panel == "sprites" else panel)
         _show(out / panel, f"{panel.capitalize()} panel", panel, result, pictures)
@@ -280,9 +295,10 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             strangers = set(drawers) - {name, PLAIN}  # each card shows its own model, first, and the references
             rows = {name: result["rows"].get(name)} | result["rows"] if panel == "sprites" else result["rows"]
             rows = {row: values for row, values in rows.items() if row not in strangers}
-            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))
+            beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
+            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command, beside))
     trained, unseen = _real(args)
     for name in progress(JUDGES, "judges", len(JUDGES)):
         rows = {"trained families": score_judge(hub.load(name).model, trained)}
         rows |= {f"{args.split} families": score_judge(hub.load(name).model, unseen)}
-        print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), "pokegen evaluate all"))
+        print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class KernelDistance(L.Callback):
-    """At the end of an epoch, once `every_images` have been seen since the last time.
+    """At the end of an epoch, once `every_images` have been seen since the last time, and at the end of the last.
 
     Args:
         best: where the best checkpoint goes.
@@ -39,7 +39,8 @@ class KernelDistance(L.Callback):
             return
         if len(dataset) < MIN_PICTURES:
             _log.warning(
-                f"val/kernel_distance needs {MIN_PICTURES} validation sprites, there are {len(dataset)}: not scored."
+                f"val/kernel_distance needs {MIN_PICTURES} validation sprites, there are {len(dataset)}: not scored, "
+                "and no best checkpoint is kept."
             )
             return
         self.conditions = dataset.conditions.numpy()
@@ -47,8 +48,8 @@ class KernelDistance(L.Callback):
             self.eye = Eye(hub.load("judge").model, dataset.pixels[dataset.rows])
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        images = int(module.images_seen)
-        if self.eye is None or images - self.scored < self.every_images:
+        images, last = int(module.images_seen), trainer.current_epoch + 1 == trainer.max_epochs
+        if self.eye is None or (images - self.scored < self.every_images and not last):
             return
         self.scored = images
         value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))

@@ -6,6 +6,8 @@ at 32×32, 0 to 255, the smallest over a mirror image and shifts by 4 of 128 pix
 of a network might look past it.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,23 +42,32 @@ def _views(small: Tensor) -> Tensor:
     return torch.cat(shifts).flatten(2)
 
 
-def copying(to_trained: np.ndarray, to_unseen: np.ndarray, limit: float, seed: int = 0) -> dict[str, float]:
+@dataclass(frozen=True)
+class Honest:
+    """What unseen real sprites, which can be no copies, give.
+
+    `ratio`: median distance to the nearest training sprite over that to the nearest unseen one of another species.
+    `limit`: the distance below which only 1 % of them have a training sprite: nearer is a copy.
+    """
+
+    ratio: float
+    limit: float
+
+
+def honest(to_trained: np.ndarray, to_unseen: np.ndarray, species: np.ndarray) -> Honest:
+    """From the distances of unseen sprites to training ones (N, M) and to each other (N, N), and their species (N,)."""
+    others = np.where(species[:, None] == species, np.inf, to_unseen)
+    nearest = to_trained.min(axis=1)
+    return Honest(float(np.median(nearest) / np.median(others.min(axis=1))), float(np.quantile(nearest, 0.01)))
+
+
+def copying(to_trained: np.ndarray, to_unseen: np.ndarray, real: Honest) -> dict[str, float]:
     """What the distances of pictures to training sprites (N, M) and to unseen ones (N, K) tell.
 
-    `copy_ratio`: median distance to the nearest training sprite over that to the nearest unseen one, among as many of
-    each, the mean of ten draws; about 1 where neither is nearer, towards 0 for copies. `copies`: share of pictures with
-    a training sprite nearer than `limit` (see `copy_limit`).
+    `copy_ratio`: median distance to the nearest training sprite over that to the nearest unseen one, in units of what
+    honest sprites give: about 1 where nothing is copied, towards 0 for copies. `copies`: share of pictures with a
+    training sprite nearer than the limit.
     """
-    rng, size = np.random.default_rng(seed), min(to_trained.shape[1], to_unseen.shape[1])
-
-    def median(table: np.ndarray) -> float:
-        draws = [rng.choice(table.shape[1], size, replace=False) for _ in range(10)]
-        return float(np.mean([np.median(table[:, draw].min(axis=1)) for draw in draws]))
-
-    ratio = median(to_trained) / max(median(to_unseen), 1e-6)
-    return {"copy_ratio": ratio, "copies": float((to_trained.min(axis=1) < limit).mean())}
-
-
-def copy_limit(unseen: np.ndarray, trained: np.ndarray) -> float:
-    """The distance below which only 1 % of unseen real sprites have a training sprite: nearer is a copy."""
-    return float(np.quantile(distances(unseen, trained).min(axis=1), 0.01))
+    nearest = to_trained.min(axis=1)
+    ratio = float(np.median(nearest) / max(float(np.median(to_unseen.min(axis=1))), 1e-6))
+    return {"copy_ratio": ratio / real.ratio, "copies": float((nearest < real.limit).mean())}

@@ -238,8 +238,9 @@ def evaluate_names(
             columns = splits[split]
             given = {key: columns[key] for key in CONDITIONS} if conditional else None
             row[f"bits_{split}"], row[f"bits_{split}_se"] = bits_and_error(predictor, columns["name"], given)
-        test = "bits_test_above_5gram"
-        row[test], row[f"{test}_se"] = bits_and_error(predictor, columns["name"], given, above=grams[5])
+            if split == "test":
+                above = bits_and_error(predictor, columns["name"], given, above=grams[5])
+                row["bits_test_above_5gram"], row["bits_test_above_5gram_se"] = above
         return row
 
     def shares(drawn: Sequence[str], types: np.ndarray | None, are_real: bool = False) -> dict[str, float]:

@@ -7,7 +7,8 @@ Each row of the result is a set of pictures: models beside floors and ceilings m
     glued, blended, blurred, noise      the `real` ones made worse, see `references`
 
 What depends on the number of pictures is measured on as many of each row; None where there are too few. The networks
-that judge take no part in any training. Train on generated, test on real is Ravuri and Vinyals, Classification Accuracy
+that judge teach no model; the judge chooses checkpoints, on validation families, and the random networks choose
+nothing. Train on generated, test on real is Ravuri and Vinyals, Classification Accuracy
 Score (NeurIPS 2019), with a linear classifier for their ResNet.
 """
 
@@ -23,12 +24,13 @@ from pokegen.errors import UserError
 from pokegen.evaluation import references, report
 from pokegen.evaluation.distances import density_coverage, frechet_distance, sliced_wasserstein
 from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, features
-from pokegen.evaluation.memorisation import copy_limit, copying, distances
+from pokegen.evaluation.memorisation import copying, distances, honest
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.pixels import to_pixels
 
 METRICS = {
+    "pictures": "how many there are",
     "kernel_distance": "MMD² in the judge's features, the mean over its depths, each divided by that of blends: 0 as "
     "real, 1 as far as two sprites laid over each other; lower is better, and models are chosen by it",
     "random_distance": "the same in the features of three random networks; lower is better",
@@ -45,9 +47,11 @@ METRICS = {
     "white_border": "share of white pixels in the outermost ring of 2; higher is better",
     "palette": "colours that cover 95 % of what is drawn, at 4 bits a channel, the median; like real is better",
     "components": "separate parts of 8 pixels or more, the mean; like real is better",
-    "copy_ratio": "distance to training sprites over that to unseen ones; under 1 are copies, see `memorisation`",
-    "inception_fid": "the Fréchet inception distance to the training sprites; lower is better",
-    "copies": "share nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
+    "copy_ratio": "distance of 250 pictures to training sprites over that to unseen ones, in units of what unseen real "
+    "sprites give: 1 where nothing is copied, towards 0 for copies",
+    "inception_fid": "the Fréchet inception distance to the training sprites, of the first seed; it has no floor "
+    "or ceiling beside it; lower is better",
+    "copies": "share of 250 pictures nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
 }
 
 DISTANCES = ("kernel_distance", "random_distance", "frechet_distance", "sliced_wasserstein")
@@ -105,8 +109,9 @@ class SpritePanel:
         for name, sprites, fewest in (("training", trained, 2 * MIN_PICTURES), ("held-out", unseen, MIN_PICTURES)):
             if len(sprites) < fewest:
                 raise UserError(f"The panel needs {fewest} real {name} sprites, there are {len(sprites)}.")
+        assert trained.species is not None and unseen.species is not None
+        unseen = unseen.take(np.random.default_rng(seed).permutation(len(unseen)))  # some metrics take the first of it
         self.trained, self.unseen, self.type_judge, self.seed = trained, unseen, type_judge, seed
-        assert trained.species is not None
         first, second = halves(trained.species, seed)
         self.reference, self.same = trained.take(first), trained.take(second)
         self.eye = Eye(judge, self.reference.pictures, seed)
@@ -115,7 +120,10 @@ class SpritePanel:
         self.axes = {
             d: torch.linalg.svd(f, full_matrices=False)[2][:COMPONENTS].T for d, f in self.eye.reference.items()
         }
-        self.limit = copy_limit(unseen.pictures, trained.pictures)
+        table, own = distances(unseen.pictures, trained.pictures), distances(unseen.pictures, unseen.pictures)
+        numbers = np.asarray(unseen.species)
+        self.honest = honest(table, own, numbers)
+        self.honest_half = honest(table[:, first], own, numbers)  # where the reference stands for all trained
         self.equal = min(EQUAL, len(self.same), len(unseen))
         blended = self.eye.look(references.blended(self.reference.pictures, seed)[:_WORSE])
         real, other = next(self._draws(blended))
@@ -133,9 +141,9 @@ class SpritePanel:
             "noise": Sprites(references.noise(same, seed)),
         }
 
-    def score(self, sprites: Sprites, trained: Sprites | None = None) -> dict[str, Any]:
-        """The metrics of a row, and under `depths` the kernel distance at each depth. `trained`: which real sprites it
-        may have copied, all by default. Raises UserError for too few pictures."""
+    def score(self, sprites: Sprites, made_of_real: bool = False) -> dict[str, Any]:
+        """The metrics of a row, in random order, and under `depths` the kernel distance at each depth. What is made of
+        real sprites can have copied the reference only. Raises UserError for too few pictures."""
         if len(sprites) < MIN_PICTURES:
             raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got {len(sprites)}.")
         seen = self.eye.look(sprites.pictures)
@@ -155,7 +163,7 @@ class SpritePanel:
             "white_border": white_border(sprites.pictures),
             "palette": float(np.median([palette(p) for p in few])),
             "components": float(np.mean([components(p) for p in few])),
-            **self._copies(sprites, few, trained or self.trained),
+            **self._copies(sprites, few, made_of_real),
             "depths": depths,
         }
 
@@ -225,10 +233,11 @@ class SpritePanel:
         transferred, _ = type_scores(linear.predict(self.seen_unseen["4"].numpy()), _targets(self.unseen))
         return dict(zip(names, (*scores, transferred), strict=True))
 
-    def _copies(self, sprites: Sprites, few: np.ndarray, trained: Sprites) -> Mapping[str, float | None]:
+    def _copies(self, sprites: Sprites, few: np.ndarray, made_of_real: bool) -> Mapping[str, float | None]:
         if sprites is self.unseen:
             return {"copy_ratio": None, "copies": None}  # it is what they are measured by
-        return copying(distances(few, trained.pictures), distances(few, self.unseen.pictures), self.limit, self.seed)
+        real, control = (self.reference, self.honest_half) if made_of_real else (self.trained, self.honest)
+        return copying(distances(few, real.pictures), distances(few, self.unseen.pictures), control)
 
 
 def evaluate_sprites(
@@ -252,9 +261,10 @@ def evaluate_sprites(
     for seed in seeds:
         panel = SpritePanel(trained, unseen, judge, type_judge, seed)
         floors = panel.references()
+        assert not floors.keys() & models.keys(), "a model has the name of a reference"
         for name in follow([*floors, *models]):
             sprites = floors[name] if name in floors else models[name](seed)
-            row = panel.score(sprites, panel.reference if name in floors else None)
+            row = panel.score(sprites, made_of_real=name in floors) | {"pictures": len(sprites)}
             scores.setdefault(name, []).append(row)
             if seed == seeds[0] and name in models:
                 pictures |= {f"{name}: {title}": p for title, p in panel.pictures(sprites).items()}

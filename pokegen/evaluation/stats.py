@@ -115,7 +115,8 @@ def evaluate_stats(
         scores["independent columns"].append(score_rows(independent_columns(train, len(real), rng), splits, repeat))
         scores["real"].append(score_real(splits, repeat))
     notes = [
-        f"mean and standard deviation of {REPEATS} repeats: rows drawn, folds and subsets, not the split",
+        f"mean and standard deviation of {REPEATS} repeats: rows drawn (the same ones where a CSV has no more than the "
+        "table), folds and subsets, not the split",
         "real: training rows against held-out ones; auc_all and dcr_share between halves, by family",
         "read each number against real: the split itself moves quality, auc_held_out and dcr_share by 0.02 to 0.03",
         f"legendary_auc rests on {int((held_out['Legendary'] == 'True').sum())} legendary species among the held-out",

@@ -98,7 +98,8 @@ class Classifier(nn.Module):
         logits = self.types(pooled)[intact].float()
         result = {"types": F.binary_cross_entropy_with_logits(logits, types) * len(TYPES)}
         if self.training:
-            result["spoiled"] = F.cross_entropy(self.kind(pooled).float(), kind)
+            if self.spoiled:
+                result["spoiled"] = F.cross_entropy(self.kind(pooled).float(), kind)
             if self.species is not None:
                 target = batch["species"][intact] - 1
                 result["species"] = F.cross_entropy(

@@ -4,7 +4,7 @@ runs/NAME/
   config.yaml                 everything that was set, defaults included
   run.json                    status, code, data and machine: see record.py
   checkpoints/last.ckpt       after each epoch; resume with --ckpt_path last
-  checkpoints/best.ckpt       by the module's `monitor`, where it has one
+  checkpoints/best.ckpt       by `val/kernel_distance` of sprite models, else by the module's `monitor`
   samples/0000020000.png      drawn by the averaged weights, named by images seen (.txt for names, .csv for rows)
   csv/version_0/metrics.csv   metrics; a resumed run adds version_1
   wandb/                      the offline (or online) W&B run: also sample grids, a table of samples, checkpoints

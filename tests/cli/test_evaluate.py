@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pokegen import hub
+from pokegen.cli.evaluate import _read_samples
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
 
@@ -25,6 +26,13 @@ def refused(capsys, *argv: str) -> str:
     assert out == ""
     assert err.count("\n") == 1, err
     return err
+
+
+def refused_after_the_table(capsys, *argv: str) -> str:
+    assert main(["evaluate", *argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err.splitlines()[-1]
 
 
 def samples(folder, n: int, size: int = 128):
@@ -63,10 +71,18 @@ def test_a_folder_of_samples_is_scored_with_the_types_of_its_cards(root, tmp_pat
         if known:
             (folder / "cards.json").write_text(json.dumps(cards))
         assert main(["evaluate", "sprites", "--samples", str(folder), *options]) == 0
-        row = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]["mine"]
+        row = json.loads((tmp_path / "out" / "report.json").read_text())["rows"]["samples"]
+        assert row["pictures"] == (65 if known else 70)
         assert (row["type_accuracy"] is not None) == known
         assert row["white_border"] < 0.1
     capsys.readouterr()
+
+
+def test_transparent_pictures_stand_on_white(tmp_path):
+    folder = samples(tmp_path / "clear", 59)
+    Image.new("RGBA", (128, 128), (0, 0, 0, 0)).save(folder / "clear.png")
+    pictures = _read_samples(folder, seed=0).pictures
+    assert sum((p == 255).all() for p in pictures) == 1
 
 
 def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
@@ -82,6 +98,15 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     assert "names draws no sprites" in refused(capsys, *sprites, "--model", "names")
     assert "judge draws no sprites" in refused(capsys, *sprites, "--model", "judge")
     assert "Unknown model 'nothing'" in refused(capsys, *sprites, "--model", "nothing")
+    assert "not a mixture" in refused(capsys, *sprites[:3], "--reference", "pixel,emerald")
+    assert "--seed must be from 0" in refused(capsys, "names", "--seed", "-1")
+    cards = samples(tmp_path / "cards", 60)
+    (cards / "cards.json").write_text(json.dumps([{"sprite": "000.png", "types": ["Plasma"]}]))
+    assert "cards.json is not what `pokegen card` writes" in refused(capsys, *sprites, "--samples", str(cards))
+    (tmp_path / "taken" / "report.json").mkdir(parents=True)
+    (tmp_path / "names.txt").write_text("Pyrodrake\n", encoding="utf-8")
+    taken = ["names", "--samples", str(tmp_path / "names.txt"), "--out", str(tmp_path / "taken")]
+    assert "Cannot write the report" in refused_after_the_table(capsys, *taken)
     assert "No game 'yellow'" in refused(capsys, *sprites[:3], "--reference", "yellow")
     assert "--seeds must be from 1" in refused(capsys, *sprites, "--seeds", "0")
     assert "nowhere" in refused(capsys, "sprites", "--root", str(tmp_path / "nowhere"))
@@ -108,16 +133,19 @@ def test_stats_and_names_are_scored_and_a_users_own_too(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", hub.available())
 def test_the_numbers_of_each_model_card_belong_to_its_weights(name):
-    folder = hub.folder_of(name)
-    digest = hub.read_config(folder)["sha256"][:12]
-    assert hub.numbers_of(folder) == digest, "run `pokegen evaluate all` after weights have changed"
+    found = hub.numbers_of(hub.folder_of(name))
+    current = {n: hub.read_config(hub.folder_of(n))["sha256"][:12] for n in found}
+    assert name in found
+    assert {"judge", "type_judge", "dcgan"} <= found.keys() or not hasattr(hub.load(name).model, "conditions")
+    assert found == current, "run `pokegen evaluate all` after weights have changed"
 
 
 def test_numbers_of_other_weights_are_found(tmp_path):
     shutil.copytree(hub.folder_of("stats"), tmp_path / "stats")
-    hub.write_numbers(tmp_path / "stats", "| metric |", "pokegen evaluate all")
+    hub.write_numbers(tmp_path / "stats", "| metric |", "pokegen evaluate all", ["judge"])
     config = tmp_path / "stats" / hub.CONFIG
     digest = hub.read_config(tmp_path / "stats")["sha256"]
-    assert hub.numbers_of(tmp_path / "stats") == digest[:12]
+    judge = hub.read_config(hub.folder_of("judge"))["sha256"]
+    assert hub.numbers_of(tmp_path / "stats") == {"stats": digest[:12], "judge": judge[:12]}
     config.write_text(config.read_text().replace(digest, "a" * 64))
-    assert hub.numbers_of(tmp_path / "stats") != hub.read_config(tmp_path / "stats")["sha256"][:12]
+    assert hub.numbers_of(tmp_path / "stats")["stats"] != hub.read_config(tmp_path / "stats")["sha256"][:12]
