@@ -87,3 +87,9 @@ def test_sliced_wasserstein_sees_scale_by_scale():
     assert fine[0] > 5 * same[0]  # fine noise is seen at the finest level most
     assert fine[0] / same[0] > 3 * fine[3] / same[3]
     assert distances.sliced_wasserstein(real, real) == [0, 0, 0, 0]
+
+
+def test_the_inception_distance_says_what_it_needs(tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"none")
+    with pytest.raises(UserError, match="torch-fidelity"):  # itself, or its weights
+        distances.inception_fid(pictures(4, 0), pictures(4, 1), tmp_path / "weights.pth")
