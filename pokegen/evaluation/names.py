@@ -226,7 +226,7 @@ def evaluate_names(
 
     conditions = {key: torch.cat([splits["val"][key], splits["test"][key]]) for key in CONDITIONS}
     asked = torch.from_numpy(np.resize(rng.permutation(len(held_out)), count))
-    asked_types = _types(conditions)[asked]
+    asked_types = _types(conditions)[asked.numpy()]  # a tensor of one would count as a number
     guess = _type_classifier(names["train"], _types(splits["train"]))
     grams = {order: fit_ngram(names["train"], names["val"], order) for order in ORDERS}
     speaker = grams[PRONOUNCEABLE_ORDER]

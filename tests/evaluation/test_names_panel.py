@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pokegen.data.tables import NamesDataModule
 from pokegen.errors import UserError
 from pokegen.evaluation import names as panel
 from pokegen.evaluation.names import (
@@ -303,3 +304,9 @@ def test_wrong_samples_are_refused_in_one_line(splits, model, samples, message):
     with pytest.raises(UserError, match=message) as error:
         evaluate_names(model, splits, samples=samples)
     assert "\n" not in str(error.value)
+
+
+def test_a_single_name_is_scored_too():
+    result = evaluate_names(None, NamesDataModule().columns, samples=["Pyrodrake"])
+    assert result["n"] == 1
+    assert result["rows"]["samples"]["names"] == 1
