@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pokegen.cards.render import THUMBNAIL, contact_sheet, grid, render
+from pokegen.cards.render import THUMBNAIL, contact_sheet, render
 from pokegen.errors import UserError
+from pokegen.models.pixels import grid
 from pokegen.schema import Card
 
 SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is too large to look at

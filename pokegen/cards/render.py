@@ -311,14 +311,3 @@ def contact_sheet(images: Sequence[Image.Image], columns: int, gap: int = 16) ->
         place = (gap + i % columns * (width + gap), gap + i // columns * (height + gap))
         sheet.paste(small, place, small.getchannel("A"))
     return sheet
-
-
-def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
-    """Sprites, uint8 (N, H, W, 3), side by side on white."""
-    n, height, width, _ = sprites.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
-    for i, sprite in enumerate(sprites):
-        y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        sheet[y : y + height, x : x + width] = sprite
-    return Image.fromarray(sheet)

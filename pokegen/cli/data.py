@@ -101,8 +101,8 @@ def _check(args: argparse.Namespace) -> None:
 def _preview(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from pokegen.cards.render import grid
     from pokegen.data.sprites import load_sprites
+    from pokegen.models.pixels import grid
 
     if not 1 <= args.count <= 1000:
         raise UserError(f"count must be from 1 to 1000, got {args.count}.")

@@ -52,8 +52,7 @@ def _draw_samples(folder: Path) -> None:
     import torch
 
     from pokegen import hub
-    from pokegen.cards.render import grid
-    from pokegen.models.pixels import to_pixels
+    from pokegen.models.pixels import grid, to_pixels
 
     model = hub.load(folder).model
     if hasattr(model, "conditions"):  # as every image model says

@@ -94,17 +94,6 @@ def _png(picture: Image.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def grid(pictures: np.ndarray, columns: int) -> Image.Image:
-    """uint8 (N, H, W, 3) side by side, `columns` a line, 2 white pixels apart."""
-    n, height, width, _ = pictures.shape
-    lines = -(-n // columns)
-    sheet = np.full((lines * (height + 2), columns * (width + 2), 3), 255, dtype=np.uint8)
-    for i, picture in enumerate(pictures):
-        top, left = i // columns * (height + 2), i % columns * (width + 2)
-        sheet[top : top + height, left : left + width] = picture
-    return Image.fromarray(sheet)
-
-
 def histograms(values: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image:
     """One plot a quantity, a curve of shares a row: {quantity: {row: values (N,)}}."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -8,8 +8,8 @@ Each row of the result is a set of pictures: models beside floors and ceilings m
 
 What depends on the number of pictures is measured on as many of each row; None where there are too few. The networks
 that judge teach no model; the judge chooses checkpoints, on validation families, and the random networks choose
-nothing. Train on generated, test on real is Ravuri and Vinyals, Classification Accuracy
-Score (NeurIPS 2019), with a linear classifier for their ResNet.
+nothing. Train on generated, test on real is Ravuri and Vinyals, Classification Accuracy Score (NeurIPS 2019), with a
+linear classifier for their ResNet.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, fea
 from pokegen.evaluation.memorisation import copying, distances, honest
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
-from pokegen.models.pixels import to_pixels
+from pokegen.models.pixels import grid, to_pixels
 
 METRICS = {
     "pictures": "how many there are",
@@ -49,9 +49,9 @@ METRICS = {
     "components": "separate parts of 8 pixels or more, the mean; like real is better",
     "copy_ratio": "distance of 250 pictures to training sprites over that to unseen ones, in units of what unseen real "
     "sprites give: 1 where nothing is copied, towards 0 for copies",
+    "copies": "share of 250 pictures nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
     "inception_fid": "the Fréchet inception distance to the training sprites, of the first seed; it has no floor "
     "or ceiling beside it; lower is better",
-    "copies": "share of 250 pictures nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
 }
 
 DISTANCES = ("kernel_distance", "random_distance", "frechet_distance", "sliced_wasserstein")
@@ -182,8 +182,8 @@ class SpritePanel:
             "components": {name: np.array([components(p) for p in row]) for name, row in rows.items()},
         }
         return {
-            "samples": report.grid(few[:64], 16),
-            "the eight nearest to a training sprite, each before its four nearest": report.grid(np.stack(pairs), 10),
+            "samples": grid(few[:64], 16),
+            "the eight nearest to a training sprite, each before its four nearest": grid(np.stack(pairs), 10),
             "beside real sprites": report.histograms(counts),
         }
 
@@ -261,7 +261,8 @@ def evaluate_sprites(
     for seed in seeds:
         panel = SpritePanel(trained, unseen, judge, type_judge, seed)
         floors = panel.references()
-        assert not floors.keys() & models.keys(), "a model has the name of a reference"
+        if taken := floors.keys() & models.keys():
+            raise UserError(f"{min(taken)!r} is the name of a reference. Give the model another one.")
         for name in follow([*floors, *models]):
             sprites = floors[name] if name in floors else models[name](seed)
             row = panel.score(sprites, made_of_real=name in floors) | {"pictures": len(sprites)}

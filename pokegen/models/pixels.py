@@ -1,6 +1,7 @@
-"""From what a sprite model draws to the pixels that are shown, written and scored."""
+"""From what a sprite model draws to the pixels that are shown, written and scored, and to a sheet of many."""
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from pokegen.errors import UserError
@@ -21,3 +22,14 @@ def clean_white(sprites: np.ndarray) -> np.ndarray:
     as a square around the creature. What is darker than 225 in any channel stays as it is."""
     share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / 20, 0, 1)
     return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
+
+
+def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
+    """Sprites, uint8 (N, H, W, 3), side by side on white."""
+    n, height, width, _ = sprites.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for i, sprite in enumerate(sprites):
+        y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = sprite
+    return Image.fromarray(sheet)

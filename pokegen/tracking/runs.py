@@ -64,7 +64,7 @@ class _Lasting:
     def experiment(self) -> Any:
         if not self._dead:
             try:
-                return super().experiment  # type: ignore[misc]
+                return super().experiment  # type: ignore[misc]  # of the logger that it is mixed into
             except Exception as error:
                 self._dead = True
                 rank_zero_warn(
@@ -91,7 +91,7 @@ class _Lasting:
                 getattr(super(), method)(*arguments)
 
 
-class CSVLog(_Lasting, CSVLogger):  # type: ignore[misc]
+class CSVLog(_Lasting, CSVLogger):  # type: ignore[misc]  # its log_hyperparams takes fewer arguments
     """runs/NAME/csv."""
 
 

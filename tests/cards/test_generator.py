@@ -17,7 +17,6 @@ from fake_zoo import LABELS, Blob, Dice, Syllables
 from pokegen.cards.generator import SPRITE_BATCH, Generator
 from pokegen.cards.request import Request
 from pokegen.errors import CheckpointError, UserError
-from pokegen.models.pixels import clean_white
 from pokegen.schema import STATS, TYPES
 
 SCHEMA = json.loads(files("pokegen.cards").joinpath("card.schema.json").read_text(encoding="utf-8"))
@@ -203,13 +202,6 @@ def test_truncation_reaches_the_model_or_is_refused(generator):
         Generator(Plain()).sprites(1, truncation=0.5)
     with pytest.raises(UserError, match="above 0"):
         generator.sprites(1, truncation=0.0)
-
-
-def test_uneven_white_becomes_white_and_what_is_drawn_stays():
-    noise = np.random.default_rng(0).integers(246, 256, (2, 128, 128, 3), dtype=np.uint8)
-    assert (clean_white(noise) == 255).all()
-    shades = np.arange(225, dtype=np.uint8).reshape(15, 15, 1).repeat(3, axis=2)
-    assert np.array_equal(clean_white(shades), shades)
 
 
 def test_sprites_are_the_same_on_any_number_of_threads():

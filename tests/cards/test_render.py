@@ -22,7 +22,6 @@ from pokegen.cards.render import (
     disc_mask,
     drawable,
     fit,
-    grid,
     mix,
     render,
     rgb,
@@ -202,10 +201,3 @@ def test_contact_sheet_shows_every_card_in_order():
     centres = [sheet.getpixel((16 + 150 + 316 * x, 16 + 210 + 436 * y)) for y in (0, 1) for x in (0, 1)]
     assert centres[:3] == [(255, 0, 0), (0, 0, 255), (255, 0, 0)]
     assert centres[3] == sheet.getpixel((0, 0)) != tuple(rgb(PAPER))
-
-
-def test_grid_shows_every_sprite_in_order():
-    sprites = np.stack([np.full((128, 128, 3), shade, np.uint8) for shade in (10, 20, 30)])
-    pixels = np.asarray(grid(sprites, 2))
-    assert pixels.shape == (2 * 132 + 4, 2 * 132 + 4, 3)
-    assert [pixels[60, 60, 0], pixels[60, 200, 0], pixels[200, 60, 0], pixels[200, 200, 0]] == [10, 20, 30, 255]
