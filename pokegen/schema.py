@@ -27,6 +27,8 @@ STAT_MIN, STAT_MAX = 1, 255  # base stats of the games
 STAGES = (1, 2, 3)  # place in the evolution line
 
 SPRITE_SIZE = 128  # pixels a side
+# How a sprite was made: the official artwork, a 3-D render, pixel art by the generation of its game, or unknown.
+STYLES = ("artwork", "render", "pixel-1", "pixel-2", "pixel-3", "pixel-4", "pixel-5", "other")
 GENERATIONS = (151, 251, 386, 493, 649, 721, 809, 905, 1025)  # the last national number of each generation
 
 # A user's own table needs these sixteen; the shipped one has the others too.

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action = verbs.add_parser("import", help="read sprites into the cache")
     action.add_argument("path", type=Path)
     action.add_argument("--layout", default="auto", help="auto, pokeapi, folders or flat; default: %(default)s")
+    action.add_argument("--size", type=int, default=128, help="pixels a side: 64, 128 or 256; default: %(default)s")
     action.add_argument("--table", type=Path, metavar="CSV", help="a table of species of your own")
     action.add_argument("--out", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
     action = verbs.add_parser("check", help="tell what an import holds")
@@ -74,6 +75,7 @@ def _import(args: argparse.Namespace) -> None:
             args.out,
             args.layout,
             load_pokedex(args.table),
+            args.size,
             track=lambda items, total: progress(items, "sprites", total),
         )
     except OSError as error:

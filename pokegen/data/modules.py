@@ -1,16 +1,20 @@
 """DataModules over imported sprites. A batch is a dict of tensors:
 
-    image       float32 (B, 3, 128, 128), RGB in [-1, 1], white is 1, channels-last in memory
+    image       float32 (B, 3, size, size), RGB in [-1, 1], white is 1, channels-last in memory
     type1       int64 (B,), index into schema.TYPES
     type2       int64 (B,), index into schema.TYPES, or NO_TYPE
-    color       int64 (B,), index into schema.COLORS
+    color       int64 (B,), index into schema.COLORS: the species', which a shiny sprite does not show
     legendary   int64 (B,), 0 or 1
+    stage       int64 (B,), 1 to 3
+    shiny       int64 (B,), 0 or 1
+    style       int64 (B,), index into schema.STYLES
     species     int64 (B,), national number
 
 The pixels are mapped from the import's cache: nothing is decoded while training.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +22,49 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.nn.functional import adaptive_avg_pool2d
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.splits import SPLITS
-from pokegen.data.sprites import STYLES, SpriteFile, import_sprites, load_sprites
+from pokegen.data.sprites import SIZES, SpriteFile, import_sprites, load_sprites
 from pokegen.errors import DataError, UserError
-from pokegen.schema import COLORS, NO_TYPE, TYPES, Species
+from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STYLES, TYPES, Species
+
+CONDITIONS = ("type1", "type2", "color", "legendary", "stage", "shiny", "style")
 
 
-def condition_of(species: Species) -> list[int]:
-    """type1, type2, color, legendary of a species, as indices."""
+def condition_of(species: Species, shiny: bool = False, style: str = "other") -> list[int]:
+    """The CONDITIONS of a species' sprite, as indices."""
     type2 = TYPES.index(species.type2) if species.type2 else NO_TYPE
-    return [TYPES.index(species.type1), type2, COLORS.index(species.color), int(species.legendary)]
+    own = [TYPES.index(species.type1), type2, COLORS.index(species.color), int(species.legendary), species.stage]
+    return [*own, int(shiny), STYLES.index(style)]
 
 
 class SpriteDataset(Dataset):
-    """Sprites and the attributes of their species; fetches a batch of rows at once."""
+    """Sprites and the attributes of their species; fetches a batch of rows at once.
 
-    CONDITIONS = ("type1", "type2", "color", "legendary")
+    Args:
+        pixels: uint8 (N, S, S, 3).
+        rows: int64 (M,), which of them.
+        conditions: int64 (M, 7), of those.
+        species: int64 (M,), their national numbers.
+        size: of the images that are fetched; S, or a whole fraction of it.
+        augment: what albumentations makes of a picture.
+    """
 
     def __init__(
-        self, pixels: np.ndarray, rows: np.ndarray, conditions: np.ndarray, species: np.ndarray, augment: Any = None
+        self,
+        pixels: np.ndarray,
+        rows: np.ndarray,
+        conditions: np.ndarray,
+        species: np.ndarray,
+        size: int = SPRITE_SIZE,
+        augment: Any = None,
     ):
-        self.pixels, self.rows, self.augment = pixels, rows, augment
-        self.conditions = torch.from_numpy(conditions)  # (len(rows), 4)
+        self.pixels, self.rows, self.size, self.augment = pixels, rows, size, augment
+        self.conditions = torch.from_numpy(conditions)
         self.species = torch.from_numpy(species)  # national numbers (len(rows),)
 
     def __len__(self) -> int:
@@ -53,11 +74,12 @@ class SpriteDataset(Dataset):
         return {key: value[0] for key, value in self.__getitems__([index]).items()}
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        images = self.pixels[self.rows[indices]]  # (B, 128, 128, 3)
+        images = self.pixels[self.rows[indices]]  # (B, S, S, 3)
         if self.augment:
             images = np.stack([self.augment(image=image)["image"] for image in images])
-        batch = {"image": torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)}
-        conditions = dict(zip(self.CONDITIONS, self.conditions[indices].unbind(1), strict=True))
+        image = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        batch = {"image": adaptive_avg_pool2d(image, self.size) if self.size < image.shape[-1] else image}
+        conditions = dict(zip(CONDITIONS, self.conditions[indices].unbind(1), strict=True))
         return batch | conditions | {"species": self.species[indices]}
 
 
@@ -66,23 +88,32 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-class BalancedSampler(Sampler[int]):
-    """`length` draws with replacement, each species as likely as any other, however many games drew it."""
+class BalancedSampler(DistributedSampler[int]):
+    """`length` draws with replacement, each species as likely as any other, however many games drew it. Of several
+    processes each gets its share of the same draws, so that together they see what one would.
+
+    Args:
+        species: int (M,), the species of each sprite.
+        length: draws an epoch, all processes together.
+        seed: of the draws.
+    """
 
     def __init__(self, species: np.ndarray, length: int, seed: int):
-        _, inverse, counts = np.unique(species, return_inverse=True, return_counts=True)
-        self.weights = torch.from_numpy(1.0 / counts[inverse])
-        self.length, self.seed, self.epoch = length, seed, 0
+        together = torch.distributed.is_available() and torch.distributed.is_initialized()
+        alone = {} if together else {"num_replicas": 1, "rank": 0}
+        super().__init__(range(length), seed=seed, drop_last=True, **alone)  # type: ignore[arg-type]
+        self.weights = torch.from_numpy(balance(species))
 
-    def set_epoch(self, epoch: int) -> None:  # Lightning calls it, so that a resumed run goes on with new draws
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self):
+    def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.multinomial(self.weights, self.length, replacement=True, generator=generator).tolist())
+        drawn = torch.multinomial(self.weights, self.total_size, replacement=True, generator=generator)
+        return iter(drawn[self.rank :: self.num_replicas].tolist())
+
+
+def balance(species: np.ndarray) -> np.ndarray:
+    """How likely each sprite is to be drawn, float64 (M,), one species as likely as any other; not normalised."""
+    _, inverse, counts = np.unique(species, return_inverse=True, return_counts=True)
+    return 1.0 / counts[inverse]
 
 
 class SpriteDataModule(L.LightningDataModule):
@@ -92,7 +123,8 @@ class SpriteDataModule(L.LightningDataModule):
         root: folder written by `pokegen data import`.
         batch_size: images a batch.
         epoch_images: images an epoch, so that budgets, checkpoints and sample grids are counted in images.
-        styles: which of pixel, render, artwork, other to use; empty for all.
+        size: side of the images in pixels, 64, 128 or 256; at most that of the import (`pokegen data import --size`).
+        styles: which of schema.STYLES to use, or pixel for all pixel art; empty for all.
         games: which games to use, by the source's folder names; empty for all.
         shiny: also the shiny colourings, whose colours tell nothing of the type.
         forms: also other forms, although they carry the types of their species' base form.
@@ -108,6 +140,7 @@ class SpriteDataModule(L.LightningDataModule):
         root: str = "data/sprites",
         batch_size: int = 64,
         epoch_images: int = 20_000,
+        size: int = SPRITE_SIZE,
         styles: list[str] | None = None,
         games: list[str] | None = None,
         shiny: bool = False,
@@ -119,14 +152,17 @@ class SpriteDataModule(L.LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
-        if unknown := set(styles or ()) - set(STYLES):
-            raise UserError(f"Unknown style {sorted(unknown)[0]!r}. Known styles: {', '.join(STYLES)}.")
+        if unknown := set(styles or ()) - {*STYLES, "pixel"}:
+            raise UserError(f"Unknown style {sorted(unknown)[0]!r}. Known styles: {', '.join(STYLES)}; or pixel.")
+        if size not in SIZES:
+            raise UserError(f"size must be one of {', '.join(map(str, SIZES))}, got {size}.")
         if batch_size < 1 or epoch_images < batch_size:
             raise UserError(f"epoch_images ({epoch_images}) must be at least batch_size ({batch_size}), and that 1.")
         self.root, self.table = Path(root), Path(table) if table else None
         self.batch_size, self.epoch_images, self.num_workers, self.seed = batch_size, epoch_images, num_workers, seed
         self.styles, self.games, self.shiny, self.forms = set(styles or ()), set(games or ()), shiny, forms
         self.rotation, self.flip = rotation, flip
+        self.image_shape = (3, size, size)
         self.datasets: dict[str, SpriteDataset] = {}
         self.data_hash = ""  # of the pixels, for the run's record
 
@@ -135,6 +171,12 @@ class SpriteDataModule(L.LightningDataModule):
             return
         pixels, index, meta = load_sprites(self.root)
         self.data_hash = meta["sha256"]
+        size = self.image_shape[-1]
+        if size > meta["size"]:
+            raise DataError(
+                f"The sprites in {self.root} are {meta['size']} pixels a side, {size} are asked for. Import again: "
+                f"pokegen data import PATH --size {size} --out {self.root}"
+            )
         species = {s.number: s for s in load_pokedex(self.table)}
         chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
         if unknown := self.games - {sprite.game for sprite in index}:
@@ -142,10 +184,11 @@ class SpriteDataModule(L.LightningDataModule):
             raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}; null takes all.")
         for split in SPLITS:
             rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
-            conditions = np.array([condition_of(species[index[i].No]) for i in rows], dtype=np.int64).reshape(-1, 4)
+            known = [condition_of(species[index[i].No], index[i].shiny, index[i].style) for i in rows]
+            conditions = np.array(known, dtype=np.int64).reshape(-1, len(CONDITIONS))
             numbers = np.array([index[i].No for i in rows], dtype=np.int64)
             augment = self._augment() if split == "train" else None
-            self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, augment)
+            self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, augment)
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
 
@@ -153,7 +196,7 @@ class SpriteDataModule(L.LightningDataModule):
         return (
             (self.shiny or not sprite.shiny)
             and (self.forms or not sprite.form)
-            and (not self.styles or sprite.style in self.styles)
+            and (not self.styles or bool({sprite.style, sprite.style.partition("-")[0]} & self.styles))
             and (not self.games or sprite.game in self.games)
         )
 
@@ -171,10 +214,14 @@ class SpriteDataModule(L.LightningDataModule):
         return A.Compose([A.HorizontalFlip(p=self.flip), white], seed=self.seed)
 
     @property
-    def conditions(self) -> Tensor:
-        """The joint distribution of the training sprites' species: int64 (species, 4)."""
-        _, first = np.unique(self.datasets["train"].species, return_index=True)
-        return self.datasets["train"].conditions[torch.from_numpy(first)]
+    def conditions(self) -> tuple[Tensor, Tensor]:
+        """The joint distribution of the training sprites' conditions, as training draws them: rows, int64 (K, 7), and
+        how likely each is, float32 (K,), 1 in all."""
+        train = self.datasets["train"]
+        rows, inverse = train.conditions.unique(dim=0, return_inverse=True)
+        share = torch.from_numpy(balance(train.species.numpy())).float()
+        weights = torch.zeros(len(rows)).index_add_(0, inverse, share)
+        return rows, weights / weights.sum()
 
     def train_dataloader(self) -> DataLoader:
         sampler = BalancedSampler(self.datasets["train"].species.numpy(), self.epoch_images, self.seed)

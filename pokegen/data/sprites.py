@@ -1,12 +1,12 @@
 """Import of sprites: any of three layouts in, one cache out, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file, preprocesses the picture to 128×128 RGB on white,
-and writes a folder with
+`import_sprites` walks a source, recognises the species of each file, preprocesses the picture to 128×128 RGB on white
+(or 64×64, or 256×256), and writes a folder with
 
-    sprites.npy    uint8 (N, 128, 128, 3), which training maps into memory
+    sprites.npy    uint8 (N, size, size, 3), which training maps into memory
     index.csv      a row a sprite: No, form, shiny, female, game, style, split, source file
     rejected.csv   every file that was left out, with the reason
-    meta.json      layout, counts and the hash of the pixels
+    meta.json      layout, size, counts and the hash of the pixels
 
 Left out: animations, back sprites, and icons; a form's own types (a form carries its species' row of the table).
 """
@@ -37,16 +37,18 @@ from pokegen.schema import SPRITE_SIZE, Species
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 LAYOUTS = ("pokeapi", "folders", "flat")
-STYLES = ("pixel", "render", "artwork", "other")
 PIXELS, INDEX, REJECTED, META = "sprites.npy", "index.csv", "rejected.csv", "meta.json"
-MARGIN = 4  # white pixels kept on each side of the longer edge
+FORMAT = 2  # of the folder; 1 told pixel art of all generations alike
+SIZES = (64, 128, 256)  # pixels a side that an import may have
+MARGIN = 1 / 32  # share of the side that stays white on each side of the longer edge
 _MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
 _SKIPPED_FOLDERS = {"back", "animated", "icons", "model"}
 
 
 @dataclass(frozen=True)
 class SpriteFile:
-    """A picture whose species is known. `form` is "" for the base form; `game` is the source's own folder name."""
+    """A picture whose species is known. `form` is "" for the base form; `game` is the source's own folder name; `style`
+    one of schema.STYLES."""
 
     No: int
     form: str
@@ -181,8 +183,8 @@ def _origin(relative: Path) -> tuple[str, str]:
     """Game and style from a path inside PokeAPI's `pokemon` folder."""
     parts = [p for p in relative.parts[:-1] if p not in ("shiny", "female")]
     if parts[:1] == ["versions"] and len(parts) >= 3:
-        drawn = parts[1] in {"generation-i", "generation-ii", "generation-iii", "generation-iv", "generation-v"}
-        return parts[2], "pixel" if drawn else "render"
+        drawn = {f"generation-{roman}": f"pixel-{i}" for i, roman in enumerate(("i", "ii", "iii", "iv", "v"), start=1)}
+        return parts[2], drawn.get(parts[1], "render")
     if parts[:1] == ["other"] and len(parts) >= 2:
         return parts[1], "artwork" if parts[1] in ("official-artwork", "dream-world") else "render"
     return "default", "other"
@@ -204,7 +206,7 @@ def preprocess(image: Image.Image, size: int = SPRITE_SIZE) -> np.ndarray:
         raise ValueError("nothing is drawn")
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     creature = canvas.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-    inner = size - 2 * MARGIN
+    inner = size - 2 * round(MARGIN * size)
     scale = inner / max(creature.size)
     target = (max(1, round(creature.width * scale)), max(1, round(creature.height * scale)))
     if scale > 1:  # pixel art: whole-number enlargement, then an area average, keeps pixels square and edges hard
@@ -227,11 +229,11 @@ def _whiten_background(image: Image.Image) -> Image.Image:
     return image
 
 
-def decode(path: Path) -> np.ndarray | str:
+def decode(path: Path, size: int = SPRITE_SIZE) -> np.ndarray | str:
     """Preprocessed pixels, or the reason why there are none."""
     try:
         with Image.open(path) as image:
-            return preprocess(image)
+            return preprocess(image, size)
     except ValueError as error:
         return str(error)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError is Pillow's for a broken PNG
@@ -251,26 +253,30 @@ def import_sprites(
     out: Path,
     layout: str = "auto",
     species: Iterable[Species] | None = None,
+    size: int = SPRITE_SIZE,
     workers: int | None = None,
     track: Callable[..., Iterable[Any]] = lambda items, **_: items,
 ) -> ImportReport:
     """Import the sprites below `root` into the cache folder `out`, which is replaced only when all is done.
 
-    `track` wraps the iteration (a progress bar). Raises DataError where no sprite remains.
+    `size` is the side in pixels, one of SIZES; `track` wraps the iteration (a progress bar). Raises DataError where no
+    sprite remains.
     """
+    if size not in SIZES:
+        raise DataError(f"Sprites can be imported at {', '.join(map(str, SIZES))} pixels a side, not at {size}.")
     files, rejected, layout = scan(root, layout, species)
     if not files:
         raise DataError(f"No sprite of a known species in {root} ({len(rejected)} files were looked at).")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        kept, digest = _decode_all(root, files, rejected, work / PIXELS, workers, track)
+        kept, digest = _decode_all(root, files, rejected, work / PIXELS, size, workers, track)
         if not kept:
             raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
         rejected.sort(key=lambda r: r.source)
         _write_rows(work / INDEX, SpriteFile, kept)
         _write_rows(work / REJECTED, Rejected, rejected)
-        meta = {"format": 1, "layout": layout, "sprites": len(kept), "rejected": len(rejected), "sha256": digest}
+        meta = {"format": FORMAT, "layout": layout, "size": size, "sprites": len(kept), "rejected": len(rejected), "sha256": digest}
         (work / META).write_text(json.dumps(meta, indent=2) + "\n")
         if out.exists():
             if not (out / META).is_file() and any(out.iterdir()):
@@ -283,14 +289,14 @@ def import_sprites(
     return ImportReport(out, layout, kept, rejected)
 
 
-def _decode_all(root, files, rejected, path, workers, track) -> tuple[list[SpriteFile], str]:
+def _decode_all(root, files, rejected, path, size, workers, track) -> tuple[list[SpriteFile], str]:
     """Decode into a .npy on disk, so memory stays flat. Exact repeats of a species' picture are left out."""
     kept: list[SpriteFile] = []
     seen: dict[tuple[int, bytes], str] = {}
     digest = hashlib.sha256()
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), SPRITE_SIZE, SPRITE_SIZE, 3))
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
     with ProcessPoolExecutor(workers) as pool:
-        decoded = pool.map(partial(_decode_below, root), [f.source for f in files], chunksize=64)
+        decoded = pool.map(partial(_decode_below, root, size), [f.source for f in files], chunksize=64)
         for file, result in track(zip(files, decoded, strict=True), total=len(files)):
             if isinstance(result, str):
                 rejected.append(Rejected(file.source, result))
@@ -308,14 +314,14 @@ def _decode_all(root, files, rejected, path, workers, track) -> tuple[list[Sprit
     del pixels
     with open(path, "r+b") as file:  # numpy pads the header for growth, so the shorter shape fits in place
         np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": (len(kept), SPRITE_SIZE, SPRITE_SIZE, 3)}
+            file, {"descr": "|u1", "fortran_order": False, "shape": (len(kept), size, size, 3)}
         )
-        file.truncate(file.tell() + len(kept) * SPRITE_SIZE * SPRITE_SIZE * 3)
+        file.truncate(file.tell() + len(kept) * size * size * 3)
     return kept, digest.hexdigest()
 
 
-def _decode_below(root: Path, source: str) -> np.ndarray | str:
-    return decode(root / source)
+def _decode_below(root: Path, size: int, source: str) -> np.ndarray | str:
+    return decode(root / source, size)
 
 
 def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
@@ -331,7 +337,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, Any]]:
-    """The cache: pixels (N, 128, 128, 3) uint8, mapped into memory; the index; the meta data.
+    """The cache: pixels (N, size, size, 3) uint8, mapped into memory; the index; the meta data.
 
     Raises DataError where `folder` holds no complete import.
     """
@@ -339,6 +345,8 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         meta = json.loads((folder / META).read_text())
         if not (folder / REJECTED).is_file():
             raise ValueError(f"{REJECTED} is missing")
+        if meta["format"] != FORMAT:
+            raise DataError(f"{folder} was imported by another version of pokegen. Import again: pokegen data import PATH")
         count, _ = meta["sprites"], meta["sha256"]
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         rows = read_rows(folder / INDEX)
@@ -352,6 +360,8 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         raise DataError(
             f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"
         ) from error
+    except DataError:
+        raise
     except (EOFError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
     if not len(pixels) == len(index) == count:

@@ -1,26 +1,29 @@
-"""cgan: a small-data GAN, conditional on both types, colour and legendary, at 128×128.
+"""cgan: a small-data GAN, conditional on types, colour, legendary, stage, shiny and style, at 128×128.
 
 Generator and discriminator follow FastGAN (Liu et al., Towards Faster and Stabilized GAN Training for High-fidelity
 Few-shot Image Synthesis, ICLR 2021): skip-layer excitation, and a discriminator that must also draw its input again
 from its features. Conditions enter the generator through conditional batch norm (BigGAN, Brock et al. 2019) and the
 discriminator by projection (Miyato and Koyama 2018). Weights of the discriminator are spectrally normalised.
 
-Left out: FastGAN's computation at full resolution. On a CPU the large maps decide the cost, so both nets work at 64×64,
-which is about the resolution that most sprites were drawn at, and a small upsampler, trained beside them on real
-sprites, makes the last doubling.
+Left out: FastGAN's computation at full resolution. On a CPU the large maps decide the cost, so both nets work at half
+the side, for 128×128 at 64×64, which is about the resolution that most sprites were drawn at, and a small upsampler,
+trained beside them on real sprites, makes the last doubling.
 
-Letters: N images, Z latent, E embedding, C conditions, (H, W) height and width.
+Letters: N images, Z latent, E embedding, C conditions, S side, (H, W) height and width.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from pokegen.models.condition import CONDITIONS, Condition, ConditionEmbedding, ConditionPrior
+from pokegen.errors import UserError
+from pokegen.models.condition import CONDITIONS, ConditionEmbedding
+from pokegen.models.image import ImageModel
+from pokegen.schema import SPRITE_SIZE
 
 
 class ConditionalNorm(nn.Module):
@@ -78,73 +81,63 @@ class Upsampler(nn.Module):
         return F.interpolate(x, scale_factor=2) + self.correct(x)
 
 
-class Generator(nn.Module):
-    """Latent (N, Z) and conditions (N, C) → RGB (N, 3, 64, 64) in [-1, 1]; `sample` enlarges it to 128×128.
+class Generator(ImageModel):
+    """Latent (N, Z) and conditions (N, C) → RGB (N, 3, S / 2, S / 2) in [-1, 1]; `sample` enlarges it to S.
 
     Args:
         latent_dim: Z.
-        width: channels at 32×32; smaller maps have up to four times as many.
+        width: channels at 32×32; smaller maps have up to four times as many, larger ones fewer.
         embedding_dim: E, size of the condition's vector.
+        size: S; 64, 128 or 256.
+        conditions: those that it heeds; the discriminator must heed the same.
     """
 
-    conditions = CONDITIONS  # what `sample` heeds
-    strength: Tensor
-
-    def __init__(self, latent_dim: int = 128, width: int = 48, embedding_dim: int = 64):
-        super().__init__()
-        self.latent_dim = latent_dim
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        width: int = 48,
+        embedding_dim: int = 64,
+        size: int = SPRITE_SIZE,
+        conditions: Sequence[str] = CONDITIONS,
+    ):
+        super().__init__(latent_dim, size, 3, conditions, embedding_dim)
         style = latent_dim + embedding_dim
-        channels = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
-        self.prior = ConditionPrior()
-        self.register_buffer("strength", torch.ones(()))  # of the condition, as far as training has faded it in
-        self.embedding = ConditionEmbedding(embedding_dim)
-        self.project = nn.Linear(style, channels[0] * 16)
-        self.first = ConditionalNorm(channels[0], style)
-        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(channels))
-        self.skip = SkipExcitation(channels[0], channels[3])
-        self.draw = nn.Conv2d(channels[4], 3, 3, padding=1)
+        widths = [4 * width, 4 * width, 2 * width, width, width // 2, width // 4]  # at 4, 8, 16, 32, 64, 128
+        widths = widths[: _inner(size).bit_length() - 2]
+        self.project = nn.Linear(style, widths[0] * 16)
+        self.first = ConditionalNorm(widths[0], style)
+        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
+        self.skip = SkipExcitation(widths[0], widths[-2])
+        self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
         self.upsampler = Upsampler()
 
     def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
         """`strength` fades the condition in: 0 ignores it."""
-        style = torch.cat([latent, strength * self.embedding(rows)], dim=1)  # (N, Z + E)
+        return self._draw(latent, strength * self.embedding(rows))
+
+    def _draw(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        style = torch.cat([latent, embedded], dim=1)  # (N, Z + E)
         x = self.project(style).view(len(latent), -1, 4, 4)  # (N, 4w, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
         start = x = F.leaky_relu(self.first(x, style), 0.2)
         for block in self.blocks[:-1]:
-            x = block(x, style)  # (N, w, 32, 32) at the end
-        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, 64, 64)
-        return self.draw(x).tanh()  # (N, 3, 64, 64)
+            x = block(x, style)  # (N, w, S / 4, S / 4) at the end, for S = 128
+        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, S / 2, S / 2)
+        return self.draw(x).tanh()  # (N, 3, S / 2, S / 2)
 
-    def prepare(self, data: Any) -> None:
-        """Take the joint distribution of conditions from the DataModule."""
-        self.prior.fit(data.conditions)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        state_dict.setdefault(f"{prefix}strength", torch.ones(()))  # checkpoints from before it was kept
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def enlarge(self, images: Tensor) -> Tensor:
-        """RGB (N, 3, 64, 64) → (N, 3, 128, 128), in [-1, 1]."""
-        return self.upsampler(images).clamp(-1, 1)
+    def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        return self.upsampler(self._draw(latent, embedded)).clamp(-1, 1)
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
-        """What the upsampler learns from: real sprites (N, 3, 128, 128), halved and enlarged again."""
+        """What the upsampler learns from: real sprites (N, 3, S, S), halved and enlarged again."""
         return F.l1_loss(self.upsampler(F.avg_pool2d(real, 2)), real)
 
-    @torch.inference_mode()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        generator: torch.Generator | None = None,
-        truncation: float = 1.0,
-    ) -> Tensor:
-        """Sprites, float32 (n, 3, 128, 128) in [-1, 1]. `truncation` below 1 shrinks the latent: safer, less varied."""
-        rows = self.prior.draw(n, condition, generator)
-        latent = truncation * torch.randn(n, self.latent_dim, generator=generator)
-        device = self.project.weight.device
-        return self.enlarge(self(latent.to(device), rows.to(device), self.strength)).float()
+
+def _inner(size: int) -> int:
+    """The side at which both nets work."""
+    if size not in (64, 128, 256):
+        raise UserError(f"The cgan draws sprites of 64, 128 or 256 pixels a side, not {size}.")
+    return size // 2
 
 
 def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
@@ -157,32 +150,36 @@ def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
 
 
 class Discriminator(nn.Module):
-    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 64 + 64): the whole image's, repeated, and one for each of
-    8×8 patches.
+    """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 64 + 64): the whole image's, repeated, and one for
+    each of 8×8 patches.
 
     Args:
         width: channels at 32×32; they double with each halving, up to 4 times.
+        size, conditions: see Generator.
     """
 
-    def __init__(self, width: int = 48):
+    def __init__(self, width: int = 48, size: int = SPRITE_SIZE, conditions: Sequence[str] = CONDITIONS):
         super().__init__()
+        self.conditions = tuple(conditions)
 
         def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
             layer = spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
             # Without batch norm, spectral norm alone lets the signal fade: the logits stayed near 0.
             return nn.Sequential(layer, nn.BatchNorm2d(outputs)) if inputs > 3 else layer
 
-        self.body = nn.Sequential(
-            *(conv(3, width, 4, 2), nn.LeakyReLU(0.2, inplace=True)),  # 32
-            *(conv(width, 2 * width, 4, 2), nn.LeakyReLU(0.2, inplace=True)),  # 16
-            *(conv(2 * width, 2 * width, 3, 1), nn.LeakyReLU(0.2, inplace=True)),
-            *(conv(2 * width, 4 * width, 4, 2), nn.LeakyReLU(0.2, inplace=True)),  # 8
-        )
+        sides = [_inner(size) >> i for i in range(1, _inner(size).bit_length() - 3)]  # down to 8
+        widths = [3, *(32 * width // side for side in sides)]
+        body: list[nn.Module] = []
+        for inputs, outputs, side in zip(widths, widths[1:], sides, strict=False):
+            if side == 8:  # once more at 16×16
+                body += [conv(inputs, inputs, 3, 1), nn.LeakyReLU(0.2, inplace=True)]
+            body += [conv(inputs, outputs, 4, 2), nn.LeakyReLU(0.2, inplace=True)]
+        self.body = nn.Sequential(*body)
         self.patch = spectral_norm(nn.Conv2d(4 * width, 1, 1))
         self.last = conv(4 * width + 1, 4 * width, 4, 2)  # 4
         self.features = spectral_norm(nn.Linear(4 * width * 16, 4 * width))
         self.logit = spectral_norm(nn.Linear(4 * width, 1))
-        self.embedding = ConditionEmbedding(4 * width)
+        self.embedding = ConditionEmbedding(4 * width, conditions)
         self.decoder = nn.Sequential(
             *(nn.Upsample(scale_factor=2), nn.Conv2d(4 * width, 2 * width, 3, padding=1), nn.GLU(dim=1)),
             *(nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1), nn.GLU(dim=1)),
@@ -199,5 +196,5 @@ class Discriminator(nn.Module):
         return torch.cat([whole.expand_as(patches), patches], dim=1), x  # so that both weigh the same in a mean
 
     def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor:
-        """The discriminator's second task: to draw the real input (N, 3, 64, 64) again, at half the size."""
-        return F.l1_loss(self.decoder(features), F.avg_pool2d(real, 2))
+        """The discriminator's second task: to draw the real input (N, 3, S / 2, S / 2) again, at 32×32."""
+        return F.l1_loss(self.decoder(features), F.adaptive_avg_pool2d(real, 32))

@@ -1,72 +1,106 @@
-"""Conditions of the image models: type1, type2, color, legendary, as int64 (N,) tensors of indices; -1 means "draw it".
+"""Conditions of the image models, as int64 (N,) tensors of indices; -1 means "draw it".
 
-N images; C conditions, in the order of `CONDITIONS`.
+    type1, type2    index into schema.TYPES; NO_TYPE for no second type
+    color           index into schema.COLORS: the species', which a shiny sprite does not show
+    legendary       0 or 1
+    stage           1 to 3
+    shiny           0 or 1
+    style           index into schema.STYLES
+
+A model heeds some or all of them, its `conditions`. N images; C conditions of a model, in its own order.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, NO_TYPE, TYPES
+from pokegen.schema import COLORS, NO_TYPE, STAGES, STYLES, TYPES
 
-SIZES = {"type1": len(TYPES), "type2": NO_TYPE + 1, "color": len(COLORS), "legendary": 2}
+SIZES = {
+    "type1": len(TYPES),
+    "type2": NO_TYPE + 1,
+    "color": len(COLORS),
+    "legendary": 2,
+    "stage": len(STAGES) + 1,  # 0 is no stage
+    "shiny": 2,
+    "style": len(STYLES),
+}
 CONDITIONS = tuple(SIZES)
 
 Condition = dict[str, Tensor]
 
 
-def stack(condition: Condition) -> Tensor:
-    """A batch's conditions → int64 (N, C)."""
-    return torch.stack([condition[key] for key in CONDITIONS], dim=1)
+def stack(condition: Condition, keys: Sequence[str]) -> Tensor:
+    """The conditions `keys` of a batch → int64 (N, C)."""
+    if keys:
+        return torch.stack([condition[key] for key in keys], dim=1)
+    first = next(iter(condition.values()))
+    return torch.zeros(len(first), 0, dtype=torch.long, device=first.device)
 
 
 class ConditionPrior(nn.Module):
-    """The joint distribution of conditions in the training data, from which what is not asked is drawn."""
+    """The joint distribution of conditions in the training data, from which what is not asked is drawn.
+
+    Args:
+        keys: the conditions, those that matter most first.
+    """
 
     rows: Tensor
+    weights: Tensor
 
-    def __init__(self):
+    def __init__(self, keys: Sequence[str] = CONDITIONS):
         super().__init__()
-        self.register_buffer("rows", torch.zeros(0, len(CONDITIONS), dtype=torch.int16))
+        if unknown := set(keys) - SIZES.keys():
+            raise UserError(f"Unknown condition {min(unknown)!r}. Known conditions: {', '.join(CONDITIONS)}.")
+        self.keys = tuple(keys)
+        self.register_buffer("rows", torch.zeros(0, len(self.keys), dtype=torch.int16))
+        self.register_buffer("weights", torch.zeros(0))
 
-    def fit(self, rows: Tensor) -> None:
-        """Remember the training rows, int64 (K, C)."""
-        self.rows = rows.to(self.rows)
+    def fit(self, rows: Tensor, weights: Tensor) -> None:
+        """Remember rows of all CONDITIONS, int64 (K, 7), and how likely each is, float (K,)."""
+        self.rows = rows[:, [CONDITIONS.index(key) for key in self.keys]].to(self.rows)
+        self.weights = (weights / weights.max()).to(self.weights)  # at most 1, which float16 keeps well
 
     def draw(self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Complete conditions, int64 (n, C). What is asked stays; the rest comes from a training row that agrees with
-        it, in type1 first, then type2, color, legendary, as far as any row does."""
-        asked = torch.full((n, len(CONDITIONS)), -1)
+        it, in the first condition above all, then in the second and so on, as far as any row does."""
+        asked = torch.full((n, len(self.keys)), -1)
         for key, value in (condition or {}).items():
-            if key not in SIZES:
-                continue  # a condition that images do not show, such as the generation
+            if key not in self.keys:
+                continue  # what this model does not show, such as the generation
             if value.shape != (n,) or value.min() < -1 or value.max() >= SIZES[key]:
                 raise UserError(f"condition {key!r} must hold {n} indices from -1 to {SIZES[key] - 1}.")
-            asked[:, CONDITIONS.index(key)] = value
-        rows = self.rows.long().cpu()
+            asked[:, self.keys.index(key)] = value
+        if not self.keys:
+            return asked
+        rows, weights = self.rows.long().cpu(), self.weights.float().cpu()
         if not len(rows):  # never trained: any row is as good
-            rows = torch.zeros(1, len(CONDITIONS), dtype=torch.long)
-        importance = 2 ** torch.arange(len(CONDITIONS) - 1, -1, -1)  # agreeing in type1 outweighs all that follows
-        agree = (rows == asked[:, None]) * importance  # (n, K, C)
-        score = agree.sum(dim=2)  # (n, K)
-        clash = (rows[:, 0] == asked[:, 1:2]) & (asked[:, :1] < 0) | (rows[:, 1] == asked[:, :1]) & (asked[:, 1:2] < 0)
-        score = score.masked_fill(clash, -1)  # no creature has one type twice
-        best = score == score.amax(dim=1, keepdim=True)
-        chosen = rows[torch.multinomial(best.float(), 1, generator=generator).squeeze(1)]  # (n, C)
+            rows, weights = torch.zeros(1, len(self.keys), dtype=torch.long), torch.ones(1)
+        importance = 2 ** torch.arange(len(self.keys) - 1, -1, -1)  # agreeing in one outweighs all that follow
+        score = sum((rows[:, i] == asked[:, i : i + 1]) * importance[i] for i in range(len(self.keys)))  # (n, K)
+        if {"type1", "type2"} <= set(self.keys):  # no creature has one type twice
+            one, two = (self.keys.index(key) for key in ("type1", "type2"))
+            clash = (rows[:, one] == asked[:, two, None]) & (asked[:, one, None] < 0)
+            clash |= (rows[:, two] == asked[:, one, None]) & (asked[:, two, None] < 0)
+            score = score.masked_fill(clash, -1)
+        best = (score == score.amax(dim=1, keepdim=True)) * weights  # (n, K)
+        chosen = rows[torch.multinomial(best, 1, generator=generator).squeeze(1)]  # (n, C)
         return torch.where(asked >= 0, asked, chosen)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        if (saved := state_dict.get(f"{prefix}rows")) is not None:
-            self.rows = self.rows.new_zeros(saved.shape)  # as many rows as the training data had
+        if (saved := state_dict.get(f"{prefix}rows")) is not None:  # as many rows as the training data had
+            self.rows, self.weights = self.rows.new_zeros(saved.shape), self.weights.new_zeros(len(saved))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class ConditionEmbedding(nn.Module):
-    """The sum of one learned vector for each condition: (N, C) → (N, dim)."""
+    """The sum of one learned vector for each condition of `keys`: (N, C) → (N, dim)."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, keys: Sequence[str] = CONDITIONS):
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(size, dim) for size in SIZES.values())
+        self.tables = nn.ModuleList(nn.Embedding(SIZES[key], dim) for key in keys)
 
     def forward(self, rows: Tensor) -> Tensor:
         return torch.stack([table(rows[:, i]) for i, table in enumerate(self.tables)]).sum(dim=0)

@@ -32,6 +32,12 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
+def bernoulli_nll(logits: Tensor, values: Tensor) -> Tensor:
+    """Negative log-likelihood of values in [0, 1] under Bernoulli variables, summed over each image: (N, …) → (N,). In
+    nats. Kingma and Welling (2014), appendix C.1."""
+    return F.binary_cross_entropy_with_logits(logits, values, reduction="none").flatten(1).sum(dim=1)
+
+
 def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Half the squared gradient of the real logits (Mescheder et al. 2018, eq. 9), mean over images."""
     (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)

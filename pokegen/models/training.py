@@ -1,7 +1,8 @@
 """The LightningModules that train the zoo: one for models with a likelihood or a plain loss, one for adversarial pairs.
 
 Both keep an exponential moving average (EMA) of what is shipped; it is what validates, samples and is exported.
-Budgets are counted in images: `images_seen` is saved with the checkpoint, and each batch is one global step.
+Budgets are counted in images, those of all processes together: `images_seen` is saved with the checkpoint, and each
+batch is one global step. With several processes, batch norm and the batch's deviation see the images of their own.
 
 Metrics are named `stage/quantity`; all losses are lower-is-better:
 
@@ -66,12 +67,21 @@ class TrainingModule(L.LightningModule):
             self.network.prepare(getattr(self.trainer, "datamodule", None))
             self.ema.load_state_dict(self.network.state_dict())
         self.ema.eval()
+        if self.trainer.world_size > 1:  # or all processes, seeded alike, would draw the same noise
+            torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
+
+    @property
+    def processes(self) -> int:
+        return self._trainer.world_size if self._trainer else 1
 
     @torch.no_grad()
     def count(self, images: int) -> None:
-        """After a step: count its images and move the average. Early on it follows faster, with a tenth of what was
-        seen as half-life, so that it forgets the first weights."""
+        """After a step with `images` in each process: count them and move the average. Early on it follows faster, with
+        a tenth of what was seen as half-life, so that it forgets the first weights."""
+        images *= self.processes
         self.images_seen += images
+        if hasattr(self.network, "images_seen"):
+            self.network.images_seen.copy_(self.images_seen)
         half_life = min(self.ema_images, 0.1 * float(self.images_seen))
         decay = 0.5 ** (images / half_life) if half_life else 0.0
         for average, current in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
@@ -83,7 +93,12 @@ class TrainingModule(L.LightningModule):
     def _record(self, stage: str, values: dict[str, Tensor], size: int, shown: str) -> None:
         """Log `values` under `stage`, the one of them named `shown` on the progress bar too."""
         for key, value in values.items():
-            self.log(f"{stage}/{key}", value.detach(), prog_bar=key == shown, batch_size=size)
+            self.log(
+                *(f"{stage}/{key}", value.detach()),
+                prog_bar=key == shown,
+                batch_size=size,
+                sync_dist=self.processes > 1,
+            )
 
     def sample(self, n: int, **options: Any) -> Any:
         """From the averaged weights; see the network's own `sample`. None from a network that creates nothing."""
@@ -192,6 +207,12 @@ class AdversarialModule(TrainingModule):
             raise UserError(
                 f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
             )
+        heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
+        if judges and judges != heeds:
+            raise UserError(
+                f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: give "
+                "both the same conditions."
+            )
         super().__init__(generator, ema_images)
         self.automatic_optimization = False
         self.generator = generator.to(memory_format=torch.channels_last)
@@ -227,7 +248,8 @@ class AdversarialModule(TrainingModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
-        real, rows, strength = batch["image"], condition.stack(batch), self.condition_strength
+        real, strength = batch["image"], self.condition_strength
+        rows = condition.stack(batch, self.generator.conditions)
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
         fake = self.generator(latent, rows, strength)
         values = {}
@@ -252,9 +274,8 @@ class AdversarialModule(TrainingModule):
         logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
         values["generator"] = total = self.generator_loss(logits)
         if hasattr(self.generator, "auxiliary_loss"):
-            values["upsample"] = self.generator.auxiliary_loss(
-                full[: max(1, len(full) // 4)]
-            )  # a quarter teaches enough
+            quarter = full[: max(1, len(full) // 4)]  # which teaches enough
+            values["upsample"] = self.generator.auxiliary_loss(quarter)
             total = total + values["upsample"]
         self._descend(generator_step, total, self.generator)
         self.discriminator.requires_grad_(True)

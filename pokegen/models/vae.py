@@ -1,107 +1,160 @@
-"""vae: convolutional variational autoencoder at 128×128.
+"""vae: variational autoencoder, linear or convolutional, at 128×128 and other sizes.
 
-Kingma and Welling, Auto-Encoding Variational Bayes (ICLR 2014), with the Gaussian likelihood whose variance is the
-batch's own mean squared error (Rybkin et al., Simple and Effective VAE Training with Calibrated Decoders, ICML 2021,
-section 4.2): reconstruction and KL are then in one unit, nats, and no weight has to be tuned. The KL is faded in over
-the first images, so that the latent is used before it is regularised (Bowman et al. 2016). Samples are drawn from a
-Gaussian with the mean and covariance that the latents of the training images have, which N(0, 1) only approximates
-(ex-post density estimation: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020, section 4).
+Kingma and Welling, Auto-Encoding Variational Bayes (ICLR 2014). The likelihood of a pixel is Bernoulli, as there, or
+Gaussian with the batch's own mean squared error as variance (Rybkin et al., Simple and Effective VAE Training with
+Calibrated Decoders, ICML 2021, section 4.2): reconstruction and KL are then in one unit, nats, and no weight has to be
+tuned. The KL is faded in over the first images, so that the latent is used before it is regularised (Bowman et al.
+2016). Samples are drawn from a Gaussian with the mean and covariance that the latents of the training images have,
+which N(0, 1) only approximates (ex-post density estimation: Ghosh et al., From Variational to Deterministic
+Autoencoders, ICLR 2020, section 4).
 
-Left out: other likelihoods, the linear architecture, conditions.
+Left out: a learned prior; conditions, which `cvae` adds.
 
-Letters: N images, D latent.
+Letters: N images, D latent, E embedding of the conditions, S side.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pokegen.models.condition import Condition
-from pokegen.models.losses import gaussian_kl
+from pokegen.errors import UserError
+from pokegen.models.condition import stack
+from pokegen.models.image import ImageModel
+from pokegen.models.losses import bernoulli_nll, gaussian_kl
 from pokegen.schema import SPRITE_SIZE
 
+ARCHITECTURES = ("conv", "linear")
+LIKELIHOODS = ("gaussian", "bernoulli")
 
-class VAE(nn.Module):
-    """RGB (N, 3, 128, 128) in [-1, 1] ↔ latent (N, D).
+
+def _conv(width: int, size: int, channels: int) -> tuple[nn.Module, nn.Module, int]:
+    """Encoder's body, decoder's body, and the size of what lies between them. The side is halved down to 4 (or, where
+    it is odd before, to that); channels are `width` at half the side and double with each halving, up to 8 times."""
+    side, widths = size, [channels]
+    while side > 4 and side % 2 == 0:
+        side, widths = side // 2, [*widths, width * 2 ** min(3, len(widths) - 1)]
+    encoder: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        encoder += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+        encoder += [nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
+    decoder: list[nn.Module] = [nn.Unflatten(1, (widths[-1], side, side))]
+    for i, (inputs, outputs) in enumerate(pairwise(reversed(widths)), start=2):
+        decoder += [nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2, inplace=True)]
+        decoder += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=i == len(widths))]
+    return nn.Sequential(*encoder, nn.Flatten()), nn.Sequential(*decoder), widths[-1] * side**2
+
+
+def _linear(width: int, size: int, channels: int) -> tuple[nn.Module, nn.Module, int]:
+    """As `_conv`, with one hidden layer of `width` on either side of the latent: linear, ReLU, linear."""
+    pixels = channels * size**2
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(inplace=True))
+    shape = nn.Unflatten(1, (channels, size, size))
+    return encoder, nn.Sequential(nn.ReLU(inplace=True), nn.Linear(width, pixels), shape), width
+
+
+class VAE(ImageModel):
+    """Images (N, channels, S, S) in [-1, 1] ↔ latent (N, D).
 
     Args:
         latent_dim: D.
-        width: channels at 64×64; they double with each halving, up to 8 times.
+        width: channels at half the side, which double with each halving, up to 8 times; of the linear architecture,
+            the hidden layer's units.
+        size: S.
+        channels: 3 for RGB, 1 for grey.
+        architecture: `conv`, or `linear`: linear, ReLU, linear.
+        likelihood: of a pixel, `gaussian` or `bernoulli`.
         warmup_images: images over which the KL fades in.
+        conditions: see models/cvae.py.
+        embedding_dim: E, size of the condition's vector.
     """
 
-    conditions = ()  # what `sample` heeds
     images_seen: Tensor
     latent_mean: Tensor  # (D,), of the latents of about the last 10,000 training images
     latent_second: Tensor  # (D, D), their second moment
 
-    def __init__(self, latent_dim: int = 64, width: int = 32, warmup_images: int = 40_000):
-        super().__init__()
-        self.latent_dim, self.warmup_images = latent_dim, warmup_images
-        channels = [width, 2 * width, 4 * width, 8 * width, 8 * width]  # at 64, 32, 16, 8, 4
-        encoder: list[nn.Module] = []
-        for inputs, outputs in zip([3, *channels], channels, strict=False):
-            encoder += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
-            encoder += [nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
-        self.encoder = nn.Sequential(*encoder, nn.Flatten(), nn.Linear(channels[-1] * 16, 2 * latent_dim))
-        decoder: list[nn.Module] = [nn.Linear(latent_dim, channels[-1] * 16), nn.Unflatten(1, (channels[-1], 4, 4))]
-        for inputs, outputs in zip(reversed(channels), [*reversed(channels[:-1]), 3], strict=True):
-            decoder += [nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2, inplace=True)]
-            decoder += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=outputs == 3)]
-        self.decoder = nn.Sequential(*decoder, nn.Tanh())
-        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
+    def __init__(
+        self,
+        latent_dim: int = 64,
+        width: int = 32,
+        size: int = SPRITE_SIZE,
+        channels: int = 3,
+        architecture: str = "conv",
+        likelihood: str = "gaussian",
+        warmup_images: int = 40_000,
+        conditions: Sequence[str] = (),
+        embedding_dim: int = 0,
+    ):
+        if architecture not in ARCHITECTURES:
+            raise UserError(f"Unknown architecture {architecture!r}. Known: {', '.join(ARCHITECTURES)}.")
+        if likelihood not in LIKELIHOODS:
+            raise UserError(f"Unknown likelihood {likelihood!r}. Known: {', '.join(LIKELIHOODS)}.")
+        super().__init__(latent_dim, size, channels, conditions, embedding_dim)
+        self.likelihood, self.warmup_images = likelihood, warmup_images
+        embedding = embedding_dim if conditions else 0
+        self.encoder, self.decoder, inner = (_conv if architecture == "conv" else _linear)(width, size, channels)
+        self.posterior = nn.Linear(inner + embedding, 2 * latent_dim)
+        self.spread = nn.Linear(latent_dim + embedding, inner)
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))  # told by what trains it
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
         self.register_buffer("latent_second", torch.eye(latent_dim))
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of the latent, each (N, D)."""
-        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
+    def encode(self, images: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the latent, each (N, D), of images and their embedded conditions."""
+        x = torch.cat([self.encoder(images), embedded], dim=1)  # (N, inner + E)
+        mean, log_variance = self.posterior(x).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 10)
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Latent (N, D) → RGB (N, 3, 128, 128) in [-1, 1]."""
-        return self.decoder(latent)
+    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """What the likelihood is made of, (N, channels, S, S): a Gaussian's mean before tanh, a Bernoulli's logits."""
+        return self.decoder(self.spread(torch.cat([latent, embedded], dim=1))).float()
+
+    def show(self, decoded: Tensor) -> Tensor:
+        """What `decode` gave → images in [-1, 1]."""
+        return (decoded if self.likelihood == "gaussian" else decoded / 2).tanh()  # 2 sigmoid(x) - 1 = tanh(x / 2)
+
+    def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        return self.show(self.decode(latent, embedded))
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """In nats an image: `loss` is `nll` plus the faded-in `kl`; `mse` is a pixel's, in [-1, 1]; `elbo` the negative
         evidence lower bound with the KL in full. In evaluation the latent is the posterior's mean, not a draw."""
-        images = batch["image"]
-        mean, log_variance = self.encode(images)
+        images, embedded = batch["image"], self.embed(stack(batch, self.conditions))
+        mean, log_variance = self.encode(images, embedded)
         latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
-        mse = F.mse_loss(self.decode(latent).float(), images)
-        pixels = 3 * SPRITE_SIZE**2
-        nll = 0.5 * pixels * (mse.log() + 1 + math.log(2 * math.pi))  # at the variance that fits best, which is the mse
+        decoded = self.decode(latent, embedded)
+        mse = F.mse_loss(self.show(decoded), images)
+        if self.likelihood == "gaussian":  # at the variance that fits best, which is the mse
+            nll = 0.5 * images[0].numel() * (mse.log() + 1 + math.log(2 * math.pi))
+        else:
+            nll = bernoulli_nll(decoded, (images + 1) / 2).mean()
         kl = gaussian_kl(mean, log_variance).mean()
+        weight: Tensor | float = 1.0
         if self.training:
-            self.images_seen += len(images)
-            self._remember(latent.detach())
-        weight = (self.images_seen / max(1, self.warmup_images)).clamp(max=1) if self.training else 1.0
+            seen = self.images_seen + len(images)
+            self._remember(latent.detach(), float(seen))
+            weight = (seen / max(1, self.warmup_images)).clamp(max=1)
         return {"loss": nll + weight * kl, "mse": mse.detach(), "kl": kl.detach(), "elbo": (nll + kl).detach()}
 
-    def _remember(self, latent: Tensor) -> None:
-        """Move the latents' moments towards those of this batch (N, D)."""
-        rate = len(latent) / min(10_000.0, float(self.images_seen))
+    def _remember(self, latent: Tensor, seen: float) -> None:
+        """Move the latents' moments towards those of this batch (N, D), after which `seen` images were seen."""
+        rate = len(latent) / min(10_000.0, max(seen, len(latent)))
         latent = latent.double()  # autocast would round the product
         self.latent_mean.lerp_(latent.mean(dim=0).float(), rate)
         self.latent_second.lerp_((latent.T @ latent / len(latent)).float(), rate)
 
-    @torch.inference_mode()
-    def sample(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        generator: torch.Generator | None = None,
-        truncation: float = 1.0,
-    ) -> Tensor:
-        """Sprites, float32 (n, 3, 128, 128) in [-1, 1], whatever the condition. `truncation` below 1 shrinks the
-        latent: safer, less varied."""
+    @property
+    def center(self) -> Tensor:
+        return self.latent_mean.cpu()
+
+    def latents(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
         mean, second = self.latent_mean.cpu().double(), self.latent_second.cpu().double()
         values, vectors = torch.linalg.eigh(second - torch.outer(mean, mean))
         # The symmetric root, which has one sign only; rounding may leave a value a little below 0.
         root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T  # (D, D)
         noise = torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
-        latent = mean + truncation * noise @ root  # (n, D)
-        return self.decode(latent.float().to(self.images_seen.device)).float()
+        return (mean + truncation * noise @ root).float()

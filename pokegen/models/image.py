@@ -1,0 +1,95 @@
+"""What every image model promises: `sample`, and the steps inside it that a walk through the latent space needs.
+
+Letters: N images, D latent, C conditions, E embedding of the conditions, S side in pixels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.models.condition import Condition, ConditionEmbedding, ConditionPrior
+from pokegen.schema import SPRITE_SIZE
+
+
+class ImageModel(nn.Module):
+    """Latent (N, D) and, where it heeds any, conditions (N, C) → images (N, channels, S, S) in [-1, 1].
+
+    Args:
+        latent_dim: D.
+        size: S; 64, 128 or 256 for sprites.
+        channels: 3 for RGB, 1 for grey.
+        conditions: those that it heeds, of `models.condition.CONDITIONS`.
+        embedding_dim: E.
+    """
+
+    strength: Tensor
+
+    def __init__(
+        self,
+        latent_dim: int,
+        size: int = SPRITE_SIZE,
+        channels: int = 3,
+        conditions: Sequence[str] = (),
+        embedding_dim: int = 0,
+    ):
+        super().__init__()
+        self.latent_dim, self.size, self.channels, self.conditions = latent_dim, size, channels, tuple(conditions)
+        if conditions:
+            self.prior = ConditionPrior(conditions)
+            self.embedding = ConditionEmbedding(embedding_dim, conditions)
+            self.register_buffer("strength", torch.ones(()))  # of the condition, as far as training has faded it in
+
+    def prepare(self, data: Any) -> None:
+        """Take the joint distribution of conditions from the DataModule. Raises UserError where its images do not fit."""
+        expected = (self.channels, self.size, self.size)
+        if (found := getattr(data, "image_shape", expected)) != expected:
+            raise UserError(
+                f"The model draws images of {'×'.join(map(str, expected))}, the data are {'×'.join(map(str, found))}: "
+                "give both the same size and channels."
+            )
+        if self.conditions:
+            self.prior.fit(*data.conditions)
+
+    def rows(
+        self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Conditions int64 (n, C): what is asked, the rest drawn as the training data has it."""
+        return self.prior.draw(n, condition, generator) if self.conditions else torch.zeros(n, 0, dtype=torch.long)
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """Conditions (N, C) → their vectors (N, E), between which a walk may go in a straight line; E is 0 for none."""
+        return self.strength * self.embedding(rows) if self.conditions else rows.new_zeros(len(rows), 0, dtype=torch.float)
+
+    def latents(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
+        """Latents (n, D) of new images, on the CPU. `truncation` below 1 draws them nearer to the centre."""
+        return truncation * torch.randn(n, self.latent_dim, generator=generator)
+
+    @property
+    def center(self) -> Tensor:
+        """The latents' mean (D,), around which a walk turns."""
+        return torch.zeros(self.latent_dim)
+
+    def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Latents (N, D) and embedded conditions (N, E) → images (N, channels, S, S) in [-1, 1], as they are shown."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        generator: torch.Generator | None = None,
+        truncation: float = 1.0,
+    ) -> Tensor:
+        """Images, float32 (n, channels, S, S) in [-1, 1], of the asked conditions, as far as the model heeds them.
+        `truncation` below 1: safer and less varied."""
+        rows = self.rows(n, condition, generator)
+        latent = self.latents(n, generator, truncation)
+        return self.render(latent.to(self.device), self.embed(rows.to(self.device))).float()
