@@ -16,7 +16,7 @@ from PIL import Image
 
 from pokegen.cards.render import THUMBNAIL, contact_sheet, render
 from pokegen.errors import UserError
-from pokegen.models.pixels import grid
+from pokegen.models.pixels import grid, transparent
 from pokegen.schema import Card
 
 SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is too large to look at
@@ -75,7 +75,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "creature"
 
 
-def write_cards(cards: Iterable[Card], folder: Path, count: int) -> Iterator[Path]:
+def write_cards(cards: Iterable[Card], folder: Path, count: int, clear: bool = False) -> Iterator[Path]:
     """Write each card as it comes (`NNN-name.png`, `.json` and `-sprite.png`), then `cards.json`, a list of them all,
     and `contact-sheet.png`, of the first 100. Yields the paths as they are written.
 
@@ -83,6 +83,7 @@ def write_cards(cards: Iterable[Card], folder: Path, count: int) -> Iterator[Pat
         cards: `count` cards with their image.
         folder: an existing one; files of the same names are replaced, others stay.
         count: how many cards come, for the width of NNN.
+        clear: whether the sprites' background is transparent.
     """
     digits = max(3, len(str(count)))
     records, thumbnails = [], []
@@ -91,7 +92,7 @@ def write_cards(cards: Iterable[Card], folder: Path, count: int) -> Iterator[Pat
         card = dataclasses.replace(card, sprite=f"{stem}-sprite.png")
         image = render(card)
         yield write(folder / f"{stem}.png", png(image))
-        yield write(folder / card.sprite, png(Image.fromarray(card.image)))
+        yield write(folder / card.sprite, _sprite(card.image, clear))
         yield write(folder / f"{stem}.json", to_json(card.to_dict()))
         records.append(card.to_dict())
         if number <= SHEET_CARDS:
@@ -100,15 +101,39 @@ def write_cards(cards: Iterable[Card], folder: Path, count: int) -> Iterator[Pat
     yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, ceil(sqrt(len(thumbnails))))))
 
 
-def write_sprites(batches: Iterable[np.ndarray], folder: Path, count: int) -> Iterator[Path]:
-    """Write sprites, uint8 (N, H, W, 3) a batch, as `NNN.png`, then `grid.png` of the first 400. Yields the paths."""
+def write_sprites(batches: Iterable[np.ndarray], folder: Path, count: int, clear: bool = False) -> Iterator[Path]:
+    """Write sprites, uint8 (N, H, W, 3) a batch, as `NNN.png`, then `grid.png` of the first 400. Yields the paths.
+    `clear`: with a transparent background, but for the grid."""
     digits = max(3, len(str(count)))
     shown: list[np.ndarray] = []
     number = 0
     for batch in batches:
         for sprite in batch:
             number += 1
-            yield write(folder / f"{number:0{digits}d}.png", png(Image.fromarray(sprite)))
+            yield write(folder / f"{number:0{digits}d}.png", _sprite(sprite, clear))
             if number <= GRID_SPRITES:
                 shown.append(sprite)
     yield write(folder / "grid.png", png(grid(np.stack(shown), ceil(sqrt(len(shown))))))
+
+
+def write_rows(rows: Iterable[tuple[str, np.ndarray]], folder: Path, clear: bool = False) -> Iterator[Path]:
+    """Write rows of sprites, each with its word and uint8 (N, H, W, 3), as `WORD-NNN.png`, then `grid.png`, a line a
+    row. Yields the paths."""
+    shown: list[np.ndarray] = []
+    for word, sprites in rows:
+        for number, sprite in enumerate(sprites, start=1):
+            yield write(folder / f"{slug(word)}-{number:03d}.png", _sprite(sprite, clear))
+        shown.append(sprites)
+    yield write(folder / "grid.png", png(grid(np.concatenate(shown), columns=len(shown[0]))))
+
+
+def gif(frames: Iterable[np.ndarray], milliseconds: int) -> bytes:
+    """A round of pictures, uint8 (H, W, 3), that repeats for ever."""
+    images = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=2)
+    return buffer.getvalue()
+
+
+def _sprite(sprite: np.ndarray, clear: bool) -> bytes:
+    return png(Image.fromarray(transparent(sprite[None])[0] if clear else sprite))

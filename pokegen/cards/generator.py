@@ -21,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokegen.cards import latent as latent_space
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
 from pokegen.errors import CheckpointError, UserError
-from pokegen.models.pixels import to_pixels
-from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, TYPES, Card
+from pokegen.models.condition import CONDITIONS
+from pokegen.models.image import ImageModel
+from pokegen.models.pixels import to_pixels, to_size
+from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, STYLES, TYPES, Card
 
 if TYPE_CHECKING:
     import pandas
@@ -38,7 +41,8 @@ class Generator:
     """Creates cards, sprites, stats and names from three models, each of which needs only `.sample`.
 
     Args:
-        sprites: `sample(n, condition, generator)` → float32 (n, 3, 128, 128) in [-1, 1].
+        sprites: `sample(n, condition, generator)` → float32 (n, 3, S, S) in [-1, 1]; cards show them at 128×128. What
+            walks through the latent space (`creatures`, `walk`, `reimagine`) needs a `models.image.ImageModel`.
         stats: `sample(n, condition, generator)` → one column of n values for each of `type1`, `type2`, the six stats,
             `height_m`, `weight_kg`, `color`, `legendary`, `stage`; vocabularies as indices of the schema.
         names: `sample(n, condition, generator, prefix=…, avoid=…, temperature=…)` → n strings.
@@ -75,10 +79,13 @@ class Generator:
         name: str | None = None,
         legendary: bool | None = None,
         stage: int | None = None,
+        color: str | None = None,
+        shiny: bool | None = None,
+        style: str | None = None,
         seed: int = 0,
     ) -> Card:
         """One creature. What is None is drawn; `type2="none"` asks for a single type. Same arguments, same card."""
-        return next(self.cards(Request(type1, type2, name, legendary, stage, count=1, seed=seed)))
+        return next(self.cards(Request(type1, type2, name, legendary, stage, color, shiny, style, seed=seed)))
 
     def cards(self, request: Request) -> Iterator[Card]:
         """The creatures of an order, each made when asked for: card i is that of seed `request.seed + i` alone."""
@@ -88,7 +95,8 @@ class Generator:
             yield card
 
     def _card(self, request: Request, seed: int) -> Card:
-        asked = _condition(request, 1)
+        asked = conditions_of(request, 1)
+        of_picture = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
         columns = self._model("stats").sample(1, condition=asked, generator=stream(seed, "stats"))
         row = {key: column[0].item() for key, column in columns.items()}
         drawn = {key: torch.tensor([int(row[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
@@ -100,7 +108,9 @@ class Generator:
         name = request.name
         if name is None:
             name = self._model("names").sample(1, condition=drawn, generator=stream(seed, "names"))[0]
-        pixels = self._model("sprites").sample(1, condition=drawn, generator=stream(seed, "sprites"))
+        # Unless asked for, no shiny, whose colours would belie the card's.
+        shown = drawn | {"shiny": torch.zeros(1, dtype=torch.long)} | of_picture
+        pixels = self._model("sprites").sample(1, condition=shown, generator=stream(seed, "sprites"))
         return Card(
             name=name,
             types=types,
@@ -117,7 +127,7 @@ class Generator:
             resistances=resistances(types),
             seed=seed,
             models=dict(self.labels),
-            image=to_pixels(pixels)[0],
+            image=to_size(to_pixels(pixels)[0]),
         )
 
     def _earlier_name(self, name: str, drawn: dict[str, Tensor], seed: int) -> str:
@@ -133,44 +143,109 @@ class Generator:
             ending = "ling" if not name.lower().endswith("ling") else "kin"
             return f"{root}{ending}"
 
-    def sprites(
-        self,
-        n: int,
-        type1: str | None = None,
-        type2: str | None = None,
-        legendary: bool | None = None,
-        seed: int = 0,
-        truncation: float | None = None,
-    ) -> np.ndarray:
-        """`n` sprites on white, uint8 RGB (n, 128, 128, 3). `truncation` below 1: safer and less varied."""
-        request = Request(type1, type2, legendary=legendary, count=n, seed=seed)
-        return np.concatenate(list(self.sprite_batches(request, truncation)))
+    @property
+    def size(self) -> int:
+        """Pixels a side of the sprite model's pictures."""
+        return self._walkable().size
+
+    def sprites(self, n: int, seed: int = 0, truncation: float | None = None, **asked: Any) -> np.ndarray:
+        """`n` sprites on white, uint8 RGB (n, S, S, 3), S being the model's own, 128 of all that are shipped.
+        `truncation` below 1: safer and less varied; `asked`: type1, type2, color, legendary, stage, shiny, style."""
+        return np.concatenate(list(self.sprite_batches(Request(**asked, count=n, seed=seed), truncation)))
 
     def sprite_batches(self, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
-        """The sprites of an order, uint8 (up to 32, 128, 128, 3) at a time."""
+        """The sprites of an order, uint8 (up to 32, S, S, 3) at a time."""
         model = self._model("sprites")
-        if ignored := self.ignored(request):
-            raise UserError(
-                f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
-                "Leave that away, or choose another model."
-            )
+        self._check(request)
         options = {}
         if truncation is not None:
-            if not 0 < truncation <= 2:
-                raise UserError(f"truncation must be above 0 and at most 2, got {truncation:g}.")
+            options["truncation"] = _checked(truncation)
             if "truncation" not in inspect.signature(model.sample).parameters:
                 raise UserError(f"The model {self.labels['sprites']!r} knows no truncation; leave it away.")
-            options["truncation"] = truncation
 
         def draw() -> Iterator[np.ndarray]:
             generator = stream(request.seed, "sprites")
-            for start in range(0, request.count, SPRITE_BATCH):
-                size = min(SPRITE_BATCH, request.count - start)
+            for size in _batches(request.count):
                 with _one_thread():
-                    images = model.sample(size, condition=_condition(request, size), generator=generator, **options)
+                    images = model.sample(size, condition=conditions_of(request, size), generator=generator, **options)
                 yield to_pixels(images)
 
         return draw()  # so that a mistake is told at the call, not at the first batch
+
+    def under(self, key: str, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
+        """The same `request.count` creatures under each value of condition `key` in turn, such as all 18 of `type1`:
+        uint8 (count, S, S, 3) each. Of a new type, what was not asked of the colour and the second type changes too."""
+        model = self._walkable()
+        self._check(request)
+        if key not in model.conditions:
+            raise UserError(f"The model {self.labels['sprites']!r} draws without {key}. Choose another model.")
+        if request.count > SPRITE_BATCH:
+            raise UserError(f"At most {SPRITE_BATCH} creatures stand side by side, got count {request.count}.")
+        if getattr(request, key) is not None:
+            raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
+        asked, generator = conditions_of(request, request.count), stream(request.seed, "sprites")
+        rows = model.rows(request.count, asked, generator)
+        latent = model.latents(request.count, generator, _checked(truncation or 1.0))
+
+        def draw() -> Iterator[np.ndarray]:
+            for changed in latent_space.under(model, rows, key, asked, generator):
+                with _one_thread(), torch.inference_mode():
+                    yield to_pixels(model.render(latent, model.embed(changed)))
+
+        return draw()
+
+    def walk(self, request: Request, steps: int = 12, types: bool = False) -> Iterator[np.ndarray]:
+        """A round through the creatures of seeds S, S + 1, … `count` of them, or, with `types`, one creature through
+        all 18 types: pictures uint8 (S, S, 3), `steps` from each to the next, the last before the first again."""
+        model = self._walkable()
+        self._check(request)
+        if not 1 <= steps <= 1000:
+            raise UserError(f"steps must be from 1 to 1000, got {steps}.")
+        if types and request.type1 is not None:
+            raise UserError("A walk through all types has no one type: leave the type or the types away.")
+        if types and "type1" not in model.conditions:
+            raise UserError(f"The model {self.labels['sprites']!r} draws without types. Choose another model.")
+        stops = []
+        for seed in range(request.seed, request.seed + (1 if types else request.count)):
+            asked, generator = conditions_of(request, 1), stream(seed, "sprites")
+            rows, latent = model.rows(1, asked, generator), model.latents(1, generator)
+            all_rows = latent_space.under(model, rows, "type1", asked, generator) if types else [rows]
+            stops += [(latent[0], changed[0]) for changed in all_rows]
+
+        def draw() -> Iterator[np.ndarray]:
+            frames = latent_space.walk(model, stops, steps)
+            while True:
+                with _one_thread():
+                    frame = next(frames, None)
+                if frame is None:
+                    return
+                yield to_pixels(frame[None])[0]
+
+        return draw()
+
+    def reimagine(self, picture: np.ndarray, request: Request, strength: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+        """A picture, uint8 RGB (S, S, 3) on white with the model's own S, drawn again by the model, (S, S, 3), and
+        `request.count` variations of it, (count, S, S, 3). `strength` 0 repeats, 1 forgets; what is asked, such as
+        another type, is changed in the variations."""
+        model = self._walkable()
+        self._check(request)
+        if not 0 <= strength <= 1:
+            raise UserError(f"strength must be from 0 to 1, got {strength:g}.")
+        if picture.shape != (model.size, model.size, 3):
+            raise UserError(f"The model draws {model.size}×{model.size}, got a picture of shape {picture.shape}.")
+        image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        generator = stream(request.seed, "sprites")
+        with _one_thread():
+            latent, rows = latent_space.find(model, image, generator)
+            redrawn = latent_space.variations(model, latent, rows, 1, 0.0, generator)
+            asked = conditions_of(request, 1)
+            kept = {key: rows[:, i] for i, key in enumerate(model.conditions)}
+            rows = model.rows(1, kept | asked, generator)
+            varied = [
+                to_pixels(latent_space.variations(model, latent, rows, size, strength, generator))
+                for size in _batches(request.count)
+            ]
+        return to_pixels(redrawn)[0], np.concatenate(varied)
 
     def stats(
         self,
@@ -186,7 +261,7 @@ class Generator:
 
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
         with _one_thread():
-            drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
+            drawn = self._model("stats").sample(n, condition=conditions_of(request, n), generator=stream(seed, "stats"))
         column = {key: np.asarray(values) for key, values in drawn.items()}
         table: dict[str, Any] = {
             "Type1": np.array(TYPES)[column["type1"]],
@@ -218,7 +293,7 @@ class Generator:
         with _one_thread():
             return self._model("names").sample(
                 n,
-                condition=_condition(request, n),
+                condition=conditions_of(request, n),
                 generator=stream(seed, "names"),
                 prefix=prefix,
                 temperature=temperature,
@@ -226,9 +301,22 @@ class Generator:
 
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
-        asked = _condition(request, 1)
+        asked = conditions_of(request, 1)
         heeded = getattr(self._model("sprites"), "conditions", asked)
-        return [key for key in asked if key not in heeded and key != "stage"]  # a stage no model shows yet
+        return [key for key in asked if key not in heeded]
+
+    def _check(self, request: Request) -> None:
+        if ignored := self.ignored(request):
+            raise UserError(
+                f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
+                "Leave that away, or choose another model."
+            )
+
+    def _walkable(self) -> ImageModel:
+        model = self._model("sprites")
+        if not isinstance(model, ImageModel):
+            raise UserError(f"The model {self.labels['sprites']!r} has no latent space to walk through.")
+        return model
 
     def _model(self, role: str) -> Any:
         if self._models[role] is None:
@@ -258,15 +346,23 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _condition(request: Request, n: int) -> dict[str, Tensor]:
+def conditions_of(request: Request, n: int) -> dict[str, Tensor]:
     """What was asked, as the models read it: indices (n,); what is not there is drawn."""
-    asked: dict[str, int] = {}
-    if request.type1 is not None:
-        asked["type1"] = TYPES.index(request.type1)
-    if request.type2 is not None:
-        asked["type2"] = NO_TYPE if request.type2 == NONE else TYPES.index(request.type2)
-    if request.legendary is not None:
-        asked["legendary"] = int(request.legendary)
-    if request.stage is not None:
-        asked["stage"] = request.stage
+    words = {"type1": TYPES, "type2": (*TYPES, NONE), "color": COLORS, "style": STYLES}
+    asked = {
+        key: words[key].index(value) if key in words else int(value)
+        for key in CONDITIONS
+        if (value := getattr(request, key)) is not None
+    }
     return {key: torch.full((n,), value) for key, value in asked.items()}
+
+
+def _checked(truncation: float) -> float:
+    if not 0 < truncation <= 2:
+        raise UserError(f"truncation must be above 0 and at most 2, got {truncation:g}.")
+    return truncation
+
+
+def _batches(count: int) -> list[int]:
+    """`count` in parts of at most SPRITE_BATCH."""
+    return [min(SPRITE_BATCH, count - start) for start in range(0, count, SPRITE_BATCH)]

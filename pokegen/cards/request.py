@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from pokegen.errors import UserError
-from pokegen.schema import STAGES, TYPES
+from pokegen.schema import COLORS, STAGES, STYLES, TYPES
 
 DEFAULT_MODEL = "cgan"  # of sprites
 MAX_COUNT = 10_000
@@ -30,6 +30,9 @@ class Request:
         name: the creature's name, 1 to 24 characters.
         legendary: whether it is legendary.
         stage: place in the evolution line, 1 to 3.
+        color: the species' colour, one of schema.COLORS.
+        shiny: whether it bears the rare other colouring, which is not that of its species.
+        style: how the sprite is made, one of schema.STYLES.
         count: how many, 1 to 10,000.
         seed: 0 or above. Card i of the order (from 0) is the card of seed + i.
     """
@@ -39,6 +42,9 @@ class Request:
     name: str | None = None
     legendary: bool | None = None
     stage: int | None = None
+    color: str | None = None
+    shiny: bool | None = None
+    style: str | None = None
     count: int = 1
     seed: int = 0
 
@@ -55,6 +61,10 @@ class Request:
             self.name = known_name(self.name)
         if self.stage is not None and self.stage not in STAGES:
             raise UserError(f"stage must be from {STAGES[0]} to {STAGES[-1]}, got {self.stage}.")
+        if self.color is not None:
+            self.color = _known("color", self.color, COLORS)
+        if self.style is not None:
+            self.style = _known("style", self.style, STYLES)
         if not 1 <= self.count <= MAX_COUNT:
             raise UserError(f"count must be from 1 to {MAX_COUNT}, got {self.count}.")
         if not 0 <= self.seed <= MAX_SEED:
@@ -63,10 +73,14 @@ class Request:
 
 def known_type(text: str) -> str:
     """The schema's spelling of a type, or UserError with the list."""
-    for kind in TYPES:
-        if kind.lower() == text.strip().lower():
-            return kind
-    raise UserError(f"Unknown type {text!r}. Known types: {', '.join(TYPES)} ({len(TYPES)}).")
+    return _known("type", text, TYPES)
+
+
+def _known(kind: str, text: str, words: tuple[str, ...]) -> str:
+    for word in words:
+        if word.lower() == text.strip().lower():
+            return word
+    raise UserError(f"Unknown {kind} {text!r}. Known {kind}s: {', '.join(words)} ({len(words)}).")
 
 
 def known_name(text: str) -> str:

@@ -3,8 +3,10 @@
 import argparse
 import secrets
 import sys
+from typing import Any
 
-from pokegen.schema import STAGES, TYPES
+from pokegen.cards.request import DEFAULT_MODEL, Request
+from pokegen.schema import COLORS, STAGES, STYLES, TYPES
 
 
 def add_types(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,42 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: drawn",
+    )
+
+
+def add_looks(parser: argparse.ArgumentParser) -> None:
+    """All that a sprite model may heed, and the model."""
+    add_types(parser)
+    parser.add_argument("--color", help=f"{', '.join(COLORS)}; default: drawn")
+    add_legendary(parser)
+    add_stage(parser)
+    parser.add_argument(
+        "--shiny", action=argparse.BooleanOptionalAction, help="in another colouring, or none; default: see above"
+    )
+    parser.add_argument("--style", help=f"{', '.join(STYLES)}; pixel art by generation; default: drawn")
+
+
+def add_model(parser: argparse.ArgumentParser, default: str = DEFAULT_MODEL) -> None:
+    parser.add_argument(
+        "--model",
+        default=default,
+        help="sprite model: a zoo name, a checkpoint folder, or hf:OWNER/NAME of the Hugging Face hub; "
+        "default: %(default)s",
+    )
+
+
+def looks(args: argparse.Namespace, **more: Any) -> Request:
+    """The order of `add_looks` and a count."""
+    return Request(
+        type1=args.type,
+        type2=args.type2,
+        color=args.color,
+        legendary=args.legendary,
+        stage=args.stage,
+        shiny=args.shiny,
+        style=args.style,
+        seed=chosen_seed(args),
+        **more,
     )
 
 

@@ -3,37 +3,36 @@
 Writes into the folder --out, for creature NNN: NNN-name.png (the card), NNN-name-sprite.png (128×128 pixels on white)
 and NNN-name.json; then cards.json (all of them) and contact-sheet.png (the first 100).
 
-What is not asked for is drawn by the models. Creature i of an order (from 0) is the one of seed S + i alone. A --name
-is only written on the card: nothing is read from it yet, and types and stats are drawn as if it were not there.
+What is not asked for is drawn by the models, but for --shiny, which must be asked for. Creature i of an order (from
+0) is the one of seed S + i alone. A --name is only written on the card: nothing is read from it yet, and types and
+stats are drawn as if it were not there.
 
 examples:
   pokegen card --type fire
   pokegen card --type fire --type2 flying --count 4 --seed 7
   pokegen card --type water --type2 none --no-legendary --out pond
   pokegen card --name Brumblefox --seed 3
+  pokegen card --type ghost --style artwork --shiny
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from pokegen.cards.request import DEFAULT_MODEL, Request
 from pokegen.cli import _order
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _order.add_types(parser)
+    _order.add_looks(parser)
     parser.add_argument("--name", help="the name that each bears, at most 24 characters; default: drawn")
-    _order.add_legendary(parser)
     _order.add_count_and_seed(parser, count=1)
-    parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="sprite model: a zoo name or a checkpoint folder; default: %(default)s"
-    )
+    _order.add_model(parser)
+    parser.add_argument("--transparent", action="store_true", help="sprite files with a clear background")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
-    request = Request(args.type, args.type2, args.name, args.legendary, count=args.count, seed=_order.chosen_seed(args))
+    request = _order.looks(args, name=args.name, count=args.count)
 
     # From here on it costs time: torch, the models, the pictures.
     from pokegen.cards.files import writable_folder, write_cards
@@ -46,5 +45,5 @@ def run(args: argparse.Namespace) -> None:
     if ignored := generator.ignored(request):
         print(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)
     cards = progress(generator.cards(request), "cards", request.count)
-    for path in write_cards(cards, out, request.count):
+    for path in write_cards(cards, out, request.count, args.transparent):
         print(path)

@@ -68,7 +68,8 @@ def _add_common(panel: argparse.ArgumentParser, sprites: bool, seeds: int) -> No
     panel.add_argument(
         "--reference",
         metavar="GAMES",
-        help="real sprites to compare with: games, separated by commas, or one of pixel, render, artwork, all; "
+        help="real sprites to compare with: games, or styles such as pixel, pixel-4, render, artwork, or all, "
+        "separated by commas; "
         "default: the pixel art of generations III to V",
     )
     panel.add_argument(
@@ -171,29 +172,30 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
     """The real sprites of training families, and of held-out ones."""
     from pokegen.data.modules import SpriteDataModule
-    from pokegen.data.sprites import STYLES
-    from pokegen.evaluation.sprites import Sprites
+    from pokegen.evaluation.sprites import Sprites, at_panel_size
+    from pokegen.schema import STYLES
 
     wanted = [word.strip() for word in args.reference.split(",")] if args.reference else list(GAMES)
-    styles = [word for word in wanted if word in STYLES]
-    games = [] if wanted == ["all"] else [word for word in wanted if word not in STYLES]
+    styles = [word for word in wanted if word in (*STYLES, "pixel")]
+    games = [] if wanted == ["all"] else [word for word in wanted if word not in styles]
     if styles and games:
         raise UserError(f"--reference takes games, or styles, or all, not a mixture: {args.reference}.")
     data = SpriteDataModule(args.root, styles=styles, games=games, rotation=0, flip=0)
     data.setup("test")
     trained, unseen = (
-        Sprites(d.pixels[d.rows], d.conditions.numpy(), d.species.numpy())
+        Sprites(at_panel_size(d.pixels[d.rows]), d.conditions.numpy(), d.species.numpy())
         for d in (data.datasets["train"], data.datasets[args.split])
     )
     return trained, unseen
 
 
 def _species_conditions(sprites: "Sprites") -> Any:
-    """One row of conditions a species, so that none is asked for more often for having more pictures."""
+    """The conditions of one sprite a species, so that none is asked for more often for having more pictures."""
     import numpy as np
 
     assert sprites.conditions is not None and sprites.species is not None
-    return sprites.conditions[np.unique(sprites.species, return_index=True)[1]]
+    order = np.random.default_rng(0).permutation(len(sprites))  # or all would be of the first game
+    return sprites.conditions[order[np.unique(sprites.species[order], return_index=True)[1]]]
 
 
 def _read_samples(folder: Path, seed: int) -> "Sprites":
@@ -203,7 +205,7 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
     from PIL import Image, UnidentifiedImageError
 
     from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
-    from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, TYPES
+    from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
 
     if not folder.is_dir():
         raise DataError(f"No folder of samples at {folder}.")
@@ -213,7 +215,7 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
             for card in json.loads((folder / "cards.json").read_text(encoding="utf-8")):
                 type1, *more = (TYPES.index(word) for word in card["types"])
                 type2 = more[0] if more else NO_TYPE
-                rows[str(card["sprite"])] = [type1, type2, COLORS.index(card["color"]), int(card["legendary"])]
+                rows[str(card["sprite"])] = [type1, type2]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes: {error}.") from error
     paths = [folder / name for name in rows] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]

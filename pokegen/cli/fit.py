@@ -26,6 +26,7 @@ import torch
 import yaml
 from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
@@ -119,7 +120,8 @@ class CLI(LightningCLI):
             config.ckpt_path = str(runs.last_checkpoint(self.folder))
         elif path and not Path(path).is_file():
             raise UserError(f"No checkpoint at {path}. Give a .ckpt file, or last.")
-        if self.subcommand == "fit" and path != "last":
+        # Of several processes the first makes the folder; the others write nothing.
+        if self.subcommand == "fit" and path != "last" and rank_zero_only.rank == 0:
             try:
                 self.folder = self.claimed = runs.new_run(root, name)
             except OSError as error:

@@ -19,6 +19,8 @@ TRAINING = ("fit", "validate", "test", "predict")
 VERBS = {
     "card": "create whole Pokémon: card, sprite and JSON of each",
     "sprites": "create sprites, and a grid of them",
+    "walk": "a walk through the latent space, or one creature through all types, as GIF",
+    "reimagine": "your own picture, drawn again by a sprite model, with variations",
     "stats": "create rows of stats as CSV",
     "names": "create names, one a line",
     "data": "build the table; import, check and preview sprites",
@@ -89,9 +91,9 @@ def _run(argv: list[str]) -> int:
 
 def _overview() -> str:
     lines = ["usage: pokegen VERB …     (pokegen VERB --help tells more)", ""]
-    lines += [f"  {verb:<10}{text}" for verb, text in VERBS.items()]
-    lines += [f"  {'fit':<10}train a model: pokegen fit --config configs/NAME.yaml"]
-    lines += [f"  {'validate, test, predict':<10}", f"  {'':<10}the other verbs of Lightning's command line"]
+    lines += [f"  {verb:<11}{text}" for verb, text in VERBS.items()]
+    lines += [f"  {'fit':<11}train a model: pokegen fit --config configs/NAME.yaml"]
+    lines += [f"  {'validate, test, predict':<11}", f"  {'':<11}the other verbs of Lightning's command line"]
     return "\n".join(lines)
 
 

@@ -184,8 +184,8 @@ class SpriteDataModule(L.LightningDataModule):
             raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}; null takes all.")
         for split in SPLITS:
             rows = np.array([i for i in chosen if index[i].split == split], dtype=np.int64)
-            known = [condition_of(species[index[i].No], index[i].shiny, index[i].style) for i in rows]
-            conditions = np.array(known, dtype=np.int64).reshape(-1, len(CONDITIONS))
+            each = [condition_of(species[index[i].No], index[i].shiny, index[i].style) for i in rows]
+            conditions = np.array(each, dtype=np.int64).reshape(-1, len(CONDITIONS))
             numbers = np.array([index[i].No for i in rows], dtype=np.int64)
             augment = self._augment() if split == "train" else None
             self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, augment)

@@ -276,7 +276,14 @@ def import_sprites(
         rejected.sort(key=lambda r: r.source)
         _write_rows(work / INDEX, SpriteFile, kept)
         _write_rows(work / REJECTED, Rejected, rejected)
-        meta = {"format": FORMAT, "layout": layout, "size": size, "sprites": len(kept), "rejected": len(rejected), "sha256": digest}
+        meta = {
+            "format": FORMAT,
+            "layout": layout,
+            "size": size,
+            "sprites": len(kept),
+            "rejected": len(rejected),
+            "sha256": digest,
+        }
         (work / META).write_text(json.dumps(meta, indent=2) + "\n")
         if out.exists():
             if not (out / META).is_file() and any(out.iterdir()):
@@ -346,7 +353,9 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         if not (folder / REJECTED).is_file():
             raise ValueError(f"{REJECTED} is missing")
         if meta["format"] != FORMAT:
-            raise DataError(f"{folder} was imported by another version of pokegen. Import again: pokegen data import PATH")
+            raise DataError(
+                f"{folder} was imported by another version of pokegen. Import again: pokegen data import PATH"
+            )
         count, _ = meta["sprites"], meta["sha256"]
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         rows = read_rows(folder / INDEX)

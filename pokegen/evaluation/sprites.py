@@ -27,7 +27,8 @@ from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, fea
 from pokegen.evaluation.memorisation import copying, distances, honest
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
-from pokegen.models.pixels import grid, to_pixels
+from pokegen.models.pixels import grid, to_pixels, to_size
+from pokegen.schema import SPRITE_SIZE
 
 METRICS = {
     "pictures": "how many there are",
@@ -67,8 +68,8 @@ _LOOKED_AT = 250  # pictures in what is slow a picture: patches, neighbours
 
 @dataclass(frozen=True)
 class Sprites:
-    """Pictures uint8 (N, 128, 128, 3), and what is known of them: `conditions` int64 (N, 4), in the order of
-    `models.condition.CONDITIONS`, asked or real; `species` int64 (N,), national numbers."""
+    """Pictures uint8 (N, 128, 128, 3), and what is known of them: `conditions` int64 (N, C), the first C, at least the
+    two types, of `models.condition.CONDITIONS`, asked or real; `species` int64 (N,), national numbers."""
 
     pictures: np.ndarray
     conditions: np.ndarray | None = None
@@ -83,14 +84,19 @@ class Sprites:
 
 
 def draw(model: Any, conditions: np.ndarray, count: int, seed: int = 0) -> Sprites:
-    """`count` sprites of a model, asked for by rows of `conditions` int64 (N, 4) that are drawn at random."""
+    """`count` sprites of a model, asked for by rows of `conditions` int64 (N, 7) that are drawn at random."""
     rows = conditions[np.random.default_rng(seed).integers(len(conditions), size=count)]
     generator, parts = torch.Generator().manual_seed(seed), []
     for start in range(0, count, 50):
         part = torch.from_numpy(rows[start : start + 50])
         asked = dict(zip(CONDITIONS, part.unbind(1), strict=True))
-        parts.append(to_pixels(model.sample(len(part), condition=asked, generator=generator)))
+        parts.append(at_panel_size(to_pixels(model.sample(len(part), condition=asked, generator=generator))))
     return Sprites(np.concatenate(parts), rows)
+
+
+def at_panel_size(pictures: np.ndarray) -> np.ndarray:
+    """Pictures uint8 (N, S, S, 3) at the 128×128 that the judges see."""
+    return pictures if pictures.shape[1] == SPRITE_SIZE else np.stack([to_size(picture) for picture in pictures])
 
 
 class SpritePanel:

@@ -79,7 +79,9 @@ class ConditionPrior(nn.Module):
         if not len(rows):  # never trained: any row is as good
             rows, weights = torch.zeros(1, len(self.keys), dtype=torch.long), torch.ones(1)
         importance = 2 ** torch.arange(len(self.keys) - 1, -1, -1)  # agreeing in one outweighs all that follow
-        score = sum((rows[:, i] == asked[:, i : i + 1]) * importance[i] for i in range(len(self.keys)))  # (n, K)
+        score = torch.zeros(n, len(rows), dtype=torch.long)
+        for i, weight in enumerate(importance):
+            score += (rows[:, i] == asked[:, i, None]) * weight
         if {"type1", "type2"} <= set(self.keys):  # no creature has one type twice
             one, two = (self.keys.index(key) for key in ("type1", "type2"))
             clash = (rows[:, one] == asked[:, two, None]) & (asked[:, one, None] < 0)

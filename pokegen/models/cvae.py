@@ -34,6 +34,4 @@ class CVAE(VAE):
         conditions: Sequence[str] = CONDITIONS,
         embedding_dim: int = 64,
     ):
-        super().__init__(
-            latent_dim, width, size, 3, architecture, likelihood, warmup_images, conditions, embedding_dim
-        )
+        super().__init__(latent_dim, width, size, 3, architecture, likelihood, warmup_images, conditions, embedding_dim)

@@ -43,7 +43,7 @@ class ImageModel(nn.Module):
             self.register_buffer("strength", torch.ones(()))  # of the condition, as far as training has faded it in
 
     def prepare(self, data: Any) -> None:
-        """Take the joint distribution of conditions from the DataModule. Raises UserError where its images do not fit."""
+        """Take the joint distribution of conditions from the DataModule. UserError where its images do not fit."""
         expected = (self.channels, self.size, self.size)
         if (found := getattr(data, "image_shape", expected)) != expected:
             raise UserError(
@@ -53,15 +53,15 @@ class ImageModel(nn.Module):
         if self.conditions:
             self.prior.fit(*data.conditions)
 
-    def rows(
-        self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def rows(self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Conditions int64 (n, C): what is asked, the rest drawn as the training data has it."""
         return self.prior.draw(n, condition, generator) if self.conditions else torch.zeros(n, 0, dtype=torch.long)
 
     def embed(self, rows: Tensor) -> Tensor:
         """Conditions (N, C) → their vectors (N, E), between which a walk may go in a straight line; E is 0 for none."""
-        return self.strength * self.embedding(rows) if self.conditions else rows.new_zeros(len(rows), 0, dtype=torch.float)
+        return (
+            self.strength * self.embedding(rows) if self.conditions else rows.new_zeros(len(rows), 0, dtype=torch.float)
+        )
 
     def latents(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
         """Latents (n, D) of new images, on the CPU. `truncation` below 1 draws them nearer to the centre."""

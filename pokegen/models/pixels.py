@@ -9,12 +9,20 @@ from pokegen.schema import SPRITE_SIZE
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
-    """float32 (N, 3, 128, 128) in [-1, 1] → uint8 (N, 128, 128, 3), nearly white made white."""
-    if not isinstance(images, Tensor) or images.shape[1:] != (3, SPRITE_SIZE, SPRITE_SIZE):
+    """float32 (N, 3, S, S) or, in grey, (N, 1, S, S) in [-1, 1] → uint8 (N, S, S, 3), nearly white made white."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] not in (1, 3):
         got = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
-        raise UserError(f"A sprite model must draw images of (3, {SPRITE_SIZE}, {SPRITE_SIZE}), got {got}.")
+        raise UserError(f"A sprite model must draw images of (N, 3, side, side), got {got}.")
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    return clean_white(pixels)
+    return clean_white(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:3], 3))))
+
+
+def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
+    """A sprite, uint8 (S, S, 3) → (size, size, 3): whole pixels where it grows by a whole number, else smoothly."""
+    if len(sprite) == size:
+        return sprite
+    how = Image.Resampling.NEAREST if size % len(sprite) == 0 else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(sprite).resize((size, size), how))
 
 
 def clean_white(sprites: np.ndarray) -> np.ndarray:
@@ -33,3 +41,24 @@ def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
         y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         sheet[y : y + height, x : x + width] = sprite
     return Image.fromarray(sheet)
+
+
+def transparent(sprites: np.ndarray) -> np.ndarray:
+    """Sprites on white, uint8 (N, H, W, 3) → RGBA (N, H, W, 4): white that reaches the border becomes clear, white
+    inside the creature stays. On its edge, the lighter a pixel is than its darkest neighbour, the clearer it becomes,
+    in the colour that looks on white as before."""
+    from scipy.ndimage import binary_dilation, label, maximum_filter
+
+    result = np.empty((*sprites.shape[:3], 4), np.uint8)
+    for sprite, rgba in zip(sprites, result, strict=True):
+        ink = 255 - sprite.min(axis=2).astype(np.float32)  # (H, W), 0 is white
+        parts, _ = label(ink < 5)
+        rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+        outside = np.isin(parts, rim[rim > 0])
+        edge = binary_dilation(outside, np.ones((3, 3))) & ~outside
+        alpha = np.where(outside, 0.0, 1.0)
+        alpha[edge] = (ink / np.maximum(maximum_filter(ink, 3), 1))[edge]
+        color = 255 - (255 - sprite.astype(np.float32)) / np.maximum(alpha, 1e-3)[..., None]
+        rgba[..., :3] = np.where(outside[..., None], 255, color.round().clip(0, 255))
+        rgba[..., 3] = (alpha * 255).round()
+    return result

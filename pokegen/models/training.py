@@ -210,8 +210,8 @@ class AdversarialModule(TrainingModule):
         heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
         if judges and judges != heeds:
             raise UserError(
-                f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: give "
-                "both the same conditions."
+                f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: "
+                "give both the same conditions."
             )
         super().__init__(generator, ema_images)
         self.automatic_optimization = False

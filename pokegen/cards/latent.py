@@ -1,0 +1,131 @@
+"""Ways through a sprite model's latent space: one creature under other conditions, a walk between creatures, and a
+user's picture into the latent space and back.
+
+All need an ImageModel (`models/image.py`), and start from the creature that `pokegen sprites` draws from the same seed.
+
+Letters: N creatures, D latent, C conditions, E their embedding, S side in pixels.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pokegen.models.condition import SIZES
+from pokegen.models.image import ImageModel
+from pokegen.schema import NO_TYPE, STAGES
+
+VALUES = {key: STAGES if key == "stage" else tuple(range(size)) for key, size in SIZES.items() if key != "type2"}
+VALUES["type1"] = tuple(range(NO_TYPE))
+
+
+def under(
+    model: ImageModel, rows: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
+) -> Iterator[Tensor]:
+    """The creatures of conditions `rows` (N, C) with each value of condition `key` in turn: int64 (N, C) each.
+
+    What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
+    creatures have it: a creature in the colour of another type is hardly of this one.
+    """
+    free = {key, *(("color", "type2") if key == "type1" else ())} - asked.keys()
+    state = generator.get_state()
+    for value in VALUES[key]:
+        generator.set_state(state)  # the same luck for each value
+        condition = {k: rows[:, i] for i, k in enumerate(model.conditions) if k not in free}
+        condition[key] = torch.full((len(rows),), value)
+        if key == "type1":
+            second = condition.get("type2", torch.full((len(rows),), NO_TYPE))
+            condition["type2"] = second.masked_fill(second == value, NO_TYPE)
+        yield model.rows(len(rows), condition, generator)
+
+
+def between(start: Tensor, end: Tensor, share: float, center: Tensor) -> Tensor:
+    """From latent `start` (share 0) to `end` (share 1), all (D,), along the great circle around `center`: a straight
+    line would pass where no latent of the training lies (Shoemake 1985; White, Sampling Generative Networks, 2016)."""
+    a, b = start - center, end - center
+    angle = torch.arccos((a @ b / (a.norm() * b.norm()).clamp(min=1e-9)).clamp(-1, 1))
+    if angle < 1e-3:
+        return torch.lerp(start, end, share)
+    return center + (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
+
+
+@torch.inference_mode()
+def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> Iterator[Tensor]:
+    """A round through `stops`, each a latent (D,) and conditions (C,), of `steps` pictures each: (3, S, S) in [-1, 1].
+
+    Between two stops latent and embedded conditions change together, slowly at either end."""
+    embedded = [model.embed(rows[None])[0] for _, rows in stops]
+    for i, (latent, _) in enumerate(stops):
+        j = (i + 1) % len(stops)
+        for step in range(steps):
+            share = step / steps
+            share = share * share * (3 - 2 * share)
+            mixed = torch.lerp(embedded[i], embedded[j], share)
+            yield model.render(between(latent, stops[j][0], share, model.center)[None], mixed[None]).float()[0]
+
+
+def find(model: ImageModel, image: Tensor, generator: torch.Generator, **options: Any) -> tuple[Tensor, Tensor]:
+    """The latent (1, D) and conditions (1, C) with which the model draws an image (1, 3, S, S) in [-1, 1] best.
+
+    Conditions are the best of many that are drawn as the training data has them. A model with an encoder uses it; of
+    another the latent is searched, by gradient descent from the best of many."""
+    search = _by_encoder if hasattr(model, "encode") else _by_descent
+    with torch.random.fork_rng(devices=[]):
+        return search(model, image, generator, **options)
+
+
+def _by_encoder(model: Any, image: Tensor, generator: torch.Generator, tries: int = 64) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode():
+        rows = model.rows(tries if model.conditions else 1, None, generator)
+        embedded = model.embed(rows)
+        latent, _ = model.encode(image.expand(len(rows), -1, -1, -1), embedded)
+        best = _error(model.render(latent, embedded), image).argmin()
+        return latent[best][None], rows[best][None]
+
+
+def _by_descent(
+    model: ImageModel, image: Tensor, generator: torch.Generator, tries: int = 256, steps: int = 80, rate: float = 0.08
+) -> tuple[Tensor, Tensor]:
+    rows, latent = model.rows(tries, None, generator), model.latents(tries, generator)
+    with torch.no_grad():
+        error = torch.cat(
+            [
+                _error(model.render(z, model.embed(r)), image)
+                for z, r in zip(latent.split(32), rows.split(32), strict=True)
+            ]
+        )
+    best = error.argsort()[:2]
+    latent, rows = latent[best].clone().requires_grad_(), rows[best]
+    with torch.no_grad():
+        embedded = model.embed(rows)
+    optimizer = torch.optim.Adam([latent], lr=rate)
+    for _ in range(steps):
+        error = _error(model.render(latent, embedded), image)
+        # A latent of the training has a square of about D; far from that the model draws nothing that it learned.
+        (error + 0.1 * (latent.square().mean(dim=1) - 1).square()).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    choice = error.argmin()
+    return latent.detach()[choice][None], rows[choice][None]
+
+
+def _error(drawn: Tensor, image: Tensor) -> Tensor:
+    """How far pictures (N, 3, S, S) are from one: of the pixels and, so that the shape counts before the place of each
+    line, of coarser and coarser averages: (N,)."""
+    total, difference = torch.zeros(len(drawn)), drawn.float() - image
+    for factor in (1, 4, 16):
+        coarse = torch.nn.functional.avg_pool2d(difference, factor)
+        total = total + coarse.abs().mean(dim=(1, 2, 3))
+    return total
+
+
+@torch.inference_mode()
+def variations(
+    model: ImageModel, latent: Tensor, rows: Tensor, n: int, strength: float, generator: torch.Generator
+) -> Tensor:
+    """`n` relatives of a latent (1, D) under conditions (1, C): images (n, 3, S, S) in [-1, 1]. `strength` 0 repeats
+    it, 1 forgets it; between, the latents spread as those of new images do."""
+    center, fresh = model.center, model.latents(n, generator)
+    mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
+    return model.render(mixed, model.embed(rows.expand(n, -1))).float()

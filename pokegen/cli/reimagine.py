@@ -1,0 +1,67 @@
+"""your own picture, drawn again by a sprite model, with variations
+
+The picture, a drawing or a photo on an even background, is brought to white and to the model's size, the nearest point
+of the latent space is found, and the model draws from there. Writes into the folder --out: seen.png (the picture as
+the model sees it), redrawn.png, NNN.png (the variations) and grid.png (all of them).
+
+What is asked for, such as --type, changes the variations; the rest stays as it was found. A model with an encoder (vae,
+cvae) finds the point at once, another (cgan) searches for some seconds.
+
+examples:
+  pokegen reimagine drawing.png
+  pokegen reimagine drawing.png --type fire --strength 0.2 --count 15
+  pokegen reimagine photo.jpg --model cgan --seed 5 --out mine
+"""
+
+import argparse
+from pathlib import Path
+
+from pokegen.cli import _order
+from pokegen.errors import UserError
+
+MODEL = "cvae"  # whose encoder reads a picture at once
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="a picture file")
+    _order.add_model(parser, MODEL)
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=0.4,
+        metavar="X",
+        help="0 repeats the picture, 1 forgets it; default: %(default)s",
+    )
+    _order.add_looks(parser)
+    _order.add_count_and_seed(parser, count=8)
+    parser.add_argument("--transparent", action="store_true", help="files with a clear background")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    request = _order.looks(args, count=args.count)
+    if not args.image.is_file():
+        raise UserError(f"No picture at {args.image}.")
+
+    # From here on it costs time: torch, the model, the pictures.
+    import numpy as np
+    from PIL import Image
+
+    from pokegen.cards.files import png, writable_folder, write, write_sprites
+    from pokegen.cards.generator import Generator
+    from pokegen.data.sprites import decode
+    from pokegen.models.pixels import grid
+
+    out = writable_folder(args.out)
+    generator = Generator.from_zoo(args.model, roles=("sprites",))
+    seen = decode(args.image, generator.size)
+    if isinstance(seen, str):
+        raise UserError(f"{args.image} cannot be reimagined: {seen}. Give a drawing or photo on an even background.")
+    redrawn, varied = generator.reimagine(seen, request, args.strength)
+    _order.tell_seed(args, request.seed)
+    for name, sprite in (("seen", seen), ("redrawn", redrawn)):
+        print(write(out / f"{name}.png", png(Image.fromarray(sprite))))
+    *paths, _ = write_sprites([varied], out, request.count, args.transparent)
+    for path in paths:
+        print(path)
+    print(write(out / "grid.png", png(grid(np.stack([seen, redrawn, *varied]), columns=5))))

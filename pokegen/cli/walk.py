@@ -1,0 +1,52 @@
+"""a walk through a sprite model's latent space, as a GIF that repeats
+
+Goes through the creatures of seeds S, S + 1, … (--count of them, each as `pokegen sprites --count 1 --seed S` draws
+it) and back to the first; with --types through all 18 types, which one creature takes in turn.
+
+examples:
+  pokegen walk --seed 7
+  pokegen walk --seed 7 --count 2 --steps 30        from one creature to another and back
+  pokegen walk --types --seed 3 --out types.gif
+  pokegen walk --type fire --style artwork --count 6
+"""
+
+import argparse
+from pathlib import Path
+
+from pokegen.cli import _order
+from pokegen.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _order.add_model(parser)
+    _order.add_looks(parser)
+    parser.add_argument("--types", action="store_true", help="one creature through all 18 types")
+    _order.add_count_and_seed(parser, count=4)
+    parser.add_argument(
+        "--steps", type=int, default=12, metavar="N", help="pictures from one to the next; default: %(default)s"
+    )
+    parser.add_argument(
+        "--duration", type=int, default=80, metavar="MS", help="of a picture, 20 to 10000 ms; default: %(default)s"
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/walk.gif"), metavar="FILE", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    request = _order.looks(args, count=args.count)
+    if args.out.suffix.lower() != ".gif":
+        raise UserError(f"A walk is written as a GIF, got --out {args.out}. Name a file such as walk.gif.")
+    if not 20 <= args.duration <= 10_000:
+        raise UserError(f"duration must be from 20 to 10000 ms, got {args.duration}.")
+
+    # From here on it costs time: torch, the model, the pictures.
+    from pokegen.cards.files import gif, writable_file, write
+    from pokegen.cards.generator import Generator
+    from pokegen.cli.main import progress
+    from pokegen.schema import TYPES
+
+    out = writable_file(args.out)
+    generator = Generator.from_zoo(args.model, roles=("sprites",))
+    frames = generator.walk(request, args.steps, args.types)
+    _order.tell_seed(args, request.seed)
+    total = args.steps * (len(TYPES) if args.types else request.count)
+    print(write(out, gif(progress(frames, "pictures", total), args.duration)))
