@@ -8,7 +8,9 @@ config.yaml holds the class of the network, the arguments that rebuild it, a ver
     sha256: 5c1f…
     training: {…}    how it came about: examples seen, seed, data, software
 
-`load` reads such a folder; `export` makes one of a run of `pokegen fit`.
+`load` reads such a folder; `export` makes one of a run of `pokegen fit`. `hf:owner/name`, or `hf:owner/name@revision`
+with a branch, tag or commit, is one on the Hugging Face hub: `push` takes it there, and `load` fetches it, into the
+hub's own cache.
 """
 
 import hashlib
@@ -37,6 +39,7 @@ from pokegen.resources import shipped
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 FORMAT = 1
+HUB = "hf:"  # begins the name of a model on the Hugging Face hub
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
 _NUMBERS = ("<!-- numbers: written by `pokegen evaluate all` -->", "<!-- /numbers -->")
 
@@ -61,14 +64,18 @@ def available() -> list[str]:
 
 
 def folder_of(name: str | Path) -> Path:
-    """The folder of a zoo name, or of a path to a checkpoint folder. Raises CheckpointError where there is none."""
+    """The folder of a zoo name, of a path to a checkpoint folder, or of `hf:owner/name`, which is downloaded. Raises
+    CheckpointError where there is none."""
+    if str(name).startswith(HUB):
+        return _download(str(name))
     known = available()
     if str(name) in known:
         return shipped("checkpoints") / name
     if os.path.isdir(name):
         return Path(name)
     raise CheckpointError(
-        f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or give the folder of a checkpoint."
+        f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or give the folder of a checkpoint, "
+        f"or {HUB}owner/name."
     )
 
 
@@ -91,7 +98,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def load(name: str | Path) -> Loaded:
-    """Load a checkpoint by zoo name or folder, and check that its weights are the ones that its config was written for.
+    """Load a checkpoint by zoo name, folder or `hf:owner/name`, and check that its weights are the ones that its config
+    was written for.
 
     Raises CheckpointError for a checkpoint that is missing, incomplete, altered, or made by another version.
     """
@@ -107,17 +115,24 @@ def load(name: str | Path) -> Loaded:
         model.load_state_dict(load_file(weights))  # float16 becomes the parameter's own float32
     except CheckpointError:
         raise
-    except (OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (
+        *(OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError),
+        *(ArithmeticError, LookupError, MemoryError),  # of arguments that no class expects
+    ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error
-    return Loaded(model.eval().requires_grad_(False), folder.resolve().name, str(config["version"]), config)
+    shown = _repository(str(name))[0].rpartition("/")[2] if str(name).startswith(HUB) else folder.resolve().name
+    return Loaded(model.eval().requires_grad_(False), shown, str(config["version"]), config)
 
 
 def _class(path: str) -> type[nn.Module]:
     module, _, name = path.rpartition(".")
     if not module.startswith("pokegen.models."):  # a config must not be able to import anything else
         raise CheckpointError(f"Checkpoints hold models of pokegen.models, not {path!r}.")
-    return getattr(importlib.import_module(module), name)
+    found = getattr(importlib.import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):  # nor call anything else
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models; {path!r} is none.")
+    return found
 
 
 def save(
@@ -254,3 +269,173 @@ def _checkpoint_of(run: Path) -> Path:
             f"No checkpoint in {run / 'checkpoints'}. Give a run's folder, such as runs/cgan, or a .ckpt file."
         )
     return found[0]
+
+
+def push(name: str | Path, repo: str, private: bool = False) -> str:
+    """Upload a checkpoint to the Hugging Face hub, where `hf:owner/name` then loads it. Returns the page's URL.
+
+    Taken there are weights, config, samples.png, the model card and the pictures that it shows; the card gets what the
+    hub reads, see `_hub_card`. The local folder stays as it is.
+
+    Args:
+        name: a zoo name or a checkpoint folder.
+        repo: `owner/name`; made when missing, and refused where it holds something else.
+        private: make it private. A repository that is there and public is refused.
+
+    Raises CheckpointError, before anything is uploaded, for a checkpoint that `load` refuses, that has no model card,
+    or whose card shows a picture that is missing; and for what the hub refuses.
+    """
+    if not re.fullmatch(_REPOSITORY, repo):
+        raise CheckpointError(f"{repo!r} names no repository: expected owner/name, such as ada/my-cgan.")
+    folder, label = folder_of(name), load(name).label
+    card, pictures = _hub_card(folder, repo)
+
+    import huggingface_hub  # here, since few need it
+    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+
+    try:
+        if huggingface_hub.get_token() is None:
+            raise CheckpointError("No token for the hub. Run `hf auth login`, or set HF_TOKEN to one that may write.")
+        api = huggingface_hub.HfApi(library_name="pokegen", library_version=__version__)
+        url = api.create_repo(repo, private=private or None, exist_ok=True)
+        there = api.model_info(repo)
+        files = {file.rfilename for file in there.siblings or ()} - {".gitattributes"}
+        if files and CONFIG not in files:
+            raise CheckpointError(f"{repo} holds something else than a pokegen checkpoint. Choose another name.")
+        if private and not there.private:
+            raise CheckpointError(f"{repo} is public already. Make it private in its settings, or choose another name.")
+        with tempfile.TemporaryDirectory() as work:
+            for file in (CONFIG, WEIGHTS, *pictures):
+                (Path(work) / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / file, Path(work) / file)
+            (Path(work) / CARD).write_text(card, encoding="utf-8")
+            api.upload_folder(repo_id=repo, folder_path=work, commit_message=f"{label}, by `pokegen zoo push`")
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:
+        raise CheckpointError(_refusal(error, repo, "write")) from error
+    return str(url)
+
+
+_REPOSITORY = "[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+"
+_TASKS = {  # class → what the hub calls its task; an ImageModel has one too, `stats` none
+    "pokegen.models.names.NameModel": "text-generation",
+    "pokegen.models.classifier.Classifier": "image-classification",
+}
+_RIGHTS = """
+**Use and rights.** pokegen's code is under the MIT licence. These weights were learned from data that others may own:
+see `training` in config.yaml. Pokémon and its names are trademarks of Nintendo, Creatures and GAME FREAK.
+"""
+
+
+def _repository(name: str) -> tuple[str, str | None]:
+    """`hf:owner/name@revision` → repository and revision, None for the newest."""
+    found = re.fullmatch(rf"{HUB}({_REPOSITORY})(?:@(\S+))?", name)
+    if not found:
+        raise CheckpointError(f"{name!r} names no model of the hub: expected hf:owner/name or hf:owner/name@revision.")
+    return found[1], found[2]
+
+
+def _download(name: str) -> Path:
+    """The folder of `hf:owner/name` in the hub's own cache; where the hub cannot be reached, what is cached already."""
+    repo, revision = _repository(name)
+
+    import huggingface_hub  # here, since few need it
+    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+    from huggingface_hub.utils import tqdm
+
+    class Late(tqdm):
+        """The hub's progress bar, after two seconds and on a terminal only."""
+
+        def __init__(self, *args: Any, **options: Any):
+            super().__init__(*args, **(options | {"delay": 2, "disable": options.get("disable") or None}))
+
+    def fetch(revision: str | None, *files: str) -> Path:
+        ours: dict[str, Any] = {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Late}
+        try:
+            path = huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **ours)
+        except (OSError, ValueError, RuntimeError, HTTPError) as error:
+            raise CheckpointError(_refusal(error, repo, "read", revision)) from error
+        for file in files:
+            if file != CARD and not (Path(path) / file).is_file():
+                raise CheckpointError(f"{name} is no pokegen checkpoint: {file} is missing, or was not cached.")
+        return Path(path)
+
+    folder = fetch(revision, CONFIG)  # alone, so that the weights of another library's model are not downloaded
+    read_config(folder)
+    return fetch(folder.name, CONFIG, WEIGHTS, CARD)  # of that very commit, after which the folder is named
+
+
+def _refusal(error: Exception, repo: str, access: str, revision: str | None = None) -> str:
+    """What went wrong between us and the hub, and what to do, in one line. `access`: read or write."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, errors.HfHubHTTPError):
+        error = error.__cause__  # not cached is the lesser reason
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
+    detail = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, errors.HFValidationError):
+        return f"{repo!r} names no repository: {detail}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{repo} has no revision {revision!r}. Leave @{revision} away, or give a branch, tag or commit of it."
+    if isinstance(error, errors.GatedRepoError):
+        return f"{repo} is gated. Ask for access on https://huggingface.co/{repo}, then run `hf auth login`."
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return f"No model {repo} on the hub, or a private one. Check the name, or run `hf auth login` if it is yours."
+    if status in (401, 403) or isinstance(error, errors.LocalTokenNotFoundError):
+        owner = " The owner must be you or an organisation of yours." if access == "write" else ""
+        return f"The hub does not let you {access} {repo}. Run `hf auth login`, or set HF_TOKEN to one that may.{owner}"
+    if status:
+        return f"The hub answered {status} for {repo}: {detail}. Try again later."
+    if isinstance(error, errors.HTTPError | ConnectionError | errors.LocalEntryNotFoundError):
+        cached = f", and {repo} is not in its cache" if access == "read" else "; nothing was uploaded"
+        return f"The hub cannot be reached{cached}. Go online and try again."
+    return f"{repo} cannot be {'downloaded' if access == 'read' else 'uploaded'}: {detail}"
+
+
+def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
+    """The model card as the hub wants it, and the pictures to take along, as paths below `folder`.
+
+    Before the text comes YAML: licence, library, tags, and the task where the hub has a word for it. The licence is
+    "other", by the card's own "Use and rights": pokegen's MIT licence cannot cover what was learned from others'
+    sprites. What the card says in YAML of its own stays. Links that lead nowhere on the hub keep their words alone.
+    """
+    from pokegen.models.image import ImageModel
+
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{folder} has no {CARD} that can be read. `pokegen zoo export` writes one.") from error
+    own = {}
+    if found := re.match(r"---\n(.*?)\n---\n", text, re.DOTALL):
+        text = text[found.end() :].lstrip("\n")
+        try:
+            own = dict(yaml.safe_load(found[1]) or {})
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise CheckpointError(f"What stands between --- and --- in {folder / CARD} is no YAML mapping.") from error
+
+    pictures = {"samples.png"} if (folder / "samples.png").is_file() else set()
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)[^)]*\)", text):
+        if "://" in picture:
+            continue
+        path = (folder / picture).resolve()
+        if not path.is_file() or not path.is_relative_to(folder.resolve()):
+            raise CheckpointError(f"{folder / CARD} shows {picture}, which is no file in its folder. Add or remove it.")
+        pictures.add(path.relative_to(folder.resolve()).as_posix())
+    text = re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
+    if "use and rights" not in text.lower():
+        text += _RIGHTS
+
+    class_path = read_config(folder)["class_path"]
+    draws = issubclass(_class(class_path), ImageModel)
+    task = "unconditional-image-generation" if draws else _TASKS.get(class_path)  # no condition need be given
+    facts = {
+        "license": "other",
+        "license_name": "see-use-and-rights",
+        "license_link": f"https://huggingface.co/{repo}/blob/main/{CARD}",
+        "library_name": "pokegen",
+        "tags": ["pokemon", class_path.split(".")[-2]],
+    } | ({"pipeline_tag": task} if task else {})
+    use = f"pokegen sprites --model {HUB}{repo}" if draws else f'pokegen.hub.load("{HUB}{repo}")'
+    front = yaml.safe_dump(facts | own, sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n{text}\n**From the hub.** `{use}`\n", sorted(pictures)

@@ -148,10 +148,19 @@ class Generator:
         """Pixels a side of the sprite model's pictures."""
         return self._walkable().size
 
-    def sprites(self, n: int, seed: int = 0, truncation: float | None = None, **asked: Any) -> np.ndarray:
+    def sprites(
+        self,
+        n: int,
+        type1: str | None = None,
+        type2: str | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        **asked: Any,
+    ) -> np.ndarray:
         """`n` sprites on white, uint8 RGB (n, S, S, 3), S being the model's own, 128 of all that are shipped.
-        `truncation` below 1: safer and less varied; `asked`: type1, type2, color, legendary, stage, shiny, style."""
-        return np.concatenate(list(self.sprite_batches(Request(**asked, count=n, seed=seed), truncation)))
+        `truncation` below 1: safer and less varied; `asked`: color, legendary, stage, shiny, style, see Request."""
+        request = Request(type1, type2, count=n, seed=seed, **asked)
+        return np.concatenate(list(self.sprite_batches(request, truncation)))
 
     def sprite_batches(self, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
         """The sprites of an order, uint8 (up to 32, S, S, 3) at a time."""

@@ -1,9 +1,13 @@
-"""list the shipped models, tell about one, export a run
+"""list the shipped models, tell about one, export a run, push one to the Hugging Face hub
 
 examples:
   pokegen zoo list
   pokegen zoo info cgan
   pokegen zoo export runs/cgan checkpoints/cgan --version 2
+  pokegen zoo push checkpoints/cgan ada/my-cgan --private
+
+What was pushed is a model for every verb: pokegen card --model hf:ada/my-cgan, or hf:ada/my-cgan@REVISION for a branch,
+tag or commit. It is downloaded once, into the hub's own cache. `hf auth login`, or HF_TOKEN, says who you are.
 """
 
 import argparse
@@ -13,15 +17,19 @@ from pokegen.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export}")
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export,push}")
     verbs.add_parser("list", help="the shipped models, one a line")
     action = verbs.add_parser("info", help="the config and the model card of one")
-    action.add_argument("name", help="zoo name or checkpoint folder")
+    action.add_argument("name", help="zoo name, checkpoint folder, or hf:owner/name")
     action = verbs.add_parser("export", help="make a checkpoint folder of a run")
     action.add_argument("run", type=Path, help="a run's folder, or one of its .ckpt files")
     action.add_argument("folder", type=Path, help="where to write, such as checkpoints/cgan")
     action.add_argument("--version", default="1", help="what cards name beside the model; default: %(default)s")
     action.add_argument("--full", action="store_true", help="write float32, twice the size")
+    action = verbs.add_parser("push", help="upload one to the Hugging Face hub, and print its page's address")
+    action.add_argument("name", help="zoo name or checkpoint folder")
+    action.add_argument("repo", help="owner/name; made when missing")
+    action.add_argument("--private", action="store_true", help="for you, or your organisation, alone")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
         for name in (hub.CONFIG, hub.CARD):
             if (folder / name).is_file():
                 print((folder / name).read_text(encoding="utf-8"))
+    elif args.action == "push":
+        print(hub.push(args.name, args.repo, private=args.private))
     else:
         try:
             hub.export(args.run, args.folder, version=args.version, half=not args.full)

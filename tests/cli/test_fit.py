@@ -17,9 +17,11 @@ from pokegen.errors import UserError
 from pokegen.tracking import runs
 
 NETS = {
+    "gan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "cgan": ["generator.init_args.width=8", "discriminator.init_args.width=8"],
     "dcgan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "vae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
+    "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
 }
 BATCH, EPOCH = 8, 16  # images
 
@@ -76,7 +78,7 @@ def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan"])
+@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "cvae"])
 def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_path):
     assert main(words(imported, name)) == 0
     run = tmp_path / "runs" / name
@@ -88,8 +90,9 @@ def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_
     assert images_seen(run) == EPOCH
     assert [p.name for p in (run / "samples").iterdir()] == [f"{EPOCH:010d}.png"]
     rows = metrics(run)
-    assert [float(row["train/images"]) for row in rows] == [BATCH, EPOCH]
-    assert {"train/generator", "train/discriminator", "train/real", "train/fake"} <= rows[0].keys()
+    assert [row["images"] for row in rows if row["train/loss" if name == "cvae" else "train/real"]] == ["8", "16"]
+    adversarial = {"train/generator", "train/discriminator", "train/real", "train/fake"}
+    assert ({"train/mse", "train/kl", "val/elbo"} if name == "cvae" else adversarial) <= rows[0].keys()
     assert not (run / "wandb").exists()
 
 
@@ -202,7 +205,7 @@ MISTAKES = {
     "no such accelerator": (["--trainer.accelerator=quantum"], "quantum"),
     "no data": (["--data.init_args.root=nosuch"], "pokegen data import PATH --out nosuch"),
     "no such game": (["--data.init_args.games=[emerald]"], "No game 'emerald'"),
-    "no such style": (["--data.init_args.styles=[cubist]"], "Unknown style 'cubist'. Known styles: pixel"),
+    "no such style": (["--data.init_args.styles=[cubist]"], "Unknown style 'cubist'. Known styles: artwork"),
     "an empty batch": (["--data.init_args.batch_size=0"], "must be at least batch_size (0)"),
     "no such log": (["--log=tensorboard"], "Unknown log 'tensorboard'. Known: wandb, csv, off."),
     "no such checkpoint": (["--ckpt_path=nosuch.ckpt"], "No checkpoint at nosuch.ckpt"),
@@ -359,3 +362,14 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_to_resume_from(imported, tmp_
     assert main(words(imported, epochs=seen // EPOCH + 1, ckpt_path="last")) == 0
     assert images_seen(run) == seen + EPOCH
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["vae"]
+
+
+def test_two_processes_make_one_run(imported, tmp_path):
+    """Lightning starts the second by the same command, which must not make a run of its own."""
+    settings = {"trainer.devices": 2, "trainer.strategy": "ddp_find_unused_parameters_true", "score_images": 0}
+    command = [sys.executable, "-m", "pokegen.cli.main", *words(imported, "dcgan", **settings)]
+    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["dcgan"]
+    assert images_seen(tmp_path / "runs" / "dcgan") == EPOCH  # of both together
+    assert [row["images"] for row in metrics(tmp_path / "runs" / "dcgan")] == ["16"]

@@ -1,11 +1,21 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from pokegen.data.modules import BalancedSampler, SampleSpriteDataModule, SpriteDataModule, condition_of
+from pokegen.data.modules import (
+    CONDITIONS,
+    BalancedSampler,
+    SampleSpriteDataModule,
+    SpriteDataModule,
+    condition_of,
+)
 from pokegen.data.pokedex import load_pokedex
-from pokegen.data.sprites import load_sprites
+from pokegen.data.sprites import import_sprites, load_sprites
 from pokegen.errors import DataError, UserError
+from pokegen.models import condition
+from pokegen.schema import STYLES
 
 
 @pytest.fixture
@@ -23,7 +33,8 @@ def test_a_batch_holds_images_and_indices(module):
     assert image.min() >= -1
     assert image[:, :, 0, 0].min() == 1  # corners are white, after rotation too
     assert image.is_contiguous(memory_format=torch.channels_last)
-    for key, size in {"type1": 18, "type2": 19, "color": 10, "legendary": 2}.items():
+    assert CONDITIONS == condition.CONDITIONS  # which the models read, and neither room imports the other
+    for key, size in condition.SIZES.items():
         assert batch[key].shape == (8,)
         assert 0 <= batch[key].min() <= batch[key].max() < size
     assert sum(len(b["image"]) for b in module.train_dataloader()) == 32
@@ -45,8 +56,83 @@ def test_conditions_are_those_of_the_species(module, imported):
     dataset = module.datasets["train"]
     for place in (0, len(dataset) - 1):
         expected = condition_of(species[index[dataset.rows[place]].No])
-        assert [int(dataset[place][k]) for k in dataset.CONDITIONS] == expected
-    assert {tuple(c) for c in module.conditions.tolist()} <= {tuple(condition_of(s)) for s in species.values()}
+        assert [int(dataset[place][k]) for k in CONDITIONS] == expected
+    rows, weights = module.conditions
+    assert {tuple(c) for c in rows.tolist()} <= {tuple(condition_of(s)) for s in species.values()}
+    assert float(weights.sum()) == pytest.approx(1)
+
+
+def test_shiny_and_style_are_the_sprites_own(drawn, tmp_path):
+    source = tmp_path / "sprites" / "pokemon"
+    names = ("other/official-artwork/25.png", "versions/generation-iv/platinum/shiny/25.png")
+    for name, picture in zip(names, sorted(drawn.glob("*/*.png")), strict=False):
+        (source / name).parent.mkdir(parents=True)
+        shutil.copy(picture, source / name)
+    import_sprites(tmp_path, tmp_path / "cache", workers=1)
+    module = SpriteDataModule(str(tmp_path / "cache"), batch_size=1, epoch_images=1, shiny=True)
+    module.setup("fit")
+    found = torch.cat([d.conditions for d in module.datasets.values()])[:, -2:].tolist()
+    assert sorted(found) == sorted([[0, STYLES.index("artwork")], [1, STYLES.index("pixel-4")]])
+
+
+def test_the_joint_distribution_gives_each_species_its_share(module):
+    """As the sampler does, however many sprites a species has."""
+    train = module.datasets["train"]
+    draws = torch.tensor(list(BalancedSampler(train.species.numpy(), 20_000, seed=0)))
+    rows, weights = module.conditions
+    drawn = (train.conditions[draws][:, None] == rows).all(dim=2).float().mean(dim=0)
+    assert (drawn - weights).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_images_come_in_the_size_that_is_asked(imported, size):
+    module = SpriteDataModule(str(imported), batch_size=4, epoch_images=4, size=size, rotation=0, flip=0)
+    module.setup("fit")
+    assert next(iter(module.train_dataloader()))["image"].shape == (4, 3, size, size)
+    assert module.image_shape == (3, size, size)
+    full = torch.from_numpy(np.array(module.datasets["val"].pixels[module.datasets["val"].rows[0]])).float()
+    factor = 128 // size
+    mean = full.unflatten(0, (size, factor)).unflatten(2, (size, factor)).mean(dim=(1, 3)).permute(2, 0, 1)
+    assert torch.allclose(module.datasets["val"][0]["image"], mean / 127.5 - 1, atol=1e-5)
+
+
+def test_an_import_of_256_serves_every_size_and_one_of_128_does_not(drawn, imported, tmp_path):
+    large = import_sprites(drawn, tmp_path / "large", size=256, workers=1).folder
+    for size in (64, 256):
+        module = SpriteDataModule(str(large), batch_size=2, epoch_images=2, size=size)
+        module.setup("fit")
+        assert next(iter(module.train_dataloader()))["image"].shape == (2, 3, size, size)
+    module = SpriteDataModule(str(imported), size=256)
+    with pytest.raises(DataError, match="128 pixels a side, 256 are asked for"):
+        module.setup("fit")
+    with pytest.raises(UserError, match="size must be one of 64, 128, 256, got 100"):
+        SpriteDataModule(str(imported), size=100)
+    with pytest.raises(DataError, match="64, 128, 256 pixels a side, not at 99"):
+        import_sprites(drawn, tmp_path / "odd", size=99)
+
+
+def test_an_import_of_another_version_is_told(imported, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(imported, old)
+    (old / "meta.json").write_text((old / "meta.json").read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(DataError, match="another version of pokegen"):
+        load_sprites(old)
+
+
+def test_processes_share_the_draws_of_one(monkeypatch):
+    species = np.arange(50)
+    alone = BalancedSampler(species, 64, seed=3)
+    alone.set_epoch(2)
+    parts = []
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    for rank in (0, 1):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        part = BalancedSampler(species, 64, seed=3)
+        part.set_epoch(2)
+        assert len(part) == 32
+        parts.append(list(part))
+    assert [i for pair in zip(*parts, strict=True) for i in pair] == list(alone)
 
 
 def test_training_images_vary_and_validation_images_do_not(module):

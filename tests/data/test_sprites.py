@@ -74,11 +74,12 @@ def test_transparency_becomes_white_and_the_creature_fills_the_square(mode):
     pixels = preprocess(image)
     assert pixels.shape == (128, 128, 3)
     assert pixels.dtype == np.uint8
-    border = np.concatenate([pixels[:MARGIN].ravel(), pixels[-MARGIN:].ravel(), pixels[:, :MARGIN].ravel()])
+    margin = round(128 * MARGIN)
+    border = np.concatenate([pixels[:margin].ravel(), pixels[-margin:].ravel(), pixels[:, :margin].ravel()])
     assert (border == 255).all()
     columns = np.flatnonzero((pixels.min(axis=2) < 250).any(axis=0))
-    assert columns[0] == MARGIN  # the longer edge reaches the margin on both sides
-    assert columns[-1] == 127 - MARGIN
+    assert columns[0] == margin  # the longer edge reaches the margin on both sides
+    assert columns[-1] == 127 - margin
 
 
 def test_pixel_art_is_enlarged_without_new_colours():
@@ -122,9 +123,9 @@ def test_a_pokeapi_checkout_keeps_game_style_shiny_female_and_form(tmp_path):
     assert not rejected
     seen = {(f.No, f.game, f.style, f.shiny, f.female, f.form) for f in files}
     assert seen == {
-        (25, "platinum", "pixel", False, False, ""),
-        (25, "platinum", "pixel", True, True, ""),
-        (6, "platinum", "pixel", False, False, "mega-x"),
+        (25, "platinum", "pixel-4", False, False, ""),
+        (25, "platinum", "pixel-4", True, True, ""),
+        (6, "platinum", "pixel-4", False, False, "mega-x"),
         (25, "official-artwork", "artwork", False, False, ""),
     }
 

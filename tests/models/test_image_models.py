@@ -5,27 +5,36 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pokegen.errors import UserError
-from pokegen.models import cgan, dcgan, losses, vae
+from pokegen.models import cgan, cvae, dcgan, gan, losses, vae
 from pokegen.models.augment import diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionPrior
 from pokegen.schema import NO_TYPE
+
+KINDS = ("gan", "dcgan", "cgan", "vae", "cvae")
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def small(kind):
+def small(kind, **options):
     torch.manual_seed(0)
     nets = {
-        "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8),
-        "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4),
-        "vae": lambda: vae.VAE(latent_dim=8, width=4),
+        "gan": lambda: gan.Generator(latent_dim=8, width=4, **options),
+        "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
+        "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4, **options),
+        "vae": lambda: vae.VAE(latent_dim=8, width=4, **options),
+        "cvae": lambda: cvae.CVAE(latent_dim=8, width=4, embedding_dim=8, **options),
     }
     return nets[kind]().eval()
 
 
-@pytest.mark.parametrize("kind", ["cgan", "dcgan", "vae"])
+def rows_of(*rows):
+    """Training rows that differ in their first four conditions, equally likely."""
+    return torch.tensor([[*row, 1, 0, 0] for row in rows]), torch.ones(len(rows))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_samples_keep_the_promise(kind):
     net = small(kind)
     images = net.sample(5, generator=seeded())
@@ -37,7 +46,7 @@ def test_samples_keep_the_promise(kind):
     assert net.sample(5, generator=seeded(), truncation=0.1).std(0).mean() < images.std(0).mean()
 
 
-@pytest.mark.parametrize("kind", ["cgan", "dcgan", "vae"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_sampling_leaves_the_global_stream_and_the_weights_alone(kind):
     net = small(kind)
     state = {k: v.clone() for k, v in net.state_dict().items()}
@@ -47,12 +56,46 @@ def test_sampling_leaves_the_global_stream_and_the_weights_alone(kind):
     assert all(v.equal(state[k]) for k, v in net.state_dict().items())
 
 
+@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sprites_of_other_sizes(kind, size):
+    images = small(kind, size=size).sample(2, generator=seeded())
+    assert images.shape == (2, 3, size, size)
+    assert images.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["gan", "vae"])
+def test_small_grey_images(kind):
+    assert small(kind, size=28, channels=1).sample(2, generator=seeded()).shape == (2, 1, 28, 28)
+    if kind == "gan":
+        assert gan.Discriminator(4, size=28, channels=1)(torch.rand(2, 1, 28, 28))[0].shape == (2, 1)
+        assert len(gan.Generator(size=28).net) == len(gan.Generator(size=64).net) - 3  # one block less
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: gan.Generator(size=50), "7 or 8, doubled once or more"),
+        (lambda: dcgan.Generator(size=100), "power of two from 16, not 100"),
+        (lambda: cgan.Generator(size=100), "64, 128 or 256"),
+        (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
+        (lambda: vae.VAE(likelihood="laplace"), "Unknown likelihood 'laplace'. Known: gaussian, bernoulli"),
+        (lambda: cvae.CVAE(conditions=["weight"]), "Unknown condition 'weight'"),
+    ],
+)
+def test_settings_that_no_model_has(make, says):
+    with pytest.raises(UserError, match=says):
+        make()
+
+
 @pytest.mark.parametrize("key", CONDITIONS)
-def test_each_condition_changes_a_cgan_sample(key):
-    net = small("cgan")
+@pytest.mark.parametrize("kind", ["cgan", "cvae"])
+def test_each_condition_changes_a_sample(kind, key):
+    net = small(kind)
     for table in net.embedding.tables:
         torch.nn.init.normal_(table.weight)
     base = {k: torch.zeros(2, dtype=torch.long) for k in CONDITIONS}
+    net.prior.fit(*rows_of([0, 0, 0, 0]))
     one, other = (net.sample(2, base | {key: torch.full((2,), v)}, seeded()) for v in (0, 1))
     assert not one.equal(other)
 
@@ -71,7 +114,7 @@ def test_a_projection_discriminator_sees_the_condition_only_in_its_strength():
     torch.manual_seed(0)
     net = cgan.Discriminator(width=8).eval()
     images = torch.rand(2, 3, 64, 64)
-    rows = torch.tensor([[0, NO_TYPE, 0, 0], [5, 3, 1, 1]])
+    rows = torch.tensor([[0, NO_TYPE, 0, 0, 1, 0, 0], [5, 3, 1, 1, 2, 1, 3]])
     ignored = [net(images, r.expand(2, -1), strength=0.0)[0] for r in rows]
     seen = [net(images, r.expand(2, -1), strength=1.0)[0] for r in rows]
     assert ignored[0].equal(ignored[1])
@@ -86,8 +129,8 @@ def test_minibatch_deviation_tells_copies_from_variety():
 
 
 def test_what_is_asked_is_kept_and_the_rest_comes_from_a_real_row():
-    prior = ConditionPrior()
-    prior.fit(torch.tensor([[0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1]]))
+    prior = ConditionPrior(CONDITIONS[:4])
+    prior.fit(*rows_of([0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1]))
     rows = prior.draw(200, {"type1": torch.zeros(200, dtype=torch.long)}, seeded())
     assert {tuple(r) for r in rows.tolist()} == {(0, 3, 1, 0), (0, 4, 2, 0)}
     unseen = {"type1": torch.full((50,), 9), "type2": torch.full((50,), 3)}
@@ -96,9 +139,30 @@ def test_what_is_asked_is_kept_and_the_rest_comes_from_a_real_row():
     assert len({tuple(r) for r in free.tolist()}) == 3
 
 
-def test_a_drawn_type_is_never_the_asked_one():
+def test_what_is_not_asked_is_as_likely_as_in_the_data():
     prior = ConditionPrior()
-    prior.fit(torch.tensor([[0, 3, 1, 0], [0, 3, 1, 0], [6, NO_TYPE, 7, 1]]))
+    rows, _ = rows_of([0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1])
+    prior.fit(rows, torch.tensor([1.0, 3.0, 4.0]))
+    drawn = prior.draw(4000, generator=seeded())
+    shares = [float((drawn == row).all(dim=1).float().mean()) for row in rows]
+    assert shares == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.03)
+    bugs = prior.draw(4000, {"type1": torch.zeros(4000, dtype=torch.long)}, seeded())
+    assert float((bugs[:, 1] == 4).float().mean()) == pytest.approx(3 / 4, abs=0.03)
+
+
+def test_a_model_may_heed_some_conditions_only():
+    net = small("cgan", conditions=["style", "type1"])
+    net.prior.fit(*rows_of([5, 3, 1, 0]))
+    assert net.prior.draw(1).tolist() == [[0, 5]]
+    assert net.sample(2, {"color": torch.zeros(2, dtype=torch.long)}, seeded()).shape == (2, 3, 128, 128)
+    assert (
+        cgan.Discriminator(8, conditions=["style", "type1"])(torch.rand(2, 3, 64, 64), net.rows(2))[0].isfinite().all()
+    )
+
+
+def test_a_drawn_type_is_never_the_asked_one():
+    prior = ConditionPrior(CONDITIONS[:4])
+    prior.fit(*rows_of([0, 3, 1, 0], [0, 3, 1, 0], [6, NO_TYPE, 7, 1]))
     drawn = prior.draw(50, {"type2": torch.zeros(50, dtype=torch.long)}, seeded())
     assert {tuple(r) for r in drawn.tolist()} == {(6, 0, 7, 1)}
 
@@ -112,11 +176,11 @@ def test_a_condition_out_of_range_is_told():
 
 def test_the_prior_travels_in_the_weights():
     net = small("cgan")
-    net.prior.fit(torch.tensor([[6, 7, 7, 0]]))
+    net.prior.fit(*rows_of([6, 7, 7, 0], [5, 7, 7, 0]))
     fresh = cgan.Generator(latent_dim=8, width=8, embedding_dim=8).eval()
     fresh.load_state_dict(net.state_dict())
     assert fresh.sample(3, generator=seeded()).equal(net.sample(3, generator=seeded()))
-    assert fresh.prior.draw(1).tolist() == [[6, 7, 7, 0]]
+    assert fresh.prior.draw(1, {"type1": torch.tensor([6])}).tolist() == [[6, 7, 7, 0, 1, 0, 0]]
 
 
 def test_kl_against_the_closed_form_of_torch():
@@ -126,44 +190,83 @@ def test_kl_against_the_closed_form_of_torch():
     assert losses.gaussian_kl(torch.zeros(2, 4), torch.zeros(2, 4)).abs().max() == 0
 
 
+def test_bernoulli_likelihood_against_a_naive_sum():
+    logits, values = torch.randn(3, 2, 4, 4), torch.rand(3, 2, 4, 4)
+    for i, nll in enumerate(losses.bernoulli_nll(logits, values)):
+        expected = 0.0
+        for x, v in zip(logits[i].flatten().tolist(), values[i].flatten().tolist(), strict=True):
+            p = 1 / (1 + math.exp(-x))
+            expected -= v * math.log(p) + (1 - v) * math.log(1 - p)
+        assert float(nll) == pytest.approx(expected, rel=1e-5)
+
+
+def reconstruction(net, images):
+    """What the net makes of the posterior's mean: as the likelihood reads it."""
+    nothing = torch.zeros(len(images), 0)
+    return net.decode(net.encode(images, nothing)[0], nothing)
+
+
 def test_the_vae_nll_is_that_of_a_gaussian_with_the_best_variance():
     net = small("vae")
     images = torch.rand(4, 3, 128, 128) * 2 - 1
     values = net.loss({"image": images})
-    decoded = net.decode(net.encode(images)[0])
+    decoded = net.show(reconstruction(net, images))
     expected = -Normal(decoded, values["mse"].sqrt()).log_prob(images).sum(dim=(1, 2, 3)).mean()
     assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", vae.ARCHITECTURES)
+def test_the_vae_of_grey_images_has_a_bernoulli_likelihood(architecture):
+    net = small("vae", size=28, channels=1, architecture=architecture, likelihood="bernoulli")
+    images = torch.rand(4, 1, 28, 28) * 2 - 1
+    values = net.loss({"image": images})
+    logits = reconstruction(net, images)
+    expected = losses.bernoulli_nll(logits, (images + 1) / 2).mean()
+    assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
+    assert torch.allclose(net.show(logits), 2 * logits.sigmoid() - 1, atol=1e-6)
 
 
 def test_the_vae_samples_from_the_latents_it_has_seen():
     net = small("vae")
     latents = torch.randn(4000, 8, generator=seeded()) @ torch.randn(8, 8, generator=seeded(1)) + 3
-    for batch in latents.split(200):
-        net.images_seen += len(batch)
-        net._remember(batch)
+    for i, batch in enumerate(latents.split(200), start=1):
+        net._remember(batch, 200.0 * i)
     assert torch.allclose(net.latent_mean, latents.mean(0), atol=1e-4)
-    seen = []
-    net.decode = lambda latent: seen.append(latent) or latent[:, :3, None, None]
-    net.sample(5_000, generator=seeded(2))
-    assert torch.allclose(seen[0].mean(0), latents.mean(0), atol=0.15)
-    assert torch.allclose(seen[0].T.cov(), latents.T.cov(), atol=0.6)
+    drawn = net.latents(5_000, seeded(2))
+    assert torch.allclose(drawn.mean(0), latents.mean(0), atol=0.15)
+    assert torch.allclose(drawn.T.cov(), latents.T.cov(), atol=0.6)
+    assert net.center.equal(net.latent_mean)
 
 
 def test_the_vae_fades_its_kl_in():
     net = vae.VAE(latent_dim=8, width=4, warmup_images=8).train()
-    images = torch.rand(4, 3, 128, 128) * 2 - 1
-    first, second, third = (net.loss({"image": images}) for _ in range(3))
-    weights = [float(((v["loss"] - (v["elbo"] - v["kl"])) / v["kl"]).detach()) for v in (first, second, third)]
+    images, weights = torch.rand(4, 3, 128, 128) * 2 - 1, []
+    for seen in (0, 4, 8):
+        net.images_seen.fill_(seen)
+        v = net.loss({"image": images})
+        weights.append(float(((v["loss"] - (v["elbo"] - v["kl"])) / v["kl"]).detach()))
     assert weights == pytest.approx([0.5, 1.0, 1.0], rel=1e-2)
 
 
-def test_a_short_overfit_lowers_the_vae_loss():
-    torch.manual_seed(0)
-    net = vae.VAE(latent_dim=8, width=4).train()
-    batch = {"image": torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4) * 2 - 1, 128)}
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+def test_the_cvae_reads_and_draws_under_its_conditions():
+    net = small("cvae")
+    net.prior.fit(*rows_of([6, 7, 7, 0]))
+    images = torch.rand(2, 3, 128, 128) * 2 - 1
+    one, other = (net.embed(torch.tensor([[t, NO_TYPE, 0, 0, 1, 0, 0]] * 2)) for t in (0, 1))
+    assert not net.encode(images, one)[0].equal(net.encode(images, other)[0])
+    latent = net.latents(2, seeded())
+    assert not net.render(latent, one).equal(net.render(latent, other))
+
+
+@pytest.mark.parametrize("kind", ["vae", "cvae", "linear"])
+def test_a_short_overfit_lowers_the_loss(kind):
+    net = vae.VAE(8, 64, 64, architecture="linear") if kind == "linear" else small(kind)
+    net.train()
+    batch = {"image": torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4) * 2 - 1, net.size)}
+    batch |= {key: torch.ones(4, dtype=torch.long) for key in CONDITIONS}
+    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     trace = []
-    for _ in range(40):
+    for _ in range(60):
         optimizer.zero_grad()
         values = net.loss(batch)
         values["loss"].backward()

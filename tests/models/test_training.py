@@ -7,13 +7,18 @@ import torch
 
 from pokegen.data.modules import SpriteDataModule
 from pokegen.errors import UserError
-from pokegen.models import cgan, dcgan, vae
+from pokegen.models import cgan, cvae, dcgan, gan, vae
 from pokegen.models.training import AdversarialModule, LikelihoodModule
 
 
-def adversarial(**options):
+def adversarial(kind="cgan", **options):
     torch.manual_seed(0)
-    return AdversarialModule(cgan.Generator(8, 8, 8), cgan.Discriminator(8), **options)
+    nets = {
+        "gan": lambda: (gan.Generator(8, 4), gan.Discriminator(4)),
+        "dcgan": lambda: (dcgan.Generator(8, 4), dcgan.Discriminator(4)),
+        "cgan": lambda: (cgan.Generator(8, 8, 8), cgan.Discriminator(8)),
+    }
+    return AdversarialModule(*nets[kind](), **options)
 
 
 def fit(module, imported, batches=2, **options):
@@ -54,8 +59,9 @@ def test_a_batch_is_one_global_step_and_moves_both_nets_and_the_average(imported
 
 
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
-def test_each_step_moves_only_its_own_net(imported, still):
-    module = adversarial(**{f"{still}_lr": 0.0})
+@pytest.mark.parametrize("kind", ["gan", "dcgan", "cgan"])
+def test_each_step_moves_only_its_own_net(imported, kind, still):
+    module = adversarial(kind, **{f"{still}_lr": 0.0})
     other = "discriminator" if still == "generator" else "generator"
     before = {name: state(getattr(module, name)) for name in (still, other)}
     fit(module, imported, batches=1)
@@ -135,12 +141,14 @@ def test_dcgan_trains_with_the_original_loss_in_bf16(imported):
     assert dtypes == {torch.bfloat16}
 
 
-def test_the_vae_trains_in_bf16(imported):
+@pytest.mark.parametrize("kind", ["vae", "cvae"])
+def test_the_vae_trains_in_bf16(imported, kind):
     torch.manual_seed(0)
-    module = LikelihoodModule(vae.VAE(8, 4))
+    module = LikelihoodModule(vae.VAE(8, 4) if kind == "vae" else cvae.CVAE(8, 4))
     trainer = fit(module, imported, batches=2, precision="bf16-mixed")
     assert trainer.callback_metrics["val/loss"].isfinite()
-    assert module.net.latent_second.trace() > 0
+    assert int(module.net.images_seen) == int(module.images_seen) == 16
+    assert not module.net.latent_second.equal(torch.eye(8))
     assert module.sample(2, generator=torch.Generator().manual_seed(0)).isfinite().all()
 
 
@@ -152,7 +160,7 @@ def test_validation_moves_nothing_and_scores_the_average(imported):
     data = SpriteDataModule(str(imported), batch_size=8, epoch_images=8, rotation=0, flip=0)
     first = trainer.validate(module, data, verbose=False)[0]
     assert all(v.equal(before[k]) for k, v in module.state_dict().items())
-    torch.nn.init.zeros_(module.net.decoder[0].weight)  # the net itself is not what is scored
+    torch.nn.init.zeros_(module.net.spread.weight)  # the net itself is not what is scored
     assert trainer.validate(module, data, verbose=False)[0] == first
     assert set(first) == {"val/loss", "val/mse", "val/kl", "val/elbo"}
 
@@ -162,3 +170,84 @@ def test_contradictions_are_told():
         adversarial(loss="wasserstein")
     with pytest.raises(UserError, match="must not come before"):
         adversarial(condition_start=10, condition_full=5)
+
+
+def test_nets_that_heed_other_conditions_are_not_paired():
+    with pytest.raises(UserError, match="The generator heeds type1, the discriminator type1, style"):
+        AdversarialModule(
+            cgan.Generator(8, 8, 8, conditions=["type1"]), cgan.Discriminator(8, conditions=["type1", "style"])
+        )
+
+
+def test_images_of_another_size_are_told(imported):
+    module = AdversarialModule(dcgan.Generator(8, 4, size=64), dcgan.Discriminator(4, size=64))
+    with pytest.raises(UserError, match="draws images of 3×64×64, the data are 3×128×128"):
+        fit(module, imported)
+
+
+class Line(torch.nn.Module):
+    """A deterministic network, whose loss curve does not depend on which process sees which image."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(3, 1)
+        torch.nn.init.constant_(self.net.weight, 0.1)
+        torch.nn.init.zeros_(self.net.bias)
+
+    def loss(self, batch):
+        wanted = batch["color"].float()
+        return {"loss": (self.net(batch["image"].mean(dim=(2, 3)))[:, 0] - wanted).square().mean()}
+
+
+class Keep(L.Callback):
+    """Of each process: the losses, and the weights and noise at the end. Its memory ends with it, so in a file."""
+
+    def __init__(self, folder):
+        self.folder, self.losses = folder, []
+
+    def on_train_batch_end(self, trainer, module, *_):
+        self.losses.append(float(trainer.callback_metrics.get("train/loss", 0.0)))
+
+    def on_train_end(self, trainer, module):
+        kept = {"losses": self.losses, "images": int(module.images_seen), "noise": torch.rand(4)}
+        torch.save(kept | module.state_dict(), self.folder / f"{trainer.world_size}-{trainer.global_rank}.pt")
+
+
+def train_together(module, imported, folder, processes, strategy="ddp_fork"):
+    """Two epochs of ten steps, each with a global batch of 8; what each process kept."""
+    data = SpriteDataModule(str(imported), batch_size=8 // processes, epoch_images=80, rotation=0, flip=0)
+    trainer = L.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        devices=processes,
+        strategy=strategy if processes > 1 else "auto",
+        logger=False,
+        callbacks=[Keep(folder)],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    trainer.fit(module, data)
+    return [torch.load(folder / f"{processes}-{rank}.pt", weights_only=True) for rank in range(processes)]
+
+
+def test_two_processes_train_as_one(imported, tmp_path):
+    (one,), (first, second) = (
+        train_together(LikelihoodModule(Line(), lr=0.05, warmup_steps=2), imported, tmp_path, n) for n in (1, 2)
+    )
+    assert one["images"] == first["images"] == 160
+    assert one["losses"][-1] < 0.7 * one["losses"][0]
+    assert first["losses"] == pytest.approx(one["losses"], rel=1e-4)
+    for key in ("net.net.weight", "ema.net.weight"):
+        assert torch.allclose(one[key], first[key], rtol=1e-4)
+        assert first[key].equal(second[key])
+
+
+def test_two_processes_of_a_gan_share_gradients_and_not_noise(imported, tmp_path):
+    module = adversarial("dcgan")
+    first, second = train_together(module, imported, tmp_path, 2, "ddp_fork_find_unused_parameters_true")
+    weights = [key for key, _ in module.named_parameters()]
+    assert all(first[key].equal(second[key]) for key in weights)
+    assert first["images"] == 160
+    assert not first["noise"].equal(second["noise"])

@@ -1,0 +1,193 @@
+"""Walks, changed conditions and pictures of a user's: what stays, what changes, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from pokegen.cards import latent
+from pokegen.cards.generator import Generator, stream
+from pokegen.cards.request import Request
+from pokegen.errors import UserError
+from pokegen.models.cgan import Generator as CGAN
+from pokegen.models.condition import CONDITIONS
+from pokegen.models.cvae import CVAE
+from pokegen.models.vae import VAE
+from pokegen.schema import COLORS, NO_TYPE, STYLES, TYPES
+
+
+def trained(net):
+    """As if trained: conditions that show, and creatures of two kinds in the data."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Embedding):
+            torch.nn.init.normal_(module.weight, std=3)
+    rows = [[t, NO_TYPE, c, 0, 1 + t % 3, s, 5] for t in range(18) for c in (t % 10, (t + 1) % 10) for s in (0, 1)]
+    net.prior.fit(torch.tensor(rows), torch.ones(len(rows)))
+    return net.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def cgan():
+    torch.manual_seed(0)
+    return trained(CGAN(latent_dim=8, width=8, embedding_dim=8))
+
+
+@pytest.fixture(scope="module")
+def cvae():
+    torch.manual_seed(0)
+    return trained(CVAE(latent_dim=8, width=8, embedding_dim=8))
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_another_type_brings_its_colour_and_leaves_the_rest(cgan):
+    rows = cgan.rows(5, None, seeded())
+    changed = list(latent.under(cgan, rows, "type1", {}, seeded()))
+    assert [int(c[0, 0]) for c in changed] == list(range(18))
+    for kind, new in enumerate(changed):
+        assert (new[:, 1] == NO_TYPE).all()
+        assert all(int(c) in (kind % 10, (kind + 1) % 10) for c in new[:, 2])
+        assert new[:, 3:].equal(rows[:, 3:])
+    asked = {"color": torch.full((5,), 7), "type2": torch.full((5,), 4)}
+    rows = cgan.rows(5, asked, seeded())
+    for kind, new in enumerate(latent.under(cgan, rows, "type1", asked, seeded())):
+        assert (new[:, 2] == 7).all()
+        assert (new[:, 1] == (NO_TYPE if kind == 4 else 4)).all()
+
+
+@pytest.mark.parametrize("key", [key for key in CONDITIONS if key != "type2"])
+def test_each_value_of_a_condition_is_shown_once(cgan, key):
+    rows = cgan.rows(2, None, seeded())
+    place = CONDITIONS.index(key)
+    found = [int(new[0, place]) for new in latent.under(cgan, rows, key, {}, seeded())]
+    assert found == list(latent.VALUES[key])
+    assert len(found) == {"type1": 18, "color": 10, "legendary": 2, "stage": 3, "shiny": 2, "style": len(STYLES)}[key]
+
+
+def test_the_way_between_two_latents_keeps_their_distance_from_the_centre():
+    center = torch.randn(16, generator=seeded())
+    start, end = torch.randn(2, 16, generator=seeded(1)) + center
+    assert torch.allclose(latent.between(start, end, 0.0, center), start, atol=1e-5)
+    assert torch.allclose(latent.between(start, end, 1.0, center), end, atol=1e-5)
+    a = torch.nn.functional.normalize(start - center, dim=0) * 3 + center
+    b = torch.nn.functional.normalize(end - center, dim=0) * 3 + center
+    for share in (0.2, 0.5, 0.9):
+        assert float((latent.between(a, b, share, center) - center).norm()) == pytest.approx(3, rel=1e-4)
+    assert torch.allclose(latent.between(a, a, 0.3, center), a)
+
+
+def test_a_walk_passes_each_creature_and_moves_in_small_steps(cgan):
+    generator = Generator(cgan)
+    frames = np.stack(list(generator.walk(Request(count=2, seed=5), steps=10)))
+    assert frames.shape == (20, 128, 128, 3)
+    for i, seed in ((0, 5), (10, 6)):
+        assert np.array_equal(frames[i], generator.sprites(1, seed=seed)[0])
+    steps = np.abs(np.diff(frames.astype(float), axis=0)).mean(axis=(1, 2, 3))
+    far = np.abs(frames[0].astype(float) - frames[10]).mean()
+    assert 0 < steps.max() < 0.5 * far
+    assert np.abs(frames[-1].astype(float) - frames[0]).mean() < 0.5 * far  # it comes back
+
+
+def test_a_walk_through_the_types_is_one_creature_under_each(cgan):
+    generator = Generator(cgan)
+    frames = list(generator.walk(Request(seed=3, style="pixel-3"), steps=2, types=True))
+    rows = [row[0] for row in generator.under("type1", Request(count=1, seed=3, style="pixel-3"))]
+    assert len(frames) == 2 * len(TYPES)
+    assert all(np.array_equal(a, b) for a, b in zip(frames[::2], rows, strict=True))
+    assert not np.array_equal(rows[0], rows[1])
+
+
+def test_the_same_creatures_stand_in_each_line(cgan):
+    generator = Generator(cgan)
+    lines = list(generator.under("style", Request("fire", count=3, seed=1)))
+    assert [line.shape for line in lines] == [(3, 128, 128, 3)] * len(STYLES)
+    rows = cgan.rows(3, {"type1": torch.full((3,), TYPES.index("Fire"))}, generator := stream(1, "sprites"))
+    z = cgan.latents(3, generator)
+    rows[:, CONDITIONS.index("style")] = 4
+    images = cgan.render(z, cgan.embed(rows))
+    assert np.abs((images[0].permute(1, 2, 0).numpy() + 1) * 127.5 - lines[4][0]).max() <= 30.5  # but for the white
+
+
+@pytest.mark.parametrize("kind", ["cgan", "cvae"])
+def test_a_picture_of_the_model_is_found_again(kind, request):
+    """Among many: the model draws it better from what was found than from any other of its creatures."""
+    net = request.getfixturevalue(kind)
+    generator = Generator(net)
+    picture = generator.sprites(1, seed=11)[0]
+    redrawn, _ = generator.reimagine(picture, Request(count=1, seed=2))
+    others = generator.sprites(50, seed=12)
+
+    def far(other):
+        return np.abs(other.astype(float) - picture).mean()
+
+    if kind == "cgan":  # an untrained encoder finds nothing
+        assert far(redrawn) < np.quantile([far(other) for other in others], 0.1)
+    assert redrawn.shape == picture.shape
+
+
+def test_the_encoder_and_the_best_conditions_are_used():
+    torch.manual_seed(0)
+    net = VAE(latent_dim=4, width=4).eval().requires_grad_(False)
+    image = torch.rand(1, 3, 128, 128) * 2 - 1
+    z, rows = latent.find(net, image, seeded())
+    assert torch.allclose(z, net.encode(image, torch.zeros(1, 0))[0], atol=1e-5)
+    assert rows.shape == (1, 0)
+
+
+def test_strength_goes_from_the_picture_to_any_creature(cvae):
+    z, rows = cvae.latents(1, seeded()), cvae.rows(1, None, seeded())
+    home = cvae.render(z, cvae.embed(rows))
+    far = [
+        float((latent.variations(cvae, z, rows, 20, strength, seeded(1)) - home).abs().mean())
+        for strength in (0.0, 0.3, 1.0)
+    ]
+    assert far[0] == pytest.approx(0, abs=1e-6)
+    assert far[0] < far[1] < far[2]
+    fresh = cvae.render(cvae.latents(20, seeded(1)), cvae.embed(rows.expand(20, -1)))
+    assert torch.allclose(latent.variations(cvae, z, rows, 20, 1.0, seeded(1)), fresh, atol=1e-5)
+
+
+def test_variations_are_of_the_asked_type(cvae):
+    generator, picture = Generator(cvae), np.full((128, 128, 3), 200, np.uint8)
+    plain, fire = (generator.reimagine(picture, Request(t, count=3, seed=1), 0.2) for t in (None, "fire"))
+    assert np.array_equal(plain[0], fire[0])  # the picture is found alike
+    assert not np.array_equal(plain[1], fire[1])
+    assert fire[1].shape == (3, 128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda g: g.walk(Request("fire"), types=True), "no one type"),
+        (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
+        (lambda g: g.under("style", Request(style="artwork")), "leave one of the two away"),
+        (lambda g: g.under("style", Request(count=99)), "At most 32"),
+        (lambda g: g.reimagine(np.zeros((64, 64, 3), np.uint8), Request()), "draws 128×128"),
+        (lambda g: g.reimagine(np.zeros((128, 128, 3), np.uint8), Request(), 1.5), "strength must be from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_is_told(cgan, call, says):
+    with pytest.raises(UserError, match=says):
+        call(Generator(cgan))
+
+
+def test_models_without_conditions_or_latents_are_told():
+    plain = VAE(latent_dim=4, width=4).eval()
+    with pytest.raises(UserError, match="draws without types"):
+        Generator(plain).walk(Request(), types=True)
+    with pytest.raises(UserError, match="draws without color"):
+        Generator(plain).under("color", Request())
+    with pytest.raises(UserError, match="draws without style"):
+        Generator(plain).sprites(1, style="artwork")
+    with pytest.raises(UserError, match="no latent space"):
+        Generator(object()).walk(Request())
+
+
+def test_colours_and_styles_are_asked_by_their_words(cgan):
+    seen = {}
+    cgan.prior.draw, draw = lambda n, c, g: seen.update(c) or draw(n, c, g), cgan.prior.draw
+    Generator(cgan).sprites(2, color="red", style="PIXEL-4", shiny=True, stage=2, legendary=False)
+    del cgan.prior.draw
+    expected = {"color": COLORS.index("Red"), "style": 5, "shiny": 1, "stage": 2, "legendary": 0}
+    assert {key: int(value[0]) for key, value in seen.items()} == expected
