@@ -380,7 +380,7 @@ def _refusal(error: Exception, repo: str, access: str, revision: str | None = No
         return f"{repo} has no revision {revision!r}. Leave @{revision} away, or give a branch, tag or commit of it."
     if isinstance(error, errors.GatedRepoError):
         return f"{repo} is gated. Ask for access on https://huggingface.co/{repo}, then run `hf auth login`."
-    if isinstance(error, errors.RepositoryNotFoundError):
+    if isinstance(error, errors.RepositoryNotFoundError) or (status == 401 and access == "read"):
         return f"No model {repo} on the hub, or a private one. Check the name, or run `hf auth login` if it is yours."
     if status in (401, 403) or isinstance(error, errors.LocalTokenNotFoundError):
         owner = " The owner must be you or an organisation of yours." if access == "write" else ""

@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     import pandas
 
 ROLES = ("sprites", "stats", "names")
+WORDS = {  # of the conditions' values
+    "type1": TYPES,
+    "type2": (*TYPES, NONE),
+    "color": COLORS,
+    "legendary": ("usual", "legendary"),
+    "stage": ("no stage", "stage 1", "stage 2", "stage 3"),
+    "shiny": ("usual", "shiny"),
+    "style": STYLES,
+}
 SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
 
 
@@ -181,9 +190,10 @@ class Generator:
 
         return draw()  # so that a mistake is told at the call, not at the first batch
 
-    def under(self, key: str, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
-        """The same `request.count` creatures under each value of condition `key` in turn, such as all 18 of `type1`:
-        uint8 (count, S, S, 3) each. Of a new type, what was not asked of the colour and the second type changes too."""
+    def under(self, key: str, request: Request, truncation: float | None = None) -> Iterator[tuple[str, np.ndarray]]:
+        """The same `request.count` creatures under each value of condition `key` that the model knows, such as the 18
+        of `type1`: the value's word, and uint8 (count, S, S, 3). Of a new type, the colour and the second type that
+        were not asked for change too."""
         model = self._walkable()
         self._check(request)
         if key not in model.conditions:
@@ -196,10 +206,11 @@ class Generator:
         rows = model.rows(request.count, asked, generator)
         latent = model.latents(request.count, generator, _checked(truncation or 1.0))
 
-        def draw() -> Iterator[np.ndarray]:
-            for changed in latent_space.under(model, rows, key, asked, generator):
+        def draw() -> Iterator[tuple[str, np.ndarray]]:
+            for value, changed in latent_space.under(model, rows, key, asked, generator):
                 with _one_thread(), torch.inference_mode():
-                    yield to_pixels(model.render(latent, model.embed(changed)))
+                    sprites = to_pixels(model.render(latent, model.embed(changed)))
+                yield WORDS[key][value], sprites
 
         return draw()
 
@@ -218,8 +229,8 @@ class Generator:
         for seed in range(request.seed, request.seed + (1 if types else request.count)):
             asked, generator = conditions_of(request, 1), stream(seed, "sprites")
             rows, latent = model.rows(1, asked, generator), model.latents(1, generator)
-            all_rows = latent_space.under(model, rows, "type1", asked, generator) if types else [rows]
-            stops += [(latent[0], changed[0]) for changed in all_rows]
+            changed = latent_space.under(model, rows, "type1", asked, generator) if types else [(0, rows)]
+            stops += [(latent[0], new[0]) for _, new in changed]
 
         def draw() -> Iterator[np.ndarray]:
             frames = latent_space.walk(model, stops, steps)
@@ -320,6 +331,13 @@ class Generator:
                 f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
                 "Leave that away, or choose another model."
             )
+        if isinstance(model := self._model("sprites"), ImageModel):
+            for key, (value, *_) in conditions_of(request, 1).items():
+                if int(value) not in (known := model.prior.known(key)):
+                    raise UserError(
+                        f"The model {self.labels['sprites']!r} has seen no sprite of {key} {WORDS[key][int(value)]!r}. "
+                        f"It knows: {', '.join(WORDS[key][i] for i in known)}."
+                    )
 
     def _walkable(self) -> ImageModel:
         model = self._model("sprites")
@@ -357,9 +375,8 @@ def _one_thread() -> Iterator[None]:
 
 def conditions_of(request: Request, n: int) -> dict[str, Tensor]:
     """What was asked, as the models read it: indices (n,); what is not there is drawn."""
-    words = {"type1": TYPES, "type2": (*TYPES, NONE), "color": COLORS, "style": STYLES}
     asked = {
-        key: words[key].index(value) if key in words else int(value)
+        key: WORDS[key].index(value) if isinstance(value, str) else int(value)
         for key in CONDITIONS
         if (value := getattr(request, key)) is not None
     }

@@ -12,32 +12,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pokegen.models.condition import SIZES
 from pokegen.models.image import ImageModel
-from pokegen.schema import NO_TYPE, STAGES
-
-VALUES = {key: STAGES if key == "stage" else tuple(range(size)) for key, size in SIZES.items() if key != "type2"}
-VALUES["type1"] = tuple(range(NO_TYPE))
+from pokegen.schema import NO_TYPE
 
 
 def under(
     model: ImageModel, rows: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
-) -> Iterator[Tensor]:
-    """The creatures of conditions `rows` (N, C) with each value of condition `key` in turn: int64 (N, C) each.
+) -> Iterator[tuple[int, Tensor]]:
+    """The creatures of conditions `rows` (N, C) with each value of condition `key` that the model knows: the value, and
+    conditions int64 (N, C).
 
     What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
     creatures have it: a creature in the colour of another type is hardly of this one.
     """
     free = {key, *(("color", "type2") if key == "type1" else ())} - asked.keys()
     state = generator.get_state()
-    for value in VALUES[key]:
+    for value in model.prior.known(key):
         generator.set_state(state)  # the same luck for each value
         condition = {k: rows[:, i] for i, k in enumerate(model.conditions) if k not in free}
         condition[key] = torch.full((len(rows),), value)
         if key == "type1":
             second = condition.get("type2", torch.full((len(rows),), NO_TYPE))
             condition["type2"] = second.masked_fill(second == value, NO_TYPE)
-        yield model.rows(len(rows), condition, generator)
+        yield value, model.rows(len(rows), condition, generator)
 
 
 def between(start: Tensor, end: Tensor, share: float, center: Tensor) -> Tensor:

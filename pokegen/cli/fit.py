@@ -121,7 +121,7 @@ class CLI(LightningCLI):
         elif path and not Path(path).is_file():
             raise UserError(f"No checkpoint at {path}. Give a .ckpt file, or last.")
         # Of several processes the first makes the folder; the others write nothing.
-        if self.subcommand == "fit" and path != "last" and rank_zero_only.rank == 0:
+        if self.subcommand == "fit" and path != "last" and getattr(rank_zero_only, "rank", 0) == 0:
             try:
                 self.folder = self.claimed = runs.new_run(root, name)
             except OSError as error:

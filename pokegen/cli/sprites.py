@@ -16,16 +16,8 @@ import argparse
 from pathlib import Path
 
 from pokegen.cli import _order
-from pokegen.schema import COLORS, STAGES, STYLES, TYPES
 
-BY = {
-    "type": ("type1", TYPES),
-    "color": ("color", COLORS),
-    "legendary": ("legendary", ("usual", "legendary")),
-    "stage": ("stage", tuple(f"stage-{stage}" for stage in STAGES)),
-    "shiny": ("shiny", ("usual", "shiny")),
-    "style": ("style", STYLES),
-}
+BY = ("type", "color", "legendary", "stage", "shiny", "style")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +43,8 @@ def run(args: argparse.Namespace) -> None:
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))
     if args.by:
-        key, words = BY[args.by]
-        lines = generator.under(key, request, args.truncation)
-        rows = zip(words, progress(lines, "lines", len(words)), strict=True)
-        paths = write_rows(rows, out, args.transparent)
+        lines = generator.under("type1" if args.by == "type" else args.by, request, args.truncation)
+        paths = write_rows(progress(lines, "lines"), out, args.transparent)
     else:
         batches = generator.sprite_batches(request, args.truncation)
         total = -(-request.count // SPRITE_BATCH)

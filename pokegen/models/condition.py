@@ -91,6 +91,11 @@ class ConditionPrior(nn.Module):
         chosen = rows[torch.multinomial(best, 1, generator=generator).squeeze(1)]  # (n, C)
         return torch.where(asked >= 0, asked, chosen)
 
+    def known(self, key: str) -> list[int]:
+        """The values of a condition that the training data had; all that there are, before any training."""
+        seen = self.rows[:, self.keys.index(key)].unique().tolist()
+        return seen or list(range(int(key == "stage"), SIZES[key]))
+
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         if (saved := state_dict.get(f"{prefix}rows")) is not None:  # as many rows as the training data had
             self.rows, self.weights = self.rows.new_zeros(saved.shape), self.weights.new_zeros(len(saved))

@@ -253,7 +253,7 @@ def not_cached(cause):
 FAILURES = [
     (answer(errors.RepositoryNotFoundError, 404), f"No model {REPO} on the hub, or a private one"),
     (answer(errors.GatedRepoError, 403), f"{REPO} is gated. Ask for access on https://huggingface.co/{REPO}"),
-    (answer(errors.HfHubHTTPError, 401), "or set HF_TOKEN to one that may"),
+    (answer(errors.HfHubHTTPError, 401), "un `hf auth login`"),
     (answer(errors.HfHubHTTPError, 403), "or set HF_TOKEN to one that may"),
     (errors.LocalTokenNotFoundError("none"), "or set HF_TOKEN to one that may"),
     (answer(errors.HfHubHTTPError, 503), f"The hub answered 503 for {REPO}: Bad answer. Try again later."),

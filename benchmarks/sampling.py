@@ -1,0 +1,131 @@
+"""What sprites cost once a model is loaded: one alone, and a thousand, beside the bare network.
+
+    python benchmarks/sampling.py                            every shipped sprite model
+    python benchmarks/sampling.py --model dcgan hf:ada/my-cgan --json out/sampling.json
+
+    one       `Generator.sprites(1, seed=i)`, on one thread as always: milliseconds of each of `--calls` calls, after
+              one that warms up
+    many      `Generator.sprites(1000)`: seconds of the one call, in batches of 32
+    bare      the model's `render` of as many latents and conditions that are drawn already, in batches as large, on
+              one thread: what is left is the cost of drawing them, of bytes, and of all else around the network
+
+Calls of `one` and of its bare network take turns, and so do two thousand sprites in batches: each shares whatever else
+the machine does with its neighbour. Exit status 1 where a figure is missed.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pokegen import hub
+from pokegen.cards.generator import SPRITE_BATCH, Generator
+from pokegen.cards.request import Request
+from pokegen.errors import UserError
+
+MOST_ONE, MOST_MANY = 150.0, 60.0  # milliseconds, median; seconds
+
+
+def clocked(call: Callable[[], Any]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def bare(model: Any, n: int, seed: int) -> Callable[[], Any]:
+    """The network alone, of `n` latents and conditions that are drawn before the clock starts."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.inference_mode():
+        latent, embedded = model.latents(n, random), model.embed(model.rows(n, generator=random))
+
+    def call() -> None:
+        with torch.inference_mode():
+            model.render(latent, embedded)
+
+    return call
+
+
+def measure(model: Any, calls: int, count: int) -> dict[str, float]:
+    """Milliseconds of one sprite (median, 95th percentile), seconds of `count`, and both of the bare network."""
+    generator = Generator(sprites=model)
+    one: list[float] = []
+    one_bare: list[float] = []
+    for i in range(calls + 1):
+        pair = [(one, lambda i=i: generator.sprites(1, seed=i)), (one_bare, bare(model, 1, i))]
+        for times, call in pair if i % 2 else pair[::-1]:
+            times.append(1000 * clocked(call))
+    one, one_bare = one[1:], one_bare[1:]  # the first warms up
+
+    many = many_bare = 0.0
+    batches = generator.sprite_batches(Request(count=count))
+    for start in range(0, count, SPRITE_BATCH):
+        call = bare(model, min(SPRITE_BATCH, count - start), start)
+        many += clocked(lambda: next(batches))
+        many_bare += clocked(call)
+    whole = clocked(lambda: generator.sprites(count))
+    return {
+        "one_ms": statistics.median(one),
+        "one_p95_ms": percentile(one, 95),
+        "one_bare_ms": statistics.median(one_bare),
+        "one_ratio": statistics.median(a / b for a, b in zip(one, one_bare, strict=True)),
+        "many_s": whole,
+        "many_bare_s": many_bare,
+        "many_ratio": many / many_bare,
+    }
+
+
+def percentile(values: list[float], share: int) -> float:
+    """The smallest value that `share` percent of them do not exceed."""
+    return sorted(values)[max(0, -(-len(values) * share // 100) - 1)]
+
+
+def shipped() -> list[str]:
+    """Those of the zoo that draw sprites, as every sprite model says."""
+    return [name for name in hub.available() if hasattr(hub.load(name).model, "conditions")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", nargs="+", help="zoo names or checkpoint folders; default: every shipped one")
+    parser.add_argument("--calls", type=int, default=50, help="of one sprite; default: %(default)s")
+    parser.add_argument("--count", type=int, default=1000, help="sprites of the one large call; default: %(default)s")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    args = parser.parse_args()
+    if min(args.calls, args.count) < 1:
+        parser.error("calls and count must be at least 1")
+    torch.set_num_threads(1)  # what Generator does for itself, and the bare network is to have no more
+
+    columns = {"one": "ms", "p95": "ms", "bare": "ms", "ratio": "", f"{args.count:,}": "s", "bare ": "s", "ratio ": ""}
+    print(f"torch {torch.__version__}, {args.calls} calls of one sprite, one of {args.count:,}; one thread\n")
+    print(f"{'model':<20}" + "".join(f"{f'{key.strip()} {unit}'.strip():>11}" for key, unit in columns.items()))
+    figures: dict[str, dict[str, float]] = {}
+    try:
+        for name in args.model or shipped():
+            figures[name] = measure(hub.load(name).model, args.calls, args.count)
+            print(f"{name:<20}" + "".join(f"{value:>11.2f}" for value in figures[name].values()), flush=True)
+    except UserError as error:
+        sys.exit(f"sampling.py: {error}")
+
+    most_many = MOST_MANY * args.count / 1000
+    missed = [name for name, row in figures.items() if row["one_ms"] > MOST_ONE or row["many_s"] > most_many]
+    print(
+        f"\nat most {MOST_ONE:g} ms (median) and {most_many:g} s: {'MISSED by ' + ', '.join(missed) if missed else 'ok'}"
+    )
+    if args.json:
+        setting = {"calls": args.calls, "count": args.count, "torch": torch.__version__, "machine": platform.machine()}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps({"setting": setting, "models": figures}, indent=2) + "\n")
+        print(args.json)
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
