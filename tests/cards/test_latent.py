@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fake_zoo import Dice, Syllables
 
 from pokegen.cards import latent
 from pokegen.cards.generator import Generator, stream
@@ -200,3 +201,31 @@ def test_colours_and_styles_are_asked_by_their_words(cgan):
     del cgan.prior.draw
     expected = {"color": COLORS.index("Red"), "style": 5, "shiny": 1, "stage": 2}
     assert {key: int(value[0]) for key, value in seen.items()} == expected
+
+
+@pytest.mark.parametrize("size", [64, 256])
+def test_a_model_of_another_size_fills_the_card(size):
+    torch.manual_seed(0)
+    net = trained(CGAN(latent_dim=8, width=8, embedding_dim=8, size=size))
+    generator = Generator(net, Dice(), Syllables())
+    assert generator.sprites(2, seed=1).shape == (2, size, size, 3)
+    assert generator.size == size
+    image = generator.card(style="pixel-4", seed=1).image
+    assert image.shape == (128, 128, 3)
+    if size == 64:  # whole pixels
+        assert np.array_equal(image[::2, ::2].repeat(2, axis=0).repeat(2, axis=1), image)
+
+
+def test_a_card_is_shiny_only_where_that_is_asked(cgan):
+    asked = []
+    cgan.sample, sample = (
+        lambda n, condition, generator: asked.append(condition) or sample(n, condition, generator),
+        cgan.sample,
+    )
+    generator = Generator(cgan, Dice(), Syllables())
+    plain, shiny = (generator.card(shiny=s, style="pixel-2", seed=4) for s in (None, True))
+    del cgan.sample
+    assert [int(c["shiny"]) for c in asked] == [0, 1]
+    assert [STYLES[int(c["style"])] for c in asked] == ["pixel-2"] * 2
+    assert plain.name == shiny.name and plain.stats == shiny.stats  # the same creature
+    assert not np.array_equal(plain.image, shiny.image)
