@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-HEAVY = ("lightning", "transformers", "torchvision", "wandb", "pandas", "sklearn", "scipy", "albumentations", "rich")
-FORBIDDEN = ("lightning", "transformers", "torchvision", "wandb", "pandas")
+FORBIDDEN = ("lightning", "transformers", "torchvision", "wandb", "pandas", "huggingface_hub")
+HEAVY = (*FORBIDDEN, "sklearn", "scipy", "albumentations", "rich")
 MOST_RATIO, MOST_HELP = 1.6, 0.5  # times the import of torch; seconds
 
 

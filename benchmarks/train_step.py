@@ -17,10 +17,10 @@ clock of `fit`, runs as many steps of the two loops (in turns one first, then th
 three share whatever else the machine does, and each round yields a ratio of neighbours. All that the Trainer does
 between two steps counts as `fit`'s. The first round warms up and is left out.
 
-In that first round `fit` and `plain` start from the same weights and random numbers, and must end with the same
-weights, or they would not do the same work; the script stops then. For that round alone autocast keeps no casts, as in
-Lightning, since kept ones round a sum of gradients in another place. Later it keeps them, as PyTorch does by default:
-the plain loop is not to be slower than it need be.
+After that round a third loop starts from the weights and random numbers that `fit` started from, takes as many steps,
+and must end with the weights of `fit`, or they would not do the same work; the script stops then. It is `plain` but for
+what rounds in another place: autocast keeps no casts, as in Lightning, and the weights lie in memory as those of `fit`.
+`plain` keeps casts, as PyTorch does by default, and is channels-last: it is not to be slower than it need be.
 
 Batches lie in memory (`--root` reads them through SpriteDataModule, augmented, on every side). The peak memory of a
 side is measured in a process of its own, and so is each model of `--model all`. Exit status 1 where a figure is missed;
@@ -48,6 +48,7 @@ from typing import Any
 import torch
 import yaml
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 MODELS = ("gan", "dcgan", "cgan", "vae", "cvae")
 SIDES = ("fit", "plain", "float32")
@@ -58,29 +59,41 @@ def floors(model: str) -> dict[str, float]:
 
 
 class PlainLoop:
-    """Training written out, without Lightning. `half`: bfloat16 and channels-last, else float32 and contiguous.
+    """Training written out, without Lightning.
 
     Args:
         nets: the one that is averaged first.
         given: what the config sets of the module; the rest is written here, and the check of weights would tell.
+        batches: as the loader lays them, channels-last.
+        half: bfloat16, else float32 and all tensors contiguous.
+        layout: of the weights.
+        keep_casts: of a weight, for as long as it is not changed.
     """
 
-    def __init__(self, nets: list[nn.Module], given: dict[str, Any], batches: Iterator[dict[str, Tensor]], half: bool):
-        self.layout = torch.channels_last if half else torch.contiguous_format
-        self.nets: list[Any] = [copy.deepcopy(net).to(memory_format=self.layout) for net in nets]
+    def __init__(
+        self,
+        nets: list[nn.Module],
+        given: dict[str, Any],
+        batches: Iterator[dict[str, Tensor]],
+        half: bool,
+        layout: torch.memory_format,
+        keep_casts: bool,
+    ):
+        self.layout, self.half, self.keep_casts = layout, half, keep_casts
+        self.nets: list[Any] = [copy.deepcopy(net).to(memory_format=layout) for net in nets]
         self.average = copy.deepcopy(nets[0]).requires_grad_(False)
-        self.given, self.batches, self.half, self.images = given, batches, half, 0
+        self.given, self.batches, self.images = given, batches, 0
         for net in self.nets if not half else ():  # whose own code may turn maps channels-last
             for layer in net.modules():
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                     layer.register_forward_pre_hook(lambda _, inputs: inputs[0].contiguous())
 
-    def autocast(self, keep_casts: bool) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, self.half, keep_casts)
+    def autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, self.half, self.keep_casts)
 
     def next(self) -> dict[str, Tensor]:
         batch = next(self.batches)
-        return batch | {"image": batch["image"].contiguous(memory_format=self.layout)}
+        return batch if self.half else batch | {"image": batch["image"].contiguous()}
 
     @torch.no_grad()
     def average_weights(self, n: int) -> None:
@@ -100,7 +113,7 @@ class AdversarialLoop(PlainLoop):
             torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for net in self.nets
         ]
 
-    def step(self, keep_casts: bool = True) -> None:
+    def step(self) -> None:
         from pokegen.models import losses
         from pokegen.models.augment import diff_augment
         from pokegen.models.condition import stack
@@ -114,7 +127,7 @@ class AdversarialLoop(PlainLoop):
         def judge(images: Tensor) -> tuple[Tensor, Tensor]:
             return discriminator(images.contiguous(memory_format=self.layout), rows, strength)
 
-        with self.autocast(keep_casts):
+        with self.autocast():
             fake = generator(torch.randn(len(full), generator.latent_dim), rows, strength)
             shown = full if full.shape == fake.shape else nn.functional.adaptive_avg_pool2d(full, fake.shape[-1])
             shown = diff_augment(shown)
@@ -128,7 +141,7 @@ class AdversarialLoop(PlainLoop):
         self.optimizers[1].step()
 
         discriminator.requires_grad_(False)
-        with self.autocast(keep_casts):
+        with self.autocast():
             total = getattr(losses, f"{loss}_generator")(judge(diff_augment(fake))[0])
             if hasattr(generator, "auxiliary_loss"):
                 total = total + generator.auxiliary_loss(full[: max(1, len(full) // 4)])
@@ -145,14 +158,14 @@ class LikelihoodLoop(PlainLoop):
         decay = self.given.get("weight_decay", 0.01)
         split = [[p for p in self.nets[0].parameters() if (p.ndim > 1) == matrices] for matrices in (True, False)]
         groups = [{"params": split[0], "weight_decay": decay}, {"params": split[1], "weight_decay": 0.0}]
-        self.optimizer, self.steps = torch.optim.AdamW(groups, lr=0.0), 0
+        self.optimizer, self.steps = torch.optim.AdamW(groups, lr=0.0, fused=True), 0
 
-    def step(self, keep_casts: bool = True) -> None:
+    def step(self) -> None:
         (net,), batch = self.nets, self.next()
         self.steps += 1
         for group in self.optimizer.param_groups:
             group["lr"] = self.given.get("lr", 1e-3) * min(1, self.steps / self.given.get("warmup_steps", 100))
-        with self.autocast(keep_casts):
+        with self.autocast():
             loss = net.loss(batch)["loss"]
         self.optimizer.zero_grad()
         loss.backward()
@@ -182,8 +195,8 @@ class Batches(torch.utils.data.Dataset):
 
 
 def loader(args: argparse.Namespace) -> Any:
-    """Batches enough for a side's whole run, in the same order for each."""
-    steps = (args.rounds + 1) * args.steps
+    """Batches enough for a side's whole run, and one to notice its end by, in the same order for each."""
+    steps = (args.rounds + 1) * args.steps + 1
     if args.root is None:
         return torch.utils.data.DataLoader(Batches(args.batch, steps), batch_size=None)
     from pokegen.data.modules import SpriteDataModule
@@ -206,9 +219,14 @@ def nets(args: argparse.Namespace) -> dict[str, nn.Module]:
     return {key: build(args.given[key], **width) for key in args.networks}
 
 
-def plain_loop(args: argparse.Namespace, pair: dict[str, nn.Module], half: bool) -> Any:
-    loop = AdversarialLoop if len(pair) == 2 else LikelihoodLoop
-    return loop(list(pair.values()), args.given, iter(loader(args)), half)
+def plain_loop(
+    args: argparse.Namespace, pair: dict[str, nn.Module], side: str, like: nn.Module | None = None
+) -> AdversarialLoop | LikelihoodLoop:
+    """The loop of a side. Of `like`, it takes the layout of the weights, and keeps no casts."""
+    kind = AdversarialLoop if len(pair) == 2 else LikelihoodLoop
+    last = side == "plain" if like is None else any(not p.is_contiguous() for p in like.parameters())
+    layout = torch.channels_last if last else torch.contiguous_format
+    return kind(list(pair.values()), args.given, iter(loader(args)), side == "plain", layout, like is None)
 
 
 def run_fit(args: argparse.Namespace, module: Any, callbacks: list[Any]) -> None:
@@ -243,7 +261,7 @@ def paired(args: argparse.Namespace) -> dict[str, list[float]]:
     import lightning as L
 
     pair = nets(args)
-    loops = {side: plain_loop(args, pair, half=side == "plain") for side in SIDES[1:]}
+    loops = {side: plain_loop(args, pair, side) for side in SIDES[1:]}
     module = build(args.config["model"], **copy.deepcopy(pair))
     seconds: dict[str, list[float]] = {side: [] for side in SIDES}
 
@@ -251,35 +269,41 @@ def paired(args: argparse.Namespace) -> dict[str, list[float]]:
         started = 0.0
 
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx % args.steps:
+                return
             if batch_idx == 0:
                 torch.manual_seed(1)
-                self.started = time.perf_counter()
-
-        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-            if (batch_idx + 1) % args.steps:
-                return
-            seconds["fit"].append(time.perf_counter() - self.started)
-            first = len(seconds["fit"]) == 1
-            for side in SIDES[1:] if len(seconds["fit"]) % 2 else SIDES[:0:-1]:
-                if first:
-                    torch.manual_seed(1)
-                started = time.perf_counter()
-                for _ in range(args.steps):
-                    loops[side].step(keep_casts=not first)
-                seconds[side].append(time.perf_counter() - started)
-            if first:
-                demand_equal(next(iter(pair.values())), module.ema, loops["plain"].average)
+            else:
+                seconds["fit"].append(time.perf_counter() - self.started)
+                if batch_idx == args.steps:
+                    check(module)
+                for side in SIDES[1:] if len(seconds["fit"]) % 2 else SIDES[:0:-1]:
+                    started = time.perf_counter()
+                    for _ in range(args.steps):
+                        loops[side].step()
+                    seconds[side].append(time.perf_counter() - started)
             self.started = time.perf_counter()
+
+    def check(module: Any) -> None:
+        same = plain_loop(args, pair, "plain", like=module.network)
+        torch.manual_seed(1)
+        for _ in range(args.steps):
+            same.step()
+        demand_equal(next(iter(pair.values())), module.ema, same.average)
 
     run_fit(args, module, [Interleave()])
     return {side: values[1:] for side, values in seconds.items()}
 
 
 def demand_equal(start: nn.Module, one: nn.Module, other: nn.Module) -> None:
-    """Stop unless `one` and `other` went the same way from `start`, but for a hundredth that threads may add up."""
-    flat = [torch.cat([p.flatten() for p in net.parameters()]) for net in (start, one, other)]
-    apart = ((flat[1] - flat[2]).abs().sum() / (flat[1] - flat[0]).abs().sum()).item()
-    print(f"the warm-up moved the averaged weights of fit and plain alike but for {apart:.1%}")
+    """Stop unless each part of `one` and `other` went the same way from `start`, but for a hundredth that threads may
+    add up."""
+    apart = 0.0
+    for name in (name for name, part in start.named_children() if list(part.parameters())):
+        flat = [parameters_to_vector(net.get_submodule(name).parameters()) for net in (start, one, other)]
+        if (moved := (flat[1] - flat[0]).abs().sum()) or not flat[1].equal(flat[2]):
+            apart = max(apart, ((flat[1] - flat[2]).abs().sum() / moved).item())
+    print(f"the warm-up moved the averaged weights of fit and of a plain loop alike but for {apart:.1%}")
     if not apart < 0.01:
         sys.exit("They do different work, and cannot be compared.")
 
@@ -290,7 +314,7 @@ def alone(args: argparse.Namespace, side: str) -> None:
     if side == "fit":
         run_fit(args, build(args.config["model"], **pair), [])
     else:
-        loop = plain_loop(args, pair, half=side == "plain")
+        loop = plain_loop(args, pair, side)
         for _ in range((args.rounds + 1) * args.steps):
             loop.step()
     # Not ru_maxrss, which begins with the peak of the process that started this one

@@ -205,11 +205,15 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
     class_path, init_args = spec["class_path"], spec.get("init_args", {})
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()
+    data = settings["data"].get("init_args", {})
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),
         "epochs": int(saved["epoch"]) + 1,
         "seed": settings.get("seed_everything"),
-        "data": settings["data"],
+        "data": {
+            **settings["data"],
+            "init_args": {k: v for k, v in data.items() if k != "root"},
+        },  # a path of one's own
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     save(network, folder, class_path, init_args, half=half, version=version, training=training)

@@ -30,7 +30,17 @@ ALLOWED = {
     "__init__": BASE | {"cards", "hub"},  # `from pokegen import Generator`
 }
 SEES_ALL = {"cli", "__main__"}
-HEAVY = ("lightning", "pytorch_lightning", "transformers", "torchvision", "wandb", "pandas", "sklearn", "jsonargparse")
+HEAVY = (
+    "lightning",
+    "pytorch_lightning",
+    "transformers",
+    "torchvision",
+    "wandb",
+    "pandas",
+    "sklearn",
+    "jsonargparse",
+    "huggingface_hub",
+)
 
 
 def module_name(path: Path) -> str:

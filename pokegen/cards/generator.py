@@ -68,7 +68,8 @@ class Generator:
 
     @classmethod
     def from_zoo(cls, model: str = DEFAULT_MODEL, roles: tuple[str, ...] = ROLES) -> Self:
-        """Load the shipped `stats` and `names` and the sprite model `model`: a zoo name or a checkpoint folder.
+        """Load the shipped `stats` and `names` and the sprite model `model`: a zoo name, a checkpoint folder, or
+        hf:owner/name of the Hugging Face hub.
 
         `roles` limits what is loaded. Raises CheckpointError for a checkpoint that is missing, incomplete or altered.
         """

@@ -24,7 +24,7 @@ VERBS = {
     "stats": "create rows of stats as CSV",
     "names": "create names, one a line",
     "data": "build the table; import, check and preview sprites",
-    "zoo": "list the shipped models, tell about one, export a run",
+    "zoo": "list the shipped models, tell about one, export a run, push one to the hub",
     "evaluate": "score sprites, stats and names against real ones",
     "compare": "runs side by side: settings, best metrics, curves, samples",
 }

@@ -58,13 +58,22 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _draw_samples(folder: Path) -> None:
-    """64 unselected sprites, seed 0, into samples.png, if the checkpoint draws sprites."""
+    """If the checkpoint draws sprites, its sheets, of seed 0 and unselected: 64 sprites into samples.png; four
+    creatures, a line for each value, into types.png and styles.png, where it heeds those."""
+    import numpy as np
     import torch
 
     from pokegen import hub
+    from pokegen.cards.generator import Generator
+    from pokegen.cards.request import Request
     from pokegen.models.pixels import grid, to_pixels
 
     model = hub.load(folder).model
-    if hasattr(model, "conditions"):  # as every image model says
-        samples = model.sample(64, generator=torch.Generator().manual_seed(0))
-        grid(to_pixels(samples), columns=8).save(folder / "samples.png")
+    if not hasattr(model, "conditions"):  # as every image model has
+        return
+    samples = model.sample(64, generator=torch.Generator().manual_seed(0))
+    grid(to_pixels(samples), columns=8).save(folder / "samples.png")
+    for key, name in (("type1", "types.png"), ("style", "styles.png")):
+        if key in model.conditions:
+            lines = [line for _, line in Generator(model).under(key, Request(count=4))]
+            grid(np.concatenate(lines), columns=4).save(folder / name)

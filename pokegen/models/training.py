@@ -127,7 +127,7 @@ class LikelihoodModule(TrainingModule):
         ema_images: float = 10_000,
     ):
         super().__init__(network, ema_images)
-        self.net = network
+        self.net = network.to(memory_format=torch.channels_last)
         self.lr, self.weight_decay, self.warmup_steps = lr, weight_decay, warmup_steps
 
     @property
@@ -154,7 +154,7 @@ class LikelihoodModule(TrainingModule):
         matrices = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, fused=True)
         warm = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup_steps))
         )

@@ -68,7 +68,7 @@ def test_fit_shows_its_examples(capsys):
     ("argv", "says"),
     [
         (["crad"], "Unknown verb 'crad'. Known verbs: card, sprites"),
-        (["zoo"], "required: {list,info,export}"),
+        (["zoo"], "required: {list,info,export,push}"),
         (["zoo", "lst"], "invalid choice: 'lst'"),
         (["zoo", "list", "--colour"], "unrecognized arguments: --colour"),
         (["data", "preview", "--count", "many"], "invalid int value: 'many'"),

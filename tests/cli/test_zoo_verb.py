@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import load_file
 
 from pokegen import hub
@@ -64,6 +65,11 @@ def test_export_keeps_the_average_and_says_where_it_comes_from(run, tmp_path, ca
     assert config["version"] == "7"
     assert config["training"]["examples"] == 16
     assert config["training"]["data"]["init_args"]["batch_size"] == 8
+    assert "root" not in config["training"]["data"]["init_args"]  # where the sprites lie is nobody else's business
+    with Image.open(folder / "types.png") as types, Image.open(folder / "styles.png") as styles:
+        assert types.width == styles.width == 4 * 132 + 4
+        seen = len(hub.load(folder).model.prior.known("type1"))
+        assert (types.height, styles.height) == (seen * 132 + 4, 132 + 4)  # the drawn creatures have one style
     weights = load_file(folder / "model.safetensors")
     assert {t.dtype for t in weights.values() if t.is_floating_point()} == {torch.float16}
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
