@@ -210,10 +210,7 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         "examples": int(saved["state_dict"]["images_seen"]),
         "epochs": int(saved["epoch"]) + 1,
         "seed": settings.get("seed_everything"),
-        "data": {
-            **settings["data"],
-            "init_args": {k: v for k, v in data.items() if k != "root"},
-        },  # a path of one's own
+        "data": settings["data"] | {"init_args": {k: v for k, v in data.items() if k != "root"}},  # whose own path
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
     save(network, folder, class_path, init_args, half=half, version=version, training=training)

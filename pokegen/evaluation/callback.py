@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 class KernelDistance(L.Callback):
-    """At the end of an epoch, once `every_images` have been seen since the last time, and at the end of the last.
+    """At the end of an epoch, once `every_images` have been seen since the last time, and at the end of the last. Data
+    that are no sprites, such as digits, are not scored.
 
     Args:
         best: where the best checkpoint goes.
@@ -34,8 +35,9 @@ class KernelDistance(L.Callback):
         self.scored, self.lowest = 0, float("inf")  # images seen at the last score, and the best score
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        dataset = getattr(getattr(trainer, "datamodule", None), "datasets", {}).get("val", ())
-        if not self.every_images:
+        dataset = getattr(getattr(trainer, "datamodule", None), "datasets", {}).get("val")
+        sprites = all(hasattr(dataset, name) for name in ("conditions", "pixels"))
+        if not self.every_images or not sprites:
             return
         if len(dataset) < MIN_PICTURES:
             _log.warning(

@@ -1,12 +1,16 @@
 """The score while training: logged every so many images, the best kept, and both known after a resumption."""
 
 import csv
+import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
+from pokegen.data.teaching import DigitsDataModule
+from pokegen.evaluation.callback import KernelDistance
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,26 @@ def test_a_run_may_go_without_a_score(root, tmp_path, capsys):
     assert scores(tmp_path) == []
     assert not (tmp_path / "smoke" / "checkpoints" / "best.ckpt").exists()
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("kind", ["sprites", "few sprites", "digits", "no data"])
+def test_only_sprites_are_scored_and_only_too_few_sprites_are_told(kind, root, imported, tmp_path, caplog):
+    data = {
+        "sprites": lambda: SampleSpriteDataModule(str(root), rotation=0, flip=0),
+        "few sprites": lambda: SampleSpriteDataModule(str(imported), rotation=0, flip=0),
+        "digits": DigitsDataModule,
+        "no data": lambda: None,
+    }[kind]()
+    if data:
+        data.setup("fit")
+    callback, logged = KernelDistance(tmp_path / "best.ckpt"), []
+    module = SimpleNamespace(images_seen=100_000, log=lambda *_, **__: logged.append(1))
+    trainer = SimpleNamespace(datamodule=data, current_epoch=0, max_epochs=1)
+    with caplog.at_level(logging.WARNING):
+        callback.on_fit_start(trainer, module)
+    assert (callback.eye is not None) == (kind == "sprites")
+    assert ("validation sprites" in caplog.text) == (kind == "few sprites")
+    if kind != "sprites":
+        callback.on_train_epoch_end(trainer, module)
+        assert logged == []
+        assert not (tmp_path / "best.ckpt").exists()
