@@ -30,7 +30,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pokegen.data import modules as _data  # noqa: F401  so that short class names resolve
+from pokegen.data import modules as _data  # also so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
@@ -131,7 +131,8 @@ class CLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
         given = config.trainer.callbacks or []
-        draws = hasattr(self.model.network, "conditions")  # as every sprite model says: chosen by the panel's distance
+        # A sprite model, as its `conditions` tell, is chosen by the panel's distance.
+        draws = hasattr(self.model.network, "conditions") and isinstance(self.datamodule, _data.SpriteDataModule)
         mine = [
             *runs.checkpoints(self.folder, None if draws and config.score_images else self.model.monitor),
             *([KernelDistance(self.folder / "checkpoints" / "best.ckpt", config.score_images)] if draws else []),

@@ -14,7 +14,7 @@ import torch
 
 from pokegen import hub
 from pokegen.evaluation.features import Eye
-from pokegen.evaluation.sprites import MIN_PICTURES, draw
+from pokegen.evaluation.sprites import MIN_PICTURES, at_panel_size, draw
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class KernelDistance(L.Callback):
         self.scored, self.lowest = 0, float("inf")  # images seen at the last score, and the best score
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
-        dataset = getattr(getattr(trainer, "datamodule", None), "datasets", {}).get("val")
+        dataset: Any = getattr(getattr(trainer, "datamodule", None), "datasets", {}).get("val")
         sprites = all(hasattr(dataset, name) for name in ("conditions", "pixels"))
         if not self.every_images or not sprites:
             return
@@ -47,14 +47,17 @@ class KernelDistance(L.Callback):
             return
         self.conditions = dataset.conditions.numpy()
         with torch.random.fork_rng(devices=[]):
-            self.eye = Eye(hub.load("judge").model, dataset.pixels[dataset.rows])
+            self.eye = Eye(hub.load("judge").model, at_panel_size(dataset.pixels[dataset.rows]))
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         images, last = int(module.images_seen), trainer.current_epoch + 1 == trainer.max_epochs
         if self.eye is None or (images - self.scored < self.every_images and not last):
             return
         self.scored = images
-        value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
+        value = 0.0
+        if trainer.is_global_zero:  # of several processes one scores, and all save
+            value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
+        value = trainer.strategy.broadcast(value)
         module.log("val/kernel_distance", value, rank_zero_only=True)
         if value < self.lowest:
             self.lowest = value

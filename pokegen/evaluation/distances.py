@@ -41,7 +41,7 @@ def frechet_distance(real: Tensor, other: Tensor) -> float:
     rows, size = min(len(real), len(other)), real.shape[1]
     if rows <= size:
         raise UserError(f"A Fréchet distance of {size} features needs more than {size} images a side, got {rows}.")
-    metric = FrechetInceptionDistance(feature=_Given(size)).set_dtype(torch.float64)
+    metric = FrechetInceptionDistance(feature=_Given(size), sync_on_compute=False).set_dtype(torch.float64)
     metric.update(real, real=True)
     metric.update(other, real=False)
     return float(metric.compute())
@@ -73,7 +73,8 @@ def kernel_distance(real: Tensor, other: Tensor, seed: int = 0, size: int = 250,
     if min(len(real), len(other)) < size:
         raise UserError(f"A kernel distance needs {size} images a side, got {min(len(real), len(other))}.")
     with warnings.catch_warnings(action="ignore"):  # that it keeps all features
-        metric = KernelInceptionDistance(feature=_Given(real.shape[1]), subsets=subsets, subset_size=size)
+        given = _Given(real.shape[1])  # never synchronised: of several processes one alone may measure
+        metric = KernelInceptionDistance(feature=given, subsets=subsets, subset_size=size, sync_on_compute=False)
     metric.update(real, real=True)
     metric.update(other, real=False)
     with torch.random.fork_rng(devices=[]):

@@ -2,6 +2,9 @@
 
 import csv
 import logging
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -20,10 +23,14 @@ def root(tmp_path_factory):
     return folder
 
 
-def fit(root, tmp_path, epochs: int, *more: str) -> None:
+def words(root, tmp_path, epochs: int) -> list[str]:
     smoke = ["--config", "configs/dcgan.yaml", "--config", "configs/experiment/smoke.yaml", "--data.root", str(root)]
     budget = ["--trainer.max_epochs", str(epochs), "--data.epoch_images", "32", "--score_images", "64"]
-    assert main(["fit", *smoke, "--runs", str(tmp_path), *budget, *more]) == 0
+    return ["fit", *smoke, "--runs", str(tmp_path), *budget]
+
+
+def fit(root, tmp_path, epochs: int, *more: str) -> None:
+    assert main([*words(root, tmp_path, epochs), *more]) == 0
 
 
 def scores(tmp_path) -> list[float]:
@@ -64,14 +71,17 @@ def test_a_run_may_go_without_a_score(root, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("kind", ["sprites", "few sprites", "digits", "no data"])
-def test_only_sprites_are_scored_and_only_too_few_sprites_are_told(kind, root, imported, tmp_path, caplog):
+def test_only_sprites_are_scored_and_only_too_few_sprites_are_told(kind, root, tmp_path, caplog):
     data = {
         "sprites": lambda: SampleSpriteDataModule(str(root), rotation=0, flip=0),
-        "few sprites": lambda: SampleSpriteDataModule(str(imported), rotation=0, flip=0),
+        "few sprites": lambda: SampleSpriteDataModule(
+            str(tmp_path / "few"), species=12, variants=2, rotation=0, flip=0
+        ),
         "digits": DigitsDataModule,
         "no data": lambda: None,
     }[kind]()
     if data:
+        data.prepare_data()
         data.setup("fit")
     callback, logged = KernelDistance(tmp_path / "best.ckpt"), []
     module = SimpleNamespace(images_seen=100_000, log=lambda *_, **__: logged.append(1))
@@ -84,3 +94,15 @@ def test_only_sprites_are_scored_and_only_too_few_sprites_are_told(kind, root, i
         callback.on_train_epoch_end(trainer, module)
         assert logged == []
         assert not (tmp_path / "best.ckpt").exists()
+
+
+def test_of_two_processes_one_scores_and_all_go_on(root, tmp_path):
+    together = ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    together += ["--trainer.strategy", "ddp_find_unused_parameters_true"]
+    command = [sys.executable, "-m", "pokegen.cli.main", *words(root, tmp_path, 4), *together]
+    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(scores(tmp_path)) == 2
+    best = torch.load(tmp_path / "smoke" / "checkpoints" / "best.ckpt", weights_only=True)
+    state = next(value for key, value in best["callbacks"].items() if "KernelDistance" in key)
+    assert state["lowest"] == pytest.approx(min(scores(tmp_path)))
