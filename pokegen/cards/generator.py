@@ -247,7 +247,7 @@ class Generator:
     def reimagine(self, picture: np.ndarray, request: Request, strength: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
         """A picture, uint8 RGB (S, S, 3) on white with the model's own S, drawn again by the model, (S, S, 3), and
         `request.count` variations of it, (count, S, S, 3). `strength` 0 repeats, 1 forgets; what is asked, such as
-        another type, is changed in the variations."""
+        another type, changes in the variations."""
         model = self._walkable()
         self._check(request)
         if not 0 <= strength <= 1:
@@ -258,13 +258,12 @@ class Generator:
         generator = stream(request.seed, "sprites")
         with _one_thread():
             latent, rows = latent_space.find(model, image, generator)
-            redrawn = latent_space.variations(model, latent, rows, 1, 0.0, generator)
-            asked = conditions_of(request, 1)
-            kept = {key: rows[:, i] for i, key in enumerate(model.conditions)}
-            rows = model.rows(1, kept | asked, generator)
+            redrawn = latent_space.variations(model, latent, rows, 0.0, generator)
+            asked = conditions_of(request, request.count)
+            rows = latent_space.changed(model, rows, asked, request.count, generator)
             varied = [
-                to_pixels(latent_space.variations(model, latent, rows, size, strength, generator))
-                for size in _batches(request.count)
+                to_pixels(latent_space.variations(model, latent, part, strength, generator))
+                for part in rows.split(SPRITE_BATCH)
             ]
         return to_pixels(redrawn)[0], np.concatenate(varied)
 

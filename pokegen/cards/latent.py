@@ -15,6 +15,8 @@ from torch import Tensor
 from pokegen.models.image import ImageModel
 from pokegen.schema import NO_TYPE
 
+_FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
+
 
 def under(
     model: ImageModel, rows: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
@@ -25,7 +27,7 @@ def under(
     What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
     creatures have it: a creature in the colour of another type is hardly of this one.
     """
-    free = {key, *(("color", "type2") if key == "type1" else ())} - asked.keys()
+    free = {key, *_FOLLOWS.get(key, ())} - asked.keys()
     state = generator.get_state()
     for value in model.prior.known(key):
         generator.set_state(state)  # the same luck for each value
@@ -117,12 +119,18 @@ def _error(drawn: Tensor, image: Tensor) -> Tensor:
     return total
 
 
+def changed(model: ImageModel, rows: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator) -> Tensor:
+    """`n` times the conditions `rows` (1, C) with what is `asked`, int64 (n, C): as `under`, in the colours of a new
+    type."""
+    free = {follower for key in asked for follower in _FOLLOWS.get(key, ())}
+    kept = {key: rows[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
+    return model.rows(n, kept | asked, generator)
+
+
 @torch.inference_mode()
-def variations(
-    model: ImageModel, latent: Tensor, rows: Tensor, n: int, strength: float, generator: torch.Generator
-) -> Tensor:
-    """`n` relatives of a latent (1, D) under conditions (1, C): images (n, 3, S, S) in [-1, 1]. `strength` 0 repeats
-    it, 1 forgets it; between, the latents spread as those of new images do."""
-    center, fresh = model.center, model.latents(n, generator)
+def variations(model: ImageModel, latent: Tensor, rows: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Relatives of a latent (1, D) under each of conditions (n, C): images (n, 3, S, S) in [-1, 1]. `strength` 0
+    repeats it, 1 forgets it; between, the latents spread as those of new images do."""
+    center, fresh = model.center, model.latents(len(rows), generator)
     mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
-    return model.render(mixed, model.embed(rows.expand(n, -1))).float()
+    return model.render(mixed, model.embed(rows)).float()

@@ -4,8 +4,8 @@ The picture, a drawing or a photo on an even background, is brought to white and
 of the latent space is found, and the model draws from there. Writes into the folder --out: seen.png (the picture as
 the model sees it), redrawn.png, NNN.png (the variations) and grid.png (all of them).
 
-What is asked for, such as --type, changes the variations; the rest stays as it was found. A model with an encoder (vae,
-cvae) finds the point at once, another (cgan) searches for some seconds.
+What is asked for changes the variations, a --type their colours too; the rest stays as it was found. A model with an
+encoder (vae, cvae) finds the point at once; another (cgan) searches for some seconds, less like the picture, but sharp.
 
 examples:
   pokegen reimagine drawing.png

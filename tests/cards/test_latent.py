@@ -148,13 +148,21 @@ def test_strength_goes_from_the_picture_to_any_creature(cvae):
     z, rows = cvae.latents(1, seeded()), cvae.rows(1, None, seeded())
     home = cvae.render(z, cvae.embed(rows))
     far = [
-        float((latent.variations(cvae, z, rows, 20, strength, seeded(1)) - home).abs().mean())
+        float((latent.variations(cvae, z, rows.expand(20, -1), strength, seeded(1)) - home).abs().mean())
         for strength in (0.0, 0.3, 1.0)
     ]
     assert far[0] == pytest.approx(0, abs=1e-6)
     assert far[0] < far[1] < far[2]
     fresh = cvae.render(cvae.latents(20, seeded(1)), cvae.embed(rows.expand(20, -1)))
-    assert torch.allclose(latent.variations(cvae, z, rows, 20, 1.0, seeded(1)), fresh, atol=1e-5)
+    assert torch.allclose(latent.variations(cvae, z, rows.expand(20, -1), 1.0, seeded(1)), fresh, atol=1e-5)
+
+
+def test_a_new_type_of_a_picture_brings_its_colours(cvae):
+    rows = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
+    water = {"type1": torch.full((40,), 17)}
+    new = latent.changed(cvae, rows, water, 40, seeded())
+    assert {tuple(row) for row in new.tolist()} == {(17, NO_TYPE, c, 0, 1, 0, 3) for c in (7, 8)}  # 17's, in the data
+    assert latent.changed(cvae, rows, {}, 3, seeded()).equal(rows.expand(3, -1))
 
 
 def test_variations_are_of_the_asked_type(cvae):
