@@ -15,6 +15,7 @@ hub's own cache.
 
 import hashlib
 import importlib
+import json
 import os
 import pickle
 import platform
@@ -212,10 +213,21 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         "seed": settings.get("seed_everything"),
         "data": settings["data"] | {"init_args": {k: v for k, v in data.items() if k != "root"}},  # whose own path
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
-    }
+    } | _told(run, int(saved["state_dict"]["images_seen"]))
     save(network, folder, class_path, init_args, half=half, version=version, training=training)
     write_card(folder)
     return load(folder).config
+
+
+def _told(run: Path, examples: int) -> dict[str, Any]:
+    """What the run's record tells of its data and budget: hash, share of the run's hours, machine. {} without one."""
+    try:
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        hours = record["seconds"] / 3600 * min(1.0, examples / max(1, record["images_seen"]))
+        hardware = record["gpu"] or f"{record['threads']} CPU thread{'s' * (record['threads'] > 1)}"
+        return {"data_hash": record["data_hash"], "hours": round(hours, 2), "hardware": hardware}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def write_card(folder: Path) -> Path:
@@ -230,9 +242,11 @@ def write_card(folder: Path) -> Path:
         "version": config["version"],
         "weights": f"{(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB, sha256 `{config['sha256'][:12]}…`",
         "trained on": f"{training.get('examples', 0):,} examples, seed {training.get('seed')}",
+        "took": f"{training.get('hours')} hours on {training.get('hardware')}" if "hours" in training else None,
+        "data": f"sha256 `{training['data_hash'][:12]}…`" if training.get("data_hash") else None,
         "software": software,
     }
-    rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
+    rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items() if value is not None)
     return _write_block(folder / CARD, _FACTS, f"| | |\n|---|---|\n{rows}")
 
 

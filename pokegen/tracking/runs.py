@@ -202,6 +202,7 @@ class Record(L.Callback):
                 data_hash=getattr(data, "data_hash", None) or None,
                 seeds={"everything": self.seed, "data": getattr(data, "seed", None), "samples": 0},
                 torch=str(torch.__version__),
+                threads=torch.get_num_threads(),
                 gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             )
         for logger in trainer.loggers:

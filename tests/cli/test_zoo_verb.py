@@ -1,5 +1,6 @@
 """`pokegen zoo`: what is shipped, and the way from a run to a checkpoint that creates."""
 
+import json
 import shutil
 
 import pytest
@@ -65,6 +66,11 @@ def test_export_keeps_the_average_and_says_where_it_comes_from(run, tmp_path, ca
     assert config["version"] == "7"
     assert config["training"]["examples"] == 16
     assert config["training"]["data"]["init_args"]["batch_size"] == 8
+    record = json.loads((run / "run.json").read_text())
+    assert config["training"]["data_hash"] == record["data_hash"]
+    assert config["training"]["hardware"] == "1 CPU thread"
+    assert f"sha256 `{record['data_hash'][:12]}…`" in (folder / "README.md").read_text()
+    assert "hours on 1 CPU thread" in (folder / "README.md").read_text()
     assert "root" not in config["training"]["data"]["init_args"]  # where the sprites lie is nobody else's business
     with Image.open(folder / "types.png") as types, Image.open(folder / "styles.png") as styles:
         assert types.width == styles.width == 4 * 132 + 4
