@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import random
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -99,6 +99,7 @@ class Generator:
 
     def cards(self, request: Request) -> Iterator[Card]:
         """The creatures of an order, each made when asked for: card i is that of seed `request.seed + i` alone."""
+        self._check_known(request)
         for i in range(request.count):
             with _one_thread():
                 card = self._card(request, request.seed + i)
@@ -205,7 +206,7 @@ class Generator:
             raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
         asked, generator = conditions_of(request, request.count), stream(request.seed, "sprites")
         rows = model.rows(request.count, asked, generator)
-        latent = model.latents(request.count, generator, _checked(truncation or 1.0))
+        latent = model.latents(request.count, generator, 1.0 if truncation is None else _checked(truncation))
 
         def draw() -> Iterator[tuple[str, np.ndarray]]:
             for value, changed in latent_space.under(model, rows, key, asked, generator):
@@ -222,6 +223,8 @@ class Generator:
         self._check(request)
         if not 1 <= steps <= 1000:
             raise UserError(f"steps must be from 1 to 1000, got {steps}.")
+        if request.count < 2 and not types:
+            raise UserError("A walk goes through two creatures or more, got count 1.")
         if types and request.type1 is not None:
             raise UserError("A walk through all types has no one type: leave the type or the types away.")
         if types and "type1" not in model.conditions:
@@ -244,10 +247,16 @@ class Generator:
 
         return draw()
 
-    def reimagine(self, picture: np.ndarray, request: Request, strength: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    def reimagine(
+        self,
+        picture: np.ndarray,
+        request: Request,
+        strength: float = 0.4,
+        track: Callable[..., Iterable[Any]] = lambda items, **_: items,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A picture, uint8 RGB (S, S, 3) on white with the model's own S, drawn again by the model, (S, S, 3), and
         `request.count` variations of it, (count, S, S, 3). `strength` 0 repeats, 1 forgets; what is asked, such as
-        another type, changes in the variations."""
+        another type, changes in the variations. `track` wraps the steps of a search (a progress bar)."""
         model = self._walkable()
         self._check(request)
         if not 0 <= strength <= 1:
@@ -255,9 +264,11 @@ class Generator:
         if picture.shape != (model.size, model.size, 3):
             raise UserError(f"The model draws {model.size}×{model.size}, got a picture of shape {picture.shape}.")
         image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        if model.channels == 1:
+            image = image.mean(dim=1, keepdim=True)
         generator = stream(request.seed, "sprites")
         with _one_thread():
-            latent, rows = latent_space.find(model, image, generator)
+            latent, rows = latent_space.find(model, image, generator, track)
             redrawn = latent_space.variations(model, latent, rows, 0.0, generator)
             asked = conditions_of(request, request.count)
             rows = latent_space.changed(model, rows, asked, request.count, generator)
@@ -331,9 +342,13 @@ class Generator:
                 f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
                 "Leave that away, or choose another model."
             )
+        self._check_known(request)
+
+    def _check_known(self, request: Request) -> None:
+        """What is asked for must have been in the sprite model's training data, as far as it heeds it."""
         if isinstance(model := self._model("sprites"), ImageModel):
             for key, (value, *_) in conditions_of(request, 1).items():
-                if int(value) not in (known := model.prior.known(key)):
+                if key in model.conditions and int(value) not in (known := model.prior.known(key)):
                     raise UserError(
                         f"The model {self.labels['sprites']!r} has seen no sprite of {key} {WORDS[key][int(value)]!r}. "
                         f"It knows: {', '.join(WORDS[key][i] for i in known)}."

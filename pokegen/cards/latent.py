@@ -6,7 +6,7 @@ All need an ImageModel (`models/image.py`), and start from the creature that `po
 Letters: N creatures, D latent, C conditions, E their embedding, S side in pixels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 from pokegen.models.image import ImageModel
 from pokegen.schema import NO_TYPE
 
+TRIES = 64  # conditions that a picture is tried with; four times as many, with a latent each, without an encoder
+STEPS = 80  # of a search
 _FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
 
 
@@ -36,6 +38,8 @@ def under(
         if key == "type1":
             second = condition.get("type2", torch.full((len(rows),), NO_TYPE))
             condition["type2"] = second.masked_fill(second == value, NO_TYPE)
+        elif key == "type2":
+            condition["type1"] = condition["type1"].masked_fill(condition["type1"] == value, -1)
         yield value, model.rows(len(rows), condition, generator)
 
 
@@ -64,29 +68,34 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             yield model.render(between(latent, stops[j][0], share, model.center)[None], mixed[None]).float()[0]
 
 
-def find(model: ImageModel, image: Tensor, generator: torch.Generator, **options: Any) -> tuple[Tensor, Tensor]:
+def find(
+    model: ImageModel,
+    image: Tensor,
+    generator: torch.Generator,
+    track: Callable[..., Iterable[Any]] = lambda items, **_: items,
+) -> tuple[Tensor, Tensor]:
     """The latent (1, D) and conditions (1, C) with which the model draws an image (1, 3, S, S) in [-1, 1] best.
 
     Conditions are the best of many that are drawn as the training data has them. A model with an encoder uses it; of
-    another the latent is searched, by gradient descent from the best of many."""
-    search = _by_encoder if hasattr(model, "encode") else _by_descent
-    with torch.random.fork_rng(devices=[]):
-        return search(model, image, generator, **options)
+    another the latent is searched, by gradient descent from the best of many, whose steps go through `track`."""
+    if hasattr(model, "encode"):
+        return _by_encoder(model, image, generator)
+    return _by_descent(model, image, generator, track)
 
 
-def _by_encoder(model: Any, image: Tensor, generator: torch.Generator, tries: int = 64) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode():
-        rows = model.rows(tries if model.conditions else 1, None, generator)
-        embedded = model.embed(rows)
-        latent, _ = model.encode(image.expand(len(rows), -1, -1, -1), embedded)
-        best = _error(model.render(latent, embedded), image).argmin()
-        return latent[best][None], rows[best][None]
+@torch.inference_mode()
+def _by_encoder(model: Any, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    rows = model.rows(TRIES if model.conditions else 1, None, generator)
+    embedded = model.embed(rows)
+    latent, _ = model.encode(image.expand(len(rows), -1, -1, -1), embedded)
+    best = _error(model.render(latent, embedded), image).argmin()
+    return latent[best][None], rows[best][None]
 
 
 def _by_descent(
-    model: ImageModel, image: Tensor, generator: torch.Generator, tries: int = 256, steps: int = 80, rate: float = 0.08
+    model: ImageModel, image: Tensor, generator: torch.Generator, track: Callable[..., Iterable[Any]]
 ) -> tuple[Tensor, Tensor]:
-    rows, latent = model.rows(tries, None, generator), model.latents(tries, generator)
+    rows, latent = model.rows(4 * TRIES, None, generator), model.latents(4 * TRIES, generator)
     with torch.no_grad():
         error = torch.cat(
             [
@@ -98,8 +107,8 @@ def _by_descent(
     latent, rows = latent[best].clone().requires_grad_(), rows[best]
     with torch.no_grad():
         embedded = model.embed(rows)
-    optimizer = torch.optim.Adam([latent], lr=rate)
-    for _ in range(steps):
+    optimizer = torch.optim.Adam([latent], lr=0.08)
+    for _ in track(range(STEPS), total=STEPS):
         error = _error(model.render(latent, embedded), image)
         # A latent of the training has a square of about D; far from that the model draws nothing that it learned.
         (error + 0.1 * (latent.square().mean(dim=1) - 1).square()).sum().backward()
@@ -113,17 +122,19 @@ def _error(drawn: Tensor, image: Tensor) -> Tensor:
     """How far pictures (N, 3, S, S) are from one: of the pixels and, so that the shape counts before the place of each
     line, of coarser and coarser averages: (N,)."""
     total, difference = torch.zeros(len(drawn)), drawn.float() - image
-    for factor in (1, 4, 16):
+    for factor in (1, 4, min(16, image.shape[-1])):
         coarse = torch.nn.functional.avg_pool2d(difference, factor)
         total = total + coarse.abs().mean(dim=(1, 2, 3))
     return total
 
 
 def changed(model: ImageModel, rows: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator) -> Tensor:
-    """`n` times the conditions `rows` (1, C) with what is `asked`, int64 (n, C): as `under`, in the colours of a new
-    type."""
+    """`n` times the conditions `rows` (1, C) with what is `asked`, int64 (n, C). A new type brings its colours and a
+    second type that goes with it; a type that is asked as the second makes way as the first."""
     free = {follower for key in asked for follower in _FOLLOWS.get(key, ())}
     kept = {key: rows[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
+    if "type2" in asked and "type1" in kept:
+        kept["type1"] = kept["type1"].masked_fill(kept["type1"] == asked["type2"], -1)
     return model.rows(n, kept | asked, generator)
 
 

@@ -36,7 +36,9 @@ def add_looks(parser: argparse.ArgumentParser) -> None:
     add_legendary(parser)
     add_stage(parser)
     parser.add_argument(
-        "--shiny", action=argparse.BooleanOptionalAction, help="in another colouring, or none; default: see above"
+        "--shiny",
+        action=argparse.BooleanOptionalAction,
+        help="in the rare other colouring, or the usual; default: drawn, usual on cards",
     )
     parser.add_argument("--style", help=f"{', '.join(STYLES)}; pixel art by generation; default: drawn")
 

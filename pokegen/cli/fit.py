@@ -200,7 +200,9 @@ def _user_error(error: BaseException | None) -> UserError | None:
     """The mistake that a model or DataModule told, inside what jsonargparse made of it."""
     while error:
         if isinstance(error, UserError):
-            return error
+            *traceback, last = str(error).rstrip().splitlines()
+            # A worker's mistake comes with its traceback, the mistake itself in the last line.
+            return UserError(last.partition(": ")[2]) if traceback and traceback[0].startswith("Caught ") else error
         error = error.__cause__ or error.__context__
     return None
 

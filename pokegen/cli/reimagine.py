@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
     from pokegen.cards.files import png, writable_folder, write, write_sprites
     from pokegen.cards.generator import Generator
+    from pokegen.cli.main import progress
     from pokegen.data.sprites import decode
     from pokegen.models.pixels import grid
 
@@ -57,7 +58,9 @@ def run(args: argparse.Namespace) -> None:
     seen = decode(args.image, generator.size)
     if isinstance(seen, str):
         raise UserError(f"{args.image} cannot be reimagined: {seen}. Give a drawing or photo on an even background.")
-    redrawn, varied = generator.reimagine(seen, request, args.strength)
+    redrawn, varied = generator.reimagine(
+        seen, request, args.strength, lambda items, total: progress(items, "search", total)
+    )
     _order.tell_seed(args, request.seed)
     for name, sprite in (("seen", seen), ("redrawn", redrawn)):
         print(write(out / f"{name}.png", png(Image.fromarray(sprite))))

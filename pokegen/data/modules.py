@@ -122,7 +122,8 @@ class SpriteDataModule(L.LightningDataModule):
     Args:
         root: folder written by `pokegen data import`.
         batch_size: images a batch.
-        epoch_images: images an epoch, so that budgets, checkpoints and sample grids are counted in images.
+        epoch_images: images an epoch, of all processes together, so that budgets, checkpoints and sample grids are
+            counted in images.
         size: side of the images in pixels, 64, 128 or 256; at most that of the import (`pokegen data import --size`).
         styles: which of schema.STYLES to use, or pixel for all pixel art; empty for all.
         games: which games to use, by the source's folder names; empty for all.
@@ -225,6 +226,8 @@ class SpriteDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         sampler = BalancedSampler(self.datasets["train"].species.numpy(), self.epoch_images, self.seed)
+        if len(sampler) < self.batch_size:
+            raise UserError(f"epoch_images ({self.epoch_images}) give each process less than one batch.")
         return self._loader("train", sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:

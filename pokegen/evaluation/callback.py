@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 class KernelDistance(L.Callback):
     """At the end of an epoch, once `every_images` have been seen since the last time, and at the end of the last. Data
-    that are no sprites, such as digits, are not scored.
+    that are no sprites, such as digits, are not scored. While a condition fades in, no checkpoint is the best.
 
     Args:
         best: where the best checkpoint goes.
@@ -59,7 +59,8 @@ class KernelDistance(L.Callback):
             value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
         value = trainer.strategy.broadcast(value)
         module.log("val/kernel_distance", value, rank_zero_only=True)
-        if value < self.lowest:
+        whole = getattr(module, "condition_strength", 1.0) == 1  # or the best might not heed what is asked
+        if value < self.lowest and whole:
             self.lowest = value
             trainer.save_checkpoint(self.best)
 

@@ -100,6 +100,8 @@ class Generator(ImageModel):
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
     ):
+        if not conditions:
+            raise UserError("A cgan heeds one condition or more; without, take the gan or dcgan.")
         super().__init__(latent_dim, size, 3, conditions, embedding_dim)
         style = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2, width // 4]  # at 4, 8, 16, 32, 64, 128

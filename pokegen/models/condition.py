@@ -40,6 +40,15 @@ def stack(condition: Condition, keys: Sequence[str]) -> Tensor:
     return torch.zeros(len(first), 0, dtype=torch.long, device=first.device)
 
 
+def _known(keys: Sequence[str]) -> tuple[str, ...]:
+    """The keys, or UserError where one is unknown or repeated, or none is there."""
+    if unknown := set(keys) - SIZES.keys():
+        raise UserError(f"Unknown condition {min(unknown)!r}. Known conditions: {', '.join(CONDITIONS)}.")
+    if not keys or len(set(keys)) < len(keys):
+        raise UserError(f"Expected some of the conditions {', '.join(CONDITIONS)}, each once; got {list(keys)}.")
+    return tuple(keys)
+
+
 class ConditionPrior(nn.Module):
     """The joint distribution of conditions in the training data, from which what is not asked is drawn.
 
@@ -52,9 +61,7 @@ class ConditionPrior(nn.Module):
 
     def __init__(self, keys: Sequence[str] = CONDITIONS):
         super().__init__()
-        if unknown := set(keys) - SIZES.keys():
-            raise UserError(f"Unknown condition {min(unknown)!r}. Known conditions: {', '.join(CONDITIONS)}.")
-        self.keys = tuple(keys)
+        self.keys = _known(keys)
         self.register_buffer("rows", torch.zeros(0, len(self.keys), dtype=torch.int16))
         self.register_buffer("weights", torch.zeros(0))
 
@@ -73,8 +80,6 @@ class ConditionPrior(nn.Module):
             if value.shape != (n,) or value.min() < -1 or value.max() >= SIZES[key]:
                 raise UserError(f"condition {key!r} must hold {n} indices from -1 to {SIZES[key] - 1}.")
             asked[:, self.keys.index(key)] = value
-        if not self.keys:
-            return asked
         rows, weights = self.rows.long().cpu(), self.weights.float().cpu()
         if not len(rows):  # never trained: any row is as good
             rows, weights = torch.zeros(1, len(self.keys), dtype=torch.long), torch.ones(1)
@@ -107,7 +112,7 @@ class ConditionEmbedding(nn.Module):
 
     def __init__(self, dim: int, keys: Sequence[str] = CONDITIONS):
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(SIZES[key], dim) for key in keys)
+        self.tables = nn.ModuleList(nn.Embedding(SIZES[key], dim) for key in _known(keys))
 
     def forward(self, rows: Tensor) -> Tensor:
         return torch.stack([table(rows[:, i]) for i, table in enumerate(self.tables)]).sum(dim=0)

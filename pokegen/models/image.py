@@ -50,8 +50,11 @@ class ImageModel(nn.Module):
                 f"The model draws images of {'×'.join(map(str, expected))}, the data are {'×'.join(map(str, found))}: "
                 "give both the same size and channels."
             )
-        if self.conditions:
-            self.prior.fit(*data.conditions)
+        if not self.conditions:
+            return
+        if not hasattr(data, "conditions"):
+            raise UserError(f"The model heeds {', '.join(self.conditions)}, of which the data tell nothing.")
+        self.prior.fit(*data.conditions)
 
     def rows(self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Conditions int64 (n, C): what is asked, the rest drawn as the training data has it."""

@@ -208,7 +208,7 @@ class AdversarialModule(TrainingModule):
                 f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
             )
         heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
-        if judges and judges != heeds:
+        if judges != heeds:
             raise UserError(
                 f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: "
                 "give both the same conditions."

@@ -12,6 +12,7 @@ from pokegen.errors import UserError
 from pokegen.models.cgan import Generator as CGAN
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.cvae import CVAE
+from pokegen.models.gan import Generator as GAN
 from pokegen.models.vae import VAE
 from pokegen.schema import COLORS, NO_TYPE, STYLES, TYPES
 
@@ -118,30 +119,47 @@ def test_the_same_creatures_stand_in_each_line(cgan):
     )  # but for the white
 
 
-@pytest.mark.parametrize("kind", ["cgan", "cvae"])
-def test_a_picture_of_the_model_is_found_again(kind, request):
-    """Among many: the model draws it better from what was found than from any other of its creatures."""
-    net = request.getfixturevalue(kind)
-    generator = Generator(net)
+def test_a_picture_of_the_model_is_found_again(cgan):
+    """The model draws it better from what was found than nearly all of its other creatures are like it."""
+    generator = Generator(cgan)
     picture = generator.sprites(1, seed=11)[0]
     redrawn, _ = generator.reimagine(picture, Request(count=1, seed=2))
-    others = generator.sprites(50, seed=12)
-
-    def far(other):
-        return np.abs(other.astype(float) - picture).mean()
-
-    if kind == "cgan":  # an untrained encoder finds nothing
-        assert far(redrawn) < np.quantile([far(other) for other in others], 0.1)
     assert redrawn.shape == picture.shape
+    far = [np.abs(o.astype(float) - picture).mean() for o in (redrawn, *generator.sprites(50, seed=12))]
+    assert far[0] < np.quantile(far[1:], 0.1)
 
 
-def test_the_encoder_and_the_best_conditions_are_used():
-    torch.manual_seed(0)
-    net = VAE(latent_dim=4, width=4).eval().requires_grad_(False)
+def test_an_encoder_is_asked_under_many_conditions_and_the_best_are_kept(cvae, monkeypatch):
+    """Here the picture comes back under type 9 alone."""
     image = torch.rand(1, 3, 128, 128) * 2 - 1
-    z, rows = latent.find(net, image, seeded())
-    assert torch.allclose(z, net.encode(image, torch.zeros(1, 0))[0], atol=1e-5)
-    assert rows.shape == (1, 0)
+    monkeypatch.setattr(cvae, "embed", lambda rows: rows.float())
+    monkeypatch.setattr(cvae, "encode", lambda images, embedded: (embedded[:, :1].expand(-1, 8) + 0.5, None))
+    monkeypatch.setattr(cvae, "render", lambda z, e: torch.where(e[:, :1, None, None] == 9, image, -image))
+    z, rows = latent.find(cvae, image, seeded())
+    assert int(rows[0, 0]) == 9
+    assert z.equal(torch.full((1, 8), 9.5))
+
+
+@pytest.mark.parametrize("net", [VAE(4, 4, 28, channels=1), GAN(4, 4, 14)])
+def test_pictures_of_other_sizes_and_in_grey_are_found(net):
+    generator = Generator(net.eval().requires_grad_(False))
+    redrawn, varied = generator.reimagine(np.full((net.size, net.size, 3), 90, np.uint8), Request(count=2, seed=1))
+    assert redrawn.shape == (net.size, net.size, 3)
+    assert varied.shape == (2, net.size, net.size, 3)
+
+
+def test_no_creature_has_one_type_twice(cgan):
+    rows = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
+    new = latent.changed(cgan, rows, {"type2": torch.full((30,), 6)}, 30, seeded())
+    assert (new[:, 1] == 6).all() and (new[:, 0] != 6).all()
+    other = latent.changed(cgan, rows, {"type2": torch.full((30,), 5)}, 30, seeded())
+    assert (other[:, :2] == torch.tensor([6, 5])).all()
+    cgan.prior.rows[0, 1] = 6  # so that the data has it as a second type
+    try:
+        lines = dict(latent.under(cgan, rows, "type2", {}, seeded()))
+    finally:
+        cgan.prior.rows[0, 1] = NO_TYPE
+    assert lines[6][0, 0] != 6 and lines[NO_TYPE][0, 0] == 6
 
 
 def test_strength_goes_from_the_picture_to_any_creature(cvae):
@@ -177,6 +195,9 @@ def test_variations_are_of_the_asked_type(cvae):
     ("call", "says"),
     [
         (lambda g: g.walk(Request("fire"), types=True), "no one type"),
+        (lambda g: g.walk(Request(count=1)), "two creatures or more"),
+        (lambda g: g.under("style", Request(), 0.0), "truncation must be above 0"),
+        (lambda g: next(g.cards(Request(style="artwork"))), "has seen no sprite of style 'artwork'"),
         (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
         (lambda g: g.under("style", Request(style="pixel-2")), "leave one of the two away"),
         (lambda g: g.under("style", Request(count=99)), "At most 32"),
@@ -187,7 +208,7 @@ def test_variations_are_of_the_asked_type(cvae):
 )
 def test_what_cannot_be_is_told(cgan, call, says):
     with pytest.raises(UserError, match=says):
-        call(Generator(cgan))
+        call(Generator(cgan, Dice(), Syllables()))
 
 
 def test_models_without_conditions_or_latents_are_told():

@@ -12,8 +12,9 @@ import pytest
 import torch
 import yaml
 
+from pokegen.cli import fit
 from pokegen.cli.main import main
-from pokegen.errors import UserError
+from pokegen.errors import DataError, UserError
 from pokegen.tracking import runs
 
 NETS = {
@@ -373,3 +374,13 @@ def test_two_processes_make_one_run(imported, tmp_path):
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["dcgan"]
     assert images_seen(tmp_path / "runs" / "dcgan") == EPOCH  # of both together
     assert [row["images"] for row in metrics(tmp_path / "runs" / "dcgan")] == ["16"]
+
+
+def test_a_mistake_found_by_a_worker_is_one_line():
+    said = DataError(
+        "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+        "  File …\npokegen.errors.DataError: face.jpg is no picture. Unpack it anew.\n"
+    )
+    assert str(fit._user_error(said)) == "face.jpg is no picture. Unpack it anew."
+    plain = DataError("one line: as it is")
+    assert fit._user_error(plain) is plain

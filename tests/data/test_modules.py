@@ -73,6 +73,10 @@ def test_shiny_and_style_are_the_sprites_own(drawn, tmp_path):
     module.setup("fit")
     found = torch.cat([d.conditions for d in module.datasets.values()])[:, -2:].tolist()
     assert sorted(found) == sorted([[0, STYLES.index("artwork")], [1, STYLES.index("pixel-4")]])
+    for words, kept in ((["pixel"], 1), (["pixel-4"], 1), (["artwork", "pixel"], 2), (["artwork"], 1)):
+        module = SpriteDataModule(str(tmp_path / "cache"), batch_size=1, epoch_images=1, shiny=True, styles=words)
+        module.setup("fit")
+        assert sum(len(d) for d in module.datasets.values()) == kept
 
 
 def test_the_joint_distribution_gives_each_species_its_share(module):

@@ -13,6 +13,7 @@ import torch
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
 from pokegen.data.teaching import DigitsDataModule
+from pokegen.evaluation import callback
 from pokegen.evaluation.callback import KernelDistance
 
 
@@ -106,3 +107,16 @@ def test_of_two_processes_one_scores_and_all_go_on(root, tmp_path):
     best = torch.load(tmp_path / "smoke" / "checkpoints" / "best.ckpt", weights_only=True)
     state = next(value for key, value in best["callbacks"].items() if "KernelDistance" in key)
     assert state["lowest"] == pytest.approx(min(scores(tmp_path)))
+
+
+def test_no_checkpoint_is_the_best_while_a_condition_fades_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(callback, "draw", lambda *_: SimpleNamespace(pictures=None))
+    score, saved = KernelDistance(tmp_path / "best.ckpt", 1), []
+    score.conditions = None
+    score.eye = SimpleNamespace(look=lambda pictures: pictures, kernel_distance=lambda _: 0.5)
+    trainer = SimpleNamespace(current_epoch=0, max_epochs=9, is_global_zero=True, save_checkpoint=saved.append)
+    trainer.strategy = SimpleNamespace(broadcast=lambda value: value)
+    for images, strength, expected in ((10, 0.0, 0), (20, 0.9, 0), (30, 1.0, 1)):
+        module = SimpleNamespace(images_seen=images, condition_strength=strength, log=lambda *_, **__: None)
+        score.on_train_epoch_end(trainer, module)
+        assert len(saved) == expected

@@ -81,6 +81,9 @@ def test_small_grey_images(kind):
         (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
         (lambda: vae.VAE(likelihood="laplace"), "Unknown likelihood 'laplace'. Known: gaussian, bernoulli"),
         (lambda: cvae.CVAE(conditions=["weight"]), "Unknown condition 'weight'"),
+        (lambda: cgan.Discriminator(conditions=["weight"]), "Unknown condition 'weight'"),
+        (lambda: cgan.Discriminator(conditions=["type1", "type1"]), "each once"),
+        (lambda: cgan.Generator(conditions=[]), "one condition or more"),
     ],
 )
 def test_settings_that_no_model_has(make, says):
