@@ -143,7 +143,7 @@ class Asked:
 
 
 def test_draw_asks_for_rows_of_the_conditions():
-    rows = np.array([[0, NO_TYPE, 1, 0], [9, 3, 2, 1]])
+    rows = np.array([[0, NO_TYPE, 1, 0, 1, 0, 5], [9, 3, 2, 1, 3, 1, 0]])
     sprites = panel_.draw(Asked(), rows, 130, seed=1)
     assert len(sprites) == 130
     assert {tuple(row) for row in sprites.conditions} == {tuple(row) for row in rows}
