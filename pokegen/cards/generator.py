@@ -51,7 +51,7 @@ class Generator:
 
     Args:
         sprites: `sample(n, condition, generator)` → float32 (n, 3, S, S) in [-1, 1]; cards show them at 128×128. What
-            walks through the latent space (`creatures`, `walk`, `reimagine`) needs a `models.image.ImageModel`.
+            walks through the latent space (`under`, `walk`, `reimagine`) needs a `models.image.ImageModel`.
         stats: `sample(n, condition, generator)` → one column of n values for each of `type1`, `type2`, the six stats,
             `height_m`, `weight_kg`, `color`, `legendary`, `stage`; vocabularies as indices of the schema.
         names: `sample(n, condition, generator, prefix=…, avoid=…, temperature=…)` → n strings.
