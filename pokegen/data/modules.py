@@ -14,7 +14,7 @@ The pixels are mapped from the import's cache: nothing is decoded while training
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,31 @@ def balance(species: np.ndarray) -> np.ndarray:
     return 1.0 / counts[inverse]
 
 
-class SpriteDataModule(L.LightningDataModule):
+class ImageDataModule(L.LightningDataModule):
+    """Loaders of `datasets`, by split, each of which fetches a batch of rows at once."""
+
+    datasets: Mapping[str, Any]
+    batch_size: int
+    num_workers: int
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")
+
+    def _loader(self, split: str, **options: Any) -> DataLoader:
+        return DataLoader(
+            self.datasets[split],
+            batch_size=self.batch_size,
+            collate_fn=_as_it_is,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            **options,
+        )
+
+
+class SpriteDataModule(ImageDataModule):
     """Imported sprites, split by evolution family, augmented by rotation and horizontal flip.
 
     Args:
@@ -229,22 +253,6 @@ class SpriteDataModule(L.LightningDataModule):
         if len(sampler) < self.batch_size:
             raise UserError(f"epoch_images ({self.epoch_images}) give each process less than one batch.")
         return self._loader("train", sampler=sampler, drop_last=True)
-
-    def val_dataloader(self) -> DataLoader:
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
-
-    def _loader(self, split: str, **options: Any) -> DataLoader:
-        return DataLoader(
-            self.datasets[split],
-            batch_size=self.batch_size,
-            collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )
 
 
 class SampleSpriteDataModule(SpriteDataModule):

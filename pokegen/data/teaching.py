@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from PIL import Image
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset
 
-from pokegen.data.modules import BalancedSampler
+from pokegen.data.modules import BalancedSampler, ImageDataModule
 from pokegen.data.splits import SPLITS
 from pokegen.errors import DataError, UserError
 
@@ -82,7 +81,7 @@ class ShuffledSampler(BalancedSampler):
         return iter(torch.cat(rounds)[self.rank : self.total_size : self.num_replicas].tolist())
 
 
-class TeachingDataModule(L.LightningDataModule):
+class TeachingDataModule(ImageDataModule):
     """What the three share: splits that never change, seeded order, no augmentation.
 
     Args:
@@ -117,22 +116,6 @@ class TeachingDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rows = np.arange(len(self.datasets["train"]))
         return self._loader("train", sampler=ShuffledSampler(rows, self.epoch_images or len(rows), self.seed))
-
-    def val_dataloader(self) -> DataLoader:
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
-
-    def _loader(self, split: str, **options: Any) -> DataLoader:
-        return DataLoader(
-            self.datasets[split],
-            batch_size=self.batch_size,
-            collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )
 
     def _split(self, images: Tensor, labels: Tensor, rows: dict[str, Tensor]) -> dict[str, LabelledImages]:
         """Grey images, float (N, S, S) from 0 to 255, and their labels (N,), resized and split by `rows`."""
@@ -261,11 +244,6 @@ class CelebADataModule(TeachingDataModule):
         files, size = [folder / "img_align_celeba" / name for name in faces.filename], self.image_shape[-1]
         rows = {split: np.flatnonzero(part == i) for i, split in enumerate(SPLITS)}
         return {split: Faces([files[i] for i in r], labels[r], size) for split, r in rows.items()}
-
-
-def _as_it_is(batch: Any) -> Any:
-    """What the dataset fetches is a batch already."""
-    return batch
 
 
 def _sha256(*parts: bytes) -> str:
