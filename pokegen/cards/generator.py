@@ -106,7 +106,7 @@ class Generator:
             yield card
 
     def _card(self, request: Request, seed: int) -> Card:
-        asked = conditions_of(request, 1)
+        asked = _condition(request, 1)
         of_picture = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
         columns = self._model("stats").sample(1, condition=asked, generator=stream(seed, "stats"))
         row = {key: column[0].item() for key, column in columns.items()}
@@ -185,9 +185,10 @@ class Generator:
 
         def draw() -> Iterator[np.ndarray]:
             generator = stream(request.seed, "sprites")
-            for size in _batches(request.count):
+            for start in range(0, request.count, SPRITE_BATCH):
+                size = min(SPRITE_BATCH, request.count - start)
                 with _one_thread():
-                    images = model.sample(size, condition=conditions_of(request, size), generator=generator, **options)
+                    images = model.sample(size, condition=_condition(request, size), generator=generator, **options)
                 yield to_pixels(images)
 
         return draw()  # so that a mistake is told at the call, not at the first batch
@@ -204,7 +205,7 @@ class Generator:
             raise UserError(f"At most {SPRITE_BATCH} creatures stand side by side, got count {request.count}.")
         if getattr(request, key) is not None:
             raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
-        asked, generator = conditions_of(request, request.count), stream(request.seed, "sprites")
+        asked, generator = _condition(request, request.count), stream(request.seed, "sprites")
         rows = model.rows(request.count, asked, generator)
         latent = model.latents(request.count, generator, 1.0 if truncation is None else _checked(truncation))
 
@@ -231,7 +232,7 @@ class Generator:
             raise UserError(f"The model {self.labels['sprites']!r} draws without types. Choose another model.")
         stops = []
         for seed in range(request.seed, request.seed + (1 if types else request.count)):
-            asked, generator = conditions_of(request, 1), stream(seed, "sprites")
+            asked, generator = _condition(request, 1), stream(seed, "sprites")
             rows, latent = model.rows(1, asked, generator), model.latents(1, generator)
             changed = latent_space.under(model, rows, "type1", asked, generator) if types else [(0, rows)]
             stops += [(latent[0], new[0]) for _, new in changed]
@@ -270,7 +271,7 @@ class Generator:
         with _one_thread():
             latent, rows = latent_space.find(model, image, generator, track)
             redrawn = latent_space.variations(model, latent, rows, 0.0, generator)
-            asked = conditions_of(request, request.count)
+            asked = _condition(request, request.count)
             rows = latent_space.changed(model, rows, asked, request.count, generator)
             varied = [
                 to_pixels(latent_space.variations(model, latent, part, strength, generator))
@@ -292,7 +293,7 @@ class Generator:
 
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
         with _one_thread():
-            drawn = self._model("stats").sample(n, condition=conditions_of(request, n), generator=stream(seed, "stats"))
+            drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
         column = {key: np.asarray(values) for key, values in drawn.items()}
         table: dict[str, Any] = {
             "Type1": np.array(TYPES)[column["type1"]],
@@ -324,7 +325,7 @@ class Generator:
         with _one_thread():
             return self._model("names").sample(
                 n,
-                condition=conditions_of(request, n),
+                condition=_condition(request, n),
                 generator=stream(seed, "names"),
                 prefix=prefix,
                 temperature=temperature,
@@ -332,7 +333,7 @@ class Generator:
 
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
-        asked = conditions_of(request, 1)
+        asked = _condition(request, 1)
         heeded = getattr(self._model("sprites"), "conditions", asked)
         return [key for key in asked if key not in heeded]
 
@@ -347,7 +348,7 @@ class Generator:
     def _check_known(self, request: Request) -> None:
         """What is asked for must have been in the sprite model's training data, as far as it heeds it."""
         if isinstance(model := self._model("sprites"), ImageModel):
-            for key, (value, *_) in conditions_of(request, 1).items():
+            for key, (value, *_) in _condition(request, 1).items():
                 if key in model.conditions and int(value) not in (known := model.prior.known(key)):
                     raise UserError(
                         f"The model {self.labels['sprites']!r} has seen no sprite of {key} {WORDS[key][int(value)]!r}. "
@@ -388,7 +389,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def conditions_of(request: Request, n: int) -> dict[str, Tensor]:
+def _condition(request: Request, n: int) -> dict[str, Tensor]:
     """What was asked, as the models read it: indices (n,); what is not there is drawn."""
     asked = {
         key: WORDS[key].index(value) if isinstance(value, str) else int(value)
@@ -402,8 +403,3 @@ def _checked(truncation: float) -> float:
     if not 0 < truncation <= 2:
         raise UserError(f"truncation must be above 0 and at most 2, got {truncation:g}.")
     return truncation
-
-
-def _batches(count: int) -> list[int]:
-    """`count` in parts of at most SPRITE_BATCH."""
-    return [min(SPRITE_BATCH, count - start) for start in range(0, count, SPRITE_BATCH)]

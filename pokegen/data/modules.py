@@ -101,6 +101,7 @@ class BalancedSampler(DistributedSampler[int]):
     def __init__(self, species: np.ndarray, length: int, seed: int):
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
         alone = {} if together else {"num_replicas": 1, "rank": 0}
+        # Only the length of what it is given counts, so a range stands for the dataset.
         super().__init__(range(length), seed=seed, drop_last=True, **alone)  # type: ignore[arg-type]
         self.weights = torch.from_numpy(balance(species))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mistakes import one_line
 from PIL import Image
 
 from pokegen.cli.main import main
@@ -14,17 +15,6 @@ from pokegen.data.tables import load_pokedex
 from pokegen.resources import shipped
 
 CACHE = {"sprites.npy", "index.csv", "rejected.csv", "meta.json"}
-
-
-def fails(capsys, *argv):
-    """The one line that a mistake gets."""
-    capsys.readouterr()
-    assert main([str(word) for word in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("pokegen: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def files(folder):
@@ -146,7 +136,7 @@ def test_a_folder_without_sprites_is_told_and_the_old_import_stays(contents, say
     for name, content in files(imported).items():
         (cache / name).write_bytes(content)
     folder = folder_of(tmp_path, **contents)
-    message = fails(capsys, "data", "import", folder, "--out", cache)
+    message = one_line(capsys, "data", "import", folder, "--out", cache)
     assert says in message
     assert str(folder) in message
     assert files(cache) == files(imported)
@@ -178,7 +168,7 @@ def broken_table(tmp_path, row=None, column=None, value=None, drop=None):
 )
 def test_a_broken_table_is_refused_with_row_and_column(harm, says, source, tmp_path, capsys):
     table = broken_table(tmp_path, **harm)
-    message = fails(capsys, "data", "import", source, "--table", table, "--out", tmp_path / "cache")
+    message = one_line(capsys, "data", "import", source, "--table", table, "--out", tmp_path / "cache")
     for part in [str(table), *says]:
         assert part in message
     assert not (tmp_path / "cache").exists()
@@ -197,7 +187,7 @@ def test_places_that_cannot_be_written_are_told(source, imported, tmp_path, caps
         ("data", "preview", "--root", imported, "--out", tmp_path),  # a folder
         ("data", "preview", "--root", imported, "--out", tmp_path / "p.nosuch"),  # no picture's suffix
     ):
-        message = fails(capsys, *argv)
+        message = one_line(capsys, *argv)
         assert str(argv[-1]) in message
         assert "--out" in message
     assert (tmp_path / "file").read_text() == "precious"
@@ -221,7 +211,7 @@ def test_places_that_cannot_be_written_are_told(source, imported, tmp_path, caps
 )
 def test_other_mistakes(argv, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert says in fails(capsys, "data", *argv)
+    assert says in one_line(capsys, "data", *argv)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -231,15 +221,15 @@ def test_check_finds_damage(name, source, tmp_path, capsys):
     main(["data", "import", str(source), "--out", str(cache)])
     content = (cache / name).read_bytes()
     (cache / name).write_bytes(content[:-40])  # cut
-    assert "Import again" in fails(capsys, "data", "check", "--root", cache)
+    assert "Import again" in one_line(capsys, "data", "check", "--root", cache)
     (cache / name).write_bytes(b"")
-    assert "Import again" in fails(capsys, "data", "check", "--root", cache)
+    assert "Import again" in one_line(capsys, "data", "check", "--root", cache)
     if name == "meta.json":
         (cache / name).write_text("{}")
-        assert "Import again" in fails(capsys, "data", "check", "--root", cache)
+        assert "Import again" in one_line(capsys, "data", "check", "--root", cache)
     if name == "sprites.npy":
         (cache / name).write_bytes(content[:-40] + bytes(40))
-        assert "pixels are not those" in fails(capsys, "data", "check", "--root", cache)
+        assert "pixels are not those" in one_line(capsys, "data", "check", "--root", cache)
 
 
 def test_a_source_is_never_written_to(source, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import errors
+from mistakes import one_line
 
 from pokegen import Generator, hub
 from pokegen.cli.main import main
@@ -101,16 +102,6 @@ def front_matter(text):
     before, front, rest = text.split("---\n", 2)
     assert before == ""
     return yaml.safe_load(front), rest
-
-
-def one_line(capsys, *argv):
-    capsys.readouterr()
-    assert main([str(word) for word in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("pokegen: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def test_what_was_pushed_draws_what_the_original_draws(folder, remote, capsys):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 import yaml
+from mistakes import one_line
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -34,16 +35,6 @@ def run(imported, tmp_path_factory):
 def export(run, folder, *options):
     assert main(["zoo", "export", str(run), str(folder), *options]) == 0
     return folder
-
-
-def one_line(capsys, *argv):
-    capsys.readouterr()
-    assert main([str(word) for word in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("pokegen: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def test_list_has_a_line_for_each_shipped_model(capsys):
