@@ -177,9 +177,14 @@ class SpritePanel:
         """Samples, the likeliest copies beside the four nearest training sprites each, and histograms."""
         few = sprites.pictures[:_LOOKED_AT]
         table = distances(few, self.trained.pictures)
-        likeliest = table.min(axis=1).argsort()[:8]
-        nearest = table[likeliest].argsort(axis=1)[:, :4]
-        pairs = [p for i, near in zip(likeliest, nearest, strict=True) for p in (few[i], *self.trained.pictures[near])]
+        likeliest = table.min(axis=1).argsort()
+
+        def beside(chosen: np.ndarray) -> Image.Image:
+            """Each picture before its four nearest training sprites, two a line."""
+            nearest = table[chosen].argsort(axis=1)[:, :4]
+            pairs = [p for i, near in zip(chosen, nearest, strict=True) for p in (few[i], *self.trained.pictures[near])]
+            return grid(np.stack(pairs), 10)
+
         rows = {"these": few, REAL: self.same.pictures[:_LOOKED_AT], UNSEEN: self.unseen.pictures[:_LOOKED_AT]}
         near = {"these": table, UNSEEN: distances(rows[UNSEEN], self.trained.pictures)}
         counts = {
@@ -189,7 +194,8 @@ class SpritePanel:
         }
         return {
             "samples": grid(few[:64], 16),
-            "the eight nearest to a training sprite, each before its four nearest": grid(np.stack(pairs), 10),
+            "sixteen, each before the four training sprites nearest to it": beside(np.arange(16)),
+            "the eight nearest to a training sprite, each before its four nearest": beside(likeliest[:8]),
             "beside real sprites": report.histograms(counts),
         }
 

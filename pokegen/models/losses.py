@@ -42,3 +42,10 @@ def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Half the squared gradient of the real logits (Mescheder et al. 2018, eq. 9), mean over images."""
     (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def equal_pull(loss: Tensor, other: Tensor, parameter: Tensor) -> Tensor:
+    """The weight that makes the gradient of `other` at a parameter as long as that of `loss` (Esser et al., Taming
+    Transformers, CVPR 2021, eq. 7); at most 10,000."""
+    lengths = [torch.autograd.grad(x, parameter, retain_graph=True)[0].norm() for x in (loss, other)]
+    return (lengths[0] / (lengths[1] + 1e-6)).clamp(max=1e4)

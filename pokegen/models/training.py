@@ -150,6 +150,13 @@ class LikelihoodModule(TrainingModule):
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
         self.count(_size(batch))
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """By norm. Lightning's own refuses a fused optimizer in any mixed precision."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         matrices = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
         others = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
@@ -159,6 +166,79 @@ class LikelihoodModule(TrainingModule):
             optimizer, lambda step: min(1.0, (step + 1) / max(1, self.warmup_steps))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warm, "interval": "step"}}
+
+
+class AutoencoderModule(TrainingModule):
+    """Trains an autoencoder against a discriminator of patches, so that what it draws stays sharp.
+
+    Args:
+        network: has `loss(batch) -> (values, reconstruction)`, and `draw`, its last layer.
+        discriminator: images → logits of patches.
+        lr, discriminator_lr: Adam's step sizes.
+        adversarial: the adversarial gradient at the last layer, as a share of the reconstruction's (Esser et al.,
+            CVPR 2021, eq. 7).
+        adversarial_start: images seen before it counts.
+        ema_images: half-life of the averaged weights, in images.
+
+    No checkpoint is the best: the adversarial loss costs a little of what validation measures.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        discriminator: nn.Module,
+        lr: float = 1e-3,
+        discriminator_lr: float = 2e-4,
+        adversarial: float = 0.5,
+        adversarial_start: int = 0,
+        ema_images: float = 10_000,
+    ):
+        super().__init__(network, ema_images)
+        self.automatic_optimization = False
+        self.net = network.to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.learning_rates = lr, discriminator_lr
+        self.adversarial, self.adversarial_start = adversarial, adversarial_start
+
+    @property
+    def network(self) -> Any:
+        return self.net
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        nets = (self.net, self.discriminator)
+        betas = ((0.9, 0.99), (0.5, 0.99))
+        return [
+            torch.optim.Adam(n.parameters(), lr=r, betas=b, fused=True)
+            for n, r, b in zip(nets, self.learning_rates, betas, strict=True)
+        ]
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> None:
+        step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
+        real = batch["image"]
+        values, drawn = self.net.loss(batch)
+        total = values["loss"]
+        started = int(self.images_seen) >= self.adversarial_start
+        if started:
+            self.discriminator.requires_grad_(False)
+            values["generator"] = -self.discriminator(drawn).float().mean()
+            weight = losses.equal_pull(total, values["generator"], self.net.draw.weight)
+            total = total + self.adversarial * weight * values["generator"]
+            self.discriminator.requires_grad_(True)
+        step.optimizer.zero_grad()
+        self.manual_backward(total)
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        step.step()
+        if started:
+            logits = self.discriminator(real).float(), self.discriminator(drawn.detach()).float()
+            values["discriminator"] = losses.hinge_discriminator(*logits)
+            discriminator_step.optimizer.zero_grad()
+            self.manual_backward(values["discriminator"])
+            discriminator_step.optimizer.step()
+        self.count(len(real))
+        self._record("train", values, len(real), shown="loss")
+
+    def validation_step(self, batch: dict[str, Any], _: int) -> None:
+        self._record("val", self.ema.loss(batch)[0], _size(batch), shown="loss")
 
 
 class AdversarialModule(TrainingModule):

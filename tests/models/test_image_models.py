@@ -5,12 +5,13 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pokegen.errors import UserError
-from pokegen.models import cgan, cvae, dcgan, gan, losses, vae
+from pokegen.models import autoregressive, cgan, cvae, dcgan, flow, gan, losses, tokenizer, vae
 from pokegen.models.augment import diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionPrior
 from pokegen.schema import NO_TYPE
 
-KINDS = ("gan", "dcgan", "cgan", "vae", "cvae")
+CONDITIONAL = ("cgan", "cvae", "autoregressive", "flow")
+KINDS = ("gan", "dcgan", "vae", *CONDITIONAL)
 
 
 def seeded(seed=0):
@@ -25,8 +26,19 @@ def small(kind, **options):
         "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4, **options),
         "vae": lambda: vae.VAE(latent_dim=8, width=4, **options),
         "cvae": lambda: cvae.CVAE(latent_dim=8, width=4, embedding_dim=8, **options),
+        "autoregressive": lambda: autoregressive.Autoregressive("", (4, 3), 4, width=16, depth=1, heads=2, **options),
+        "flow": lambda: flow.Flow("", 3, 4, width=16, depth=1, heads=2, steps=4, **options),
     }
-    return nets[kind]().eval()
+    net = nets[kind]().eval()
+    for parameter in decisive(net):  # which begin at 0 or next to it, so that a new net would tell nothing apart
+        torch.nn.init.normal_(parameter)
+    return net
+
+
+def decisive(net):
+    if isinstance(net, autoregressive.Autoregressive):
+        return [layer.weight for head in net.heads for layer in (head[0], head[2])]
+    return [net.modulate.weight, net.leave.weight] if isinstance(net, flow.Flow) else []
 
 
 def rows_of(*rows):
@@ -78,6 +90,10 @@ def test_small_grey_images(kind):
         (lambda: gan.Generator(size=50), "7 or 8, doubled once or more"),
         (lambda: dcgan.Generator(size=100), "power of two from 16, not 100"),
         (lambda: cgan.Generator(size=100), "64, 128 or 256"),
+        (lambda: autoregressive.Autoregressive(size=100), "multiple of 16 pixels a side, not 100"),
+        (lambda: autoregressive.Autoregressive(width=100), "width .100. must be a multiple of heads .8."),
+        (lambda: flow.Flow(width=100), "width .100. must be a multiple of heads .8."),
+        (lambda: tokenizer.Tokenizer(levels=[8, 1]), "levels must be 2 or more, got 8, 1"),
         (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
         (lambda: vae.VAE(likelihood="laplace"), "Unknown likelihood 'laplace'. Known: gaussian, bernoulli"),
         (lambda: cvae.CVAE(conditions=["weight"]), "Unknown condition 'weight'"),
@@ -92,7 +108,7 @@ def test_settings_that_no_model_has(make, says):
 
 
 @pytest.mark.parametrize("key", CONDITIONS)
-@pytest.mark.parametrize("kind", ["cgan", "cvae"])
+@pytest.mark.parametrize("kind", CONDITIONAL)
 def test_each_condition_changes_a_sample(kind, key):
     net = small(kind)
     for table in net.embedding.tables:
@@ -285,6 +301,13 @@ def test_adversarial_losses_at_known_logits():
     assert losses.bce_discriminator(zero, zero) == pytest.approx(2 * math.log(2))
     assert losses.bce_generator(zero) == pytest.approx(math.log(2))
     assert losses.hinge_generator(zero + 3) == -3
+
+
+def test_two_losses_pull_alike_at_a_parameter():
+    weight = torch.ones(4, requires_grad=True)
+    loss, other = (3 * weight).sum(), (0.02 * weight).sum()
+    assert losses.equal_pull(loss, other, weight) == pytest.approx(150, rel=1e-3)
+    assert losses.equal_pull(loss, 0 * other, weight) == 1e4
 
 
 def test_r1_of_a_linear_critic_is_half_its_squared_weights():

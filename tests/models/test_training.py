@@ -8,7 +8,8 @@ import torch
 from pokegen.data.modules import SpriteDataModule
 from pokegen.errors import UserError
 from pokegen.models import cgan, cvae, dcgan, gan, vae
-from pokegen.models.training import AdversarialModule, LikelihoodModule
+from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
+from pokegen.models.training import AdversarialModule, AutoencoderModule, LikelihoodModule
 
 
 def adversarial(kind="cgan", **options):
@@ -149,6 +150,42 @@ def test_the_vae_trains_in_bf16(imported, kind):
     assert int(module.net.images_seen) == int(module.images_seen) == 16
     assert not module.net.latent_second.equal(torch.eye(8))
     assert module.sample(2, generator=torch.Generator().manual_seed(0)).isfinite().all()
+
+
+def autoencoder(levels=(4, 3), **options):
+    torch.manual_seed(0)
+    return AutoencoderModule(Tokenizer(4, levels, codes=2), PatchDiscriminator(4), **options)
+
+
+@pytest.mark.parametrize("levels", [(), (4, 3)])
+def test_an_autoencoder_trains_against_patches_once_that_counts(imported, levels):
+    module = autoencoder(levels, adversarial_start=8)
+    before = {name: state(getattr(module, name)) for name in ("net", "discriminator", "ema")}
+    trainer = fit(module, imported, batches=1)
+    assert moved(module.net, before["net"])
+    assert moved(module.ema, before["ema"])
+    assert not moved(module.discriminator, before["discriminator"])
+    assert "train/generator" not in trainer.callback_metrics
+    trainer = fit(module, imported, batches=2, precision="bf16-mixed")
+    assert moved(module.discriminator, before["discriminator"])
+    assert all(trainer.callback_metrics[f"train/{name}"].isfinite() for name in ("generator", "discriminator"))
+    assert {"val/loss", "val/l1", "val/edges"} <= trainer.callback_metrics.keys()
+    assert module.images_seen == 24
+
+
+def test_gradients_are_clipped_with_a_fused_optimizer(imported):
+    before = state(vae_module().net)
+    moves = []
+    for clip in (None, 1e-9):
+        module = vae_module()
+        fit(module, imported, batches=1, gradient_clip_val=clip)
+        moves.append(max(float((v - before[k]).abs().max()) for k, v in module.net.named_parameters()))
+    assert moves[1] < 0.5 * moves[0]  # Adam divides the scale out, but for its epsilon
+
+
+def vae_module():
+    torch.manual_seed(0)
+    return LikelihoodModule(vae.VAE(8, 4), weight_decay=0.0)
 
 
 def test_validation_moves_nothing_and_scores_the_average(imported):

@@ -1,0 +1,165 @@
+"""autoregressive: a causal transformer draws the codes of a tokenizer, position by position, under CONDITIONS.
+
+The transformer is GPT's (Radford et al. 2019), on 64 positions of a sprite of 128×128. Inside a position the codes are
+drawn one after another too, by small heads, each of which sees those before it (after Lee et al., Autoregressive Image
+Generation using Residual Quantization, CVPR 2022, whose second transformer they replace).
+
+Sampling is a function of its latent: one number for each level of each code, normal, which become the Gumbel noise
+whose sum with the logits is greatest at what is drawn. The same latent under other conditions is then the same creature
+where the logits allow, and `encode` finds a latent that draws a given picture (Oberst and Sontag, Counterfactual
+Off-Policy Evaluation with Gumbel-Max Structural Causal Models, ICML 2019, section 3.3). Latents nearer to the centre
+draw at a lower temperature.
+
+Letters: N images, T positions, C codes a position, L levels of all codes, D width.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pokegen.models.condition import CONDITIONS, stack
+from pokegen.models.tokenizer import LEVELS, Tokenizer, TokenModel
+from pokegen.schema import SPRITE_SIZE
+
+
+class Block(nn.Module):
+    """Attention to the positions before, then two layers: (N, T, D) → (N, T, D). With a cache, x is the next position
+    alone, and the cache holds keys and values of those before."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, cache: list[Tensor] | None = None) -> Tensor:
+        n, t, d = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            if cache:
+                k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
+            cache[:] = [k, v]
+        drop = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None, dropout_p=drop)
+        x = x + F.dropout(self.out(y.transpose(1, 2).reshape(n, t, d)), drop)
+        return x + F.dropout(self.down(F.gelu(self.up(self.norm2(x)))), drop)
+
+
+class Autoregressive(TokenModel):
+    """Latent (N, T L) and conditions (N, conditions) → images (N, 3, S, S).
+
+    Args:
+        weights: see TokenModel.
+        levels, tokenizer_width: of the tokenizer.
+        width: D.
+        depth: blocks.
+        dropout: while training.
+        heads, size, conditions, drop_condition, guidance: see TokenModel.
+    """
+
+    def __init__(
+        self,
+        weights: str = "",
+        levels: Sequence[int] = LEVELS,
+        tokenizer_width: int = 32,
+        width: int = 256,
+        depth: int = 6,
+        heads: int = 8,
+        dropout: float = 0.1,
+        size: int = SPRITE_SIZE,
+        conditions: Sequence[str] = CONDITIONS,
+        drop_condition: float = 0.1,
+        guidance: float = 1.0,
+    ):
+        tokenizer = Tokenizer(tokenizer_width, levels)
+        super().__init__(tokenizer, weights, sum(levels), size, conditions, width, heads, drop_condition, guidance)
+        self.levels = tuple(levels)
+        self.start = nn.Parameter(torch.zeros(width))
+        self.place = nn.Parameter(torch.zeros(self.positions, width))
+        self.codes = nn.ModuleList(nn.Embedding(k, width) for k in levels)  # of the position before
+        self.inner = nn.ModuleList(nn.Embedding(k, width) for k in levels[:-1])  # of the codes before, in a position
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in levels)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, k)) for k in levels
+        )
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2 and not name.startswith("tokenizer"):
+                nn.init.normal_(parameter, std=0.02)
+            if name.endswith(("out.weight", "down.weight")):  # of which a position's sum has two in each block
+                nn.init.normal_(parameter, std=0.02 / (2 * depth) ** 0.5)
+
+    def _logits(self, tokens: Tensor, embedded: Tensor) -> list[Tensor]:
+        """Of each code (N, T, levels), after those before it in tokens (N, T, C) and conditions (N, D)."""
+        x = torch.cat([self.start.expand(len(tokens), 1, -1), self._embed(tokens[:, :-1])], dim=1)
+        x = x + self.place + embedded[:, None]
+        for block in self.blocks:
+            x = block(x)
+        logits = []
+        for i in range(len(self.levels)):
+            logits.append(self.heads[i](self.norms[i](x)).float())
+            if i < len(self.inner):
+                x = x + self.inner[i](tokens[..., i])
+        return logits
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """Codes (…, C) → (…, D)."""
+        return torch.stack([table(tokens[..., i]) for i, table in enumerate(self.codes)]).sum(dim=0)
+
+    def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`loss` is the negative logarithm of a position's likelihood in nats, the mean over positions; `bits` the same
+        of the image, in bits."""
+        tokens = self.tokenizer.tokens(batch["image"])
+        logits = self._logits(tokens, self.heard(stack(batch, self.conditions)))
+        nats = torch.stack(
+            [F.cross_entropy(x.flatten(0, 1), tokens[..., i].flatten()) for i, x in enumerate(logits)]
+        ).sum()
+        return {"loss": nats, "bits": nats.detach() * self.positions / math.log(2)}
+
+    def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        noise = _gumbel(latent).view(len(latent), self.positions, -1).split(self.levels, dim=2)
+        both = self.twice(embedded)
+        caches: list[list[Tensor]] = [[] for _ in self.blocks]
+        tokens: list[Tensor] = []
+        for t in range(self.positions):
+            x = self._embed(self.again(tokens[-1])) if tokens else self.start.expand(len(both), -1)
+            x = (x + self.place[t] + both)[:, None]
+            for block, cache in zip(self.blocks, caches, strict=True):
+                x = block(x, cache)
+            x, codes = x[:, 0], []
+            for i in range(len(self.levels)):
+                logits = self.guided(self.heads[i](self.norms[i](x)).float())
+                codes.append((logits + noise[i][:, t]).argmax(dim=1))
+                if i < len(self.inner):
+                    x = x + self.inner[i](self.again(codes[-1]))
+            tokens.append(torch.stack(codes, dim=1))
+        return self.tokenizer.from_tokens(torch.stack(tokens, dim=1))
+
+    def encode(self, images: Tensor, embedded: Tensor) -> tuple[Tensor, None]:
+        """A latent (N, T L) that draws, under these conditions, what the tokenizer makes of images (N, 3, S, S): the
+        median, each for itself, of those that do."""
+        tokens = self.tokenizer.tokens(images)
+        noise = []
+        for i, logits in enumerate(self._logits(self.again(tokens), self.twice(embedded))):
+            logits = self.guided(logits)  # (N, T, levels)
+            greatest = logits.logsumexp(dim=2, keepdim=True) - math.log(math.log(2))  # of the logits with their noise
+            below = -((logits - greatest).exp() + math.log(2)).log()  # the noise of the others, which stay under it
+            drawn = F.one_hot(tokens[..., i], logits.shape[2]).bool()
+            noise.append(torch.where(drawn, greatest - logits, below))
+        return _normal(torch.cat(noise, dim=2).flatten(1)), None
+
+
+def _gumbel(normal: Tensor) -> Tensor:
+    """Standard normal numbers → standard Gumbel ones, of the same rank."""
+    return (-(-torch.special.log_ndtr(normal.double())).log()).float()
+
+
+def _normal(gumbel: Tensor) -> Tensor:
+    """The way back of `_gumbel`."""
+    share = (-(-gumbel.double()).exp()).exp()
+    return torch.special.ndtri(share.clamp(1e-300, 1 - 1e-16)).float()

@@ -1,0 +1,247 @@
+"""tokenizer: an autoencoder of sprites, 128×128 ↔ 8×8 positions of a few codes, whose decoder keeps edges sharp.
+
+Codes are whole numbers from finite scalar quantization (Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple,
+ICLR 2024, section 3.1), or, without levels, Gaussian (Kingma and Welling 2014) for a prior in a smooth space. What is
+minimised is the absolute error of the pixels and of their differences to the neighbours, which weighs outlines; an
+adversarial loss on patches comes from `training.AutoencoderModule` (Esser et al., Taming Transformers, CVPR 2021).
+White is the encoded zero: nets see and draw ink.
+
+Letters: N images, T positions, C codes a position, S side.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from pokegen.errors import UserError
+from pokegen.models.condition import CONDITIONS
+from pokegen.models.image import ImageModel
+from pokegen.models.losses import gaussian_kl
+from pokegen.schema import SPRITE_SIZE
+
+LEVELS = (5,) * 16
+SHRINK = 16  # pixels a side of a position
+
+
+class Residual(nn.Module):
+    """x + conv(conv(x)), which begins near the identity."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.first.weight)
+        nn.init.normal_(self.second.weight, std=0.3 * (2 / (9 * width)) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.gelu(self.first(F.gelu(x))))
+
+
+class Down(nn.Module):
+    """Half the side: 2×2 pixels become channels, which are mixed, and averaged beside that (Chen et al., Deep
+    Compression Autoencoder, ICLR 2025, section 3.2). Without the averages, colours took tens of thousands of images."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.outputs, self.mix = outputs, nn.Conv2d(4 * inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(x, 2)
+        return self.mix(x) + x.unflatten(1, (self.outputs, -1)).mean(dim=2)
+
+
+class Up(nn.Module):
+    """Twice the side: the way back of Down."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.repeats, self.mix = 4 * outputs // inputs, nn.Conv2d(inputs, 4 * outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.mix(x) + x.repeat_interleave(self.repeats, dim=1), 2)
+
+
+class Tokenizer(nn.Module):
+    """Images (N, 3, S, S) in [-1, 1] ↔ codes (N, C, S / 16, S / 16).
+
+    Args:
+        width: channels at 64×64, which double with each halving.
+        levels: of each code; empty for Gaussian codes.
+        codes: C where the codes are Gaussian.
+        kl: weight of their KL divergence from N(0, 1), in units of the pixels' absolute error.
+    """
+
+    span: Tensor  # levels, (1, C, 1, 1)
+
+    def __init__(self, width: int = 32, levels: Sequence[int] = LEVELS, codes: int = 16, kl: float = 1e-3):
+        super().__init__()
+        if min(levels, default=2) < 2:
+            raise UserError(f"levels must be 2 or more, got {', '.join(map(str, levels))}.")
+        self.levels, self.kl = tuple(levels), kl
+        self.codes = len(levels) or codes
+        widths = [width, 2 * width, 4 * width, 8 * width]  # at 64, 32, 16, 8
+        encoder: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, width, 3, padding=1)]
+        for inputs, outputs in pairwise(widths):
+            encoder += [Down(inputs, outputs), Residual(outputs)]
+        encoder += [nn.Conv2d(widths[-1], self.codes * (1 if levels else 2), 1)]
+        self.encoder = nn.Sequential(*encoder)
+        # Levels are then used about equally: sigmoid(1.7 x) is nearly the distribution function of a normal x. Without,
+        # all positions of all images fell into one code and stayed there.
+        self.spread = nn.BatchNorm2d(self.codes, affine=False) if levels else nn.Identity()
+        decoder: list[nn.Module] = [nn.Conv2d(self.codes, widths[-1], 3, padding=1)]
+        for inputs, outputs in pairwise(reversed(widths)):
+            decoder += [Residual(inputs) for _ in range(1 if inputs == widths[-1] else 2)] + [Up(inputs, outputs)]
+        decoder += [Residual(width), Residual(width)]
+        self.decoder = nn.Sequential(*decoder)
+        self.draw = nn.Conv2d(width, 12, 3, padding=1)
+        self.register_buffer("span", torch.tensor(levels or (1,), dtype=torch.float).view(1, -1, 1, 1))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Before quantization, (N, C, S / 16, S / 16); of Gaussian codes their mean and the logarithm of their
+        variance, 2 C channels."""
+        return self.encoder(1 - images).float()
+
+    def quantize(self, x: Tensor) -> Tensor:
+        """Whole numbers 0 … levels - 1, as float, with the gradient of what is rounded."""
+        bounded = (self.span - 1) * (1.7 * self.spread(x)).sigmoid()
+        return bounded + (bounded.round() - bounded).detach()
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Codes int64 (N, T, C), row by row."""
+        return self.quantize(self.encode(images)).round().long().flatten(2).transpose(1, 2)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (N, C, S / 16, S / 16), whole numbers or Gaussian, → images (N, 3, S, S), about in [-1, 1]."""
+        if self.levels:
+            codes = 4 * codes / (self.span - 1) - 2
+        codes = codes.contiguous(memory_format=torch.channels_last)
+        return 1 - F.pixel_shuffle(self.draw(self.decoder(codes)), 2).float()
+
+    def from_tokens(self, tokens: Tensor) -> Tensor:
+        """Codes int64 (N, T, C) → images."""
+        side = int(tokens.shape[1] ** 0.5)
+        return self.decode(tokens.transpose(1, 2).unflatten(2, (side, side)).float()).clamp(-1, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruction, and the KL divergence per code (0 for whole numbers)."""
+        x = self.encode(images)
+        if self.levels:
+            return self.decode(self.quantize(x)), x.new_zeros(())
+        mean, log_variance = x.chunk(2, dim=1)
+        log_variance = log_variance.clamp(-10, 2)
+        noise = torch.randn_like(mean) if self.training else 0
+        divergence = gaussian_kl(mean.flatten(1), log_variance.flatten(1)).mean() / mean[0].numel()
+        return self.decode(mean + noise * (0.5 * log_variance).exp()), divergence
+
+    def loss(self, batch: dict[str, Any]) -> tuple[dict[str, Tensor], Tensor]:
+        """`loss` is that of the pixels, their differences and the KL; and the reconstruction."""
+        images = batch["image"]
+        drawn, divergence = self(images)
+        error = drawn - images
+        pixels = error.abs().mean()
+        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        color = F.avg_pool2d(error, 8).square().mean()  # or the nets settle on grey, the median
+        loss = pixels + edges + 4 * color + self.kl * divergence
+        values = {"loss": loss, "l1": pixels.detach(), "edges": edges.detach()}
+        return (values if self.levels else values | {"kl": divergence.detach()}), drawn
+
+
+class PatchDiscriminator(nn.Module):
+    """Images (N, 3, S, S) → logits (N, 1, S / 8, S / 8), one for each patch (Isola et al. 2017, section 3.2.2)."""
+
+    def __init__(self, width: int = 32):
+        super().__init__()
+        body: list[nn.Module] = []
+        for inputs, outputs in pairwise((3, width, 2 * width, 4 * width)):
+            body += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*body, spectral_norm(nn.Conv2d(4 * width, 1, 3, padding=1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(1 - images)
+
+
+class TokenModel(ImageModel):
+    """A model of codes, whose tokenizer is trained before and stays as it is.
+
+    Args:
+        tokenizer: what turns codes into images.
+        weights: zoo name or checkpoint folder of the trained tokenizer, read when training begins.
+        numbers: of the latent, at each of the T positions.
+        size, conditions: see ImageModel.
+        width, heads: of the transformer that draws the codes.
+        drop_condition: share of training images whose conditions are hidden, for guidance (Ho and Salimans,
+            Classifier-Free Diffusion Guidance, 2022).
+        guidance: how far sampling goes from what is drawn without the conditions to what is drawn with them, and
+            beyond where it is above 1.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        weights: str,
+        numbers: int,
+        size: int = SPRITE_SIZE,
+        conditions: Sequence[str] = CONDITIONS,
+        width: int = 256,
+        heads: int = 8,
+        drop_condition: float = 0.1,
+        guidance: float = 1.0,
+    ):
+        if size % SHRINK:
+            raise UserError(f"Codes stand for sprites of a multiple of {SHRINK} pixels a side, not {size}.")
+        if width % heads:
+            raise UserError(f"width ({width}) must be a multiple of heads ({heads}).")
+        positions = (size // SHRINK) ** 2
+        super().__init__(positions * numbers, size, 3, conditions, width)
+        self.positions = positions
+        self.tokenizer, self.weights = tokenizer.requires_grad_(False), weights
+        self.drop_condition, self.guidance = drop_condition, guidance
+
+    def train(self, mode: bool = True) -> "TokenModel":
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def prepare(self, data: Any) -> None:
+        super().prepare(data)
+        if not self.weights:
+            return
+        from pokegen import hub
+
+        found = hub.load(self.weights).model
+        found = getattr(found, "tokenizer", found)
+        if not isinstance(found, Tokenizer):
+            raise UserError(f"weights: {self.weights} holds no tokenizer.")
+        try:
+            self.tokenizer.load_state_dict(found.state_dict())
+        except RuntimeError as error:
+            raise UserError(
+                f"weights: {self.weights} does not fit the tokenizer that the model's settings describe."
+            ) from error
+
+    def heard(self, rows: Tensor) -> Tensor:
+        """Conditions (N, C) → their vectors (N, E), in training now and then hidden."""
+        embedded = self.embed(rows)
+        if self.training and self.conditions:
+            embedded = embedded * (torch.rand(len(rows), 1, device=rows.device) >= self.drop_condition)
+        return embedded
+
+    def twice(self, embedded: Tensor) -> Tensor:
+        """Conditions (N, E) → (2 N, E), the second half without any, where sampling is guided."""
+        return embedded if self.guidance == 1 else torch.cat([embedded, torch.zeros_like(embedded)])
+
+    def again(self, x: Tensor) -> Tensor:
+        """What goes with the conditions that `twice` gave."""
+        return x if self.guidance == 1 else torch.cat([x, x])
+
+    def guided(self, x: Tensor) -> Tensor:
+        """What the net says to what `twice` and `again` gave → what to follow."""
+        if self.guidance == 1:
+            return x
+        asked, free = x.chunk(2)
+        return free + self.guidance * (asked - free)
