@@ -158,16 +158,20 @@ class Discriminator(nn.Module):
     Args:
         width: channels at 32×32; they double with each halving, up to 4 times.
         size, conditions: see Generator.
+        norm: spectral norm and batch norm; without, a gradient penalty has to hold it.
     """
 
-    def __init__(self, width: int = 48, size: int = SPRITE_SIZE, conditions: Sequence[str] = CONDITIONS):
+    def __init__(
+        self, width: int = 48, size: int = SPRITE_SIZE, conditions: Sequence[str] = CONDITIONS, norm: bool = True
+    ):
         super().__init__()
+        bound = spectral_norm if norm else nn.Identity()
         self.conditions = tuple(conditions)
 
         def conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
-            layer = spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
+            layer = bound(nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2))
             # Without batch norm, spectral norm alone lets the signal fade: the logits stayed near 0.
-            return nn.Sequential(layer, nn.BatchNorm2d(outputs)) if inputs > 3 else layer
+            return nn.Sequential(layer, nn.BatchNorm2d(outputs)) if norm and inputs > 3 else layer
 
         sides = [_inner(size) >> i for i in range(1, _inner(size).bit_length() - 3)]  # down to 8
         widths = [3, *(32 * width // side for side in sides)]
@@ -177,16 +181,21 @@ class Discriminator(nn.Module):
                 body += [conv(inputs, inputs, 3, 1), nn.LeakyReLU(0.2, inplace=True)]
             body += [conv(inputs, outputs, 4, 2), nn.LeakyReLU(0.2, inplace=True)]
         self.body = nn.Sequential(*body)
-        self.patch = spectral_norm(nn.Conv2d(4 * width, 1, 1))
+        self.patch = bound(nn.Conv2d(4 * width, 1, 1))
         self.last = conv(4 * width + 1, 4 * width, 4, 2)  # 4
-        self.features = spectral_norm(nn.Linear(4 * width * 16, 4 * width))
-        self.logit = spectral_norm(nn.Linear(4 * width, 1))
+        self.features = bound(nn.Linear(4 * width * 16, 4 * width))
+        self.logit = bound(nn.Linear(4 * width, 1))
         self.embedding = ConditionEmbedding(4 * width, conditions)
         self.decoder = nn.Sequential(
             *(nn.Upsample(scale_factor=2), nn.Conv2d(4 * width, 2 * width, 3, padding=1), nn.GLU(dim=1)),
             *(nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1), nn.GLU(dim=1)),
             *(nn.Conv2d(width // 2, 3, 3, padding=1), nn.Tanh()),
         )
+
+        if not norm:
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, a=0.2)
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         """Logits, and the features at 8×8. `strength` fades the condition in: 0 ignores it."""

@@ -10,7 +10,7 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def hinge_generator(fake: Tensor) -> Tensor:
+def hinge_generator(fake: Tensor, real: Tensor) -> Tensor:
     return -fake.mean()
 
 
@@ -19,9 +19,18 @@ def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-def bce_generator(fake: Tensor) -> Tensor:
+def bce_generator(fake: Tensor, real: Tensor) -> Tensor:
     """The non-saturating form (Goodfellow et al. 2014, section 3)."""
     return F.softplus(-fake).mean()
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Each real image against a generated one (Jolicoeur-Martineau, The Relativistic Discriminator, ICLR 2019)."""
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
+    return F.softplus(real - fake).mean()
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -38,9 +47,10 @@ def bernoulli_nll(logits: Tensor, values: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, values, reduction="none").flatten(1).sum(dim=1)
 
 
-def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """Half the squared gradient of the real logits (Mescheder et al. 2018, eq. 9), mean over images."""
-    (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Half the squared gradient of an image's logit, or of the mean of its logits: R1 on real images, R2 on generated
+    ones (Mescheder et al. 2018, eq. 9). Mean over images."""
+    (gradient,) = torch.autograd.grad(logits.float().view(len(images), -1).mean(dim=1).sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 

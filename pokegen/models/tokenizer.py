@@ -1,10 +1,10 @@
 """tokenizer: an autoencoder of sprites, 128×128 ↔ 8×8 positions of a few codes, whose decoder keeps edges sharp.
 
-Codes are whole numbers from finite scalar quantization (Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple,
-ICLR 2024, section 3.1), or, without levels, Gaussian (Kingma and Welling 2014) for a prior in a smooth space. What is
-minimised is the absolute error of the pixels and of their differences to the neighbours, which weighs outlines; an
-adversarial loss on patches comes from `training.AutoencoderModule` (Esser et al., Taming Transformers, CVPR 2021).
-White is the encoded zero: nets see and draw ink.
+Codes are whole numbers, by finite scalar quantization (Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple,
+ICLR 2024, section 3.1). What is minimised is the absolute error, at half the side, of the pixels and of their
+differences, which weighs outlines; texture below that is left to the adversarial loss on patches that
+`training.AutoencoderModule` adds (Esser et al., Taming Transformers, CVPR 2021, section 3.1). White is the encoded
+zero: nets see and draw ink.
 
 Letters: N images, T positions, C codes a position, S side.
 """
@@ -21,7 +21,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from pokegen.errors import UserError
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.image import ImageModel
-from pokegen.models.losses import gaussian_kl
 from pokegen.schema import SPRITE_SIZE
 
 LEVELS = (5,) * 16
@@ -71,84 +70,62 @@ class Tokenizer(nn.Module):
 
     Args:
         width: channels at 64×64, which double with each halving.
-        levels: of each code; empty for Gaussian codes.
-        codes: C where the codes are Gaussian.
-        kl: weight of their KL divergence from N(0, 1), in units of the pixels' absolute error.
+        levels: of each of the C codes.
     """
 
     span: Tensor  # levels, (1, C, 1, 1)
 
-    def __init__(self, width: int = 32, levels: Sequence[int] = LEVELS, codes: int = 16, kl: float = 1e-3):
+    def __init__(self, width: int = 32, levels: Sequence[int] = LEVELS):
         super().__init__()
-        if min(levels, default=2) < 2:
+        if min(levels, default=0) < 2:
             raise UserError(f"levels must be 2 or more, got {', '.join(map(str, levels))}.")
-        self.levels, self.kl = tuple(levels), kl
-        self.codes = len(levels) or codes
         widths = [width, 2 * width, 4 * width, 8 * width]  # at 64, 32, 16, 8
         encoder: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, width, 3, padding=1)]
         for inputs, outputs in pairwise(widths):
             encoder += [Down(inputs, outputs), Residual(outputs)]
-        encoder += [nn.Conv2d(widths[-1], self.codes * (1 if levels else 2), 1)]
+        encoder += [nn.Conv2d(widths[-1], len(levels), 1)]
         self.encoder = nn.Sequential(*encoder)
         # Levels are then used about equally: sigmoid(1.7 x) is nearly the distribution function of a normal x. Without,
         # all positions of all images fell into one code and stayed there.
-        self.spread = nn.BatchNorm2d(self.codes, affine=False) if levels else nn.Identity()
-        decoder: list[nn.Module] = [nn.Conv2d(self.codes, widths[-1], 3, padding=1)]
+        self.spread = nn.BatchNorm2d(len(levels), affine=False)
+        decoder: list[nn.Module] = [nn.Conv2d(len(levels), widths[-1], 3, padding=1)]
         for inputs, outputs in pairwise(reversed(widths)):
             decoder += [Residual(inputs) for _ in range(1 if inputs == widths[-1] else 2)] + [Up(inputs, outputs)]
         decoder += [Residual(width), Residual(width)]
         self.decoder = nn.Sequential(*decoder)
         self.draw = nn.Conv2d(width, 12, 3, padding=1)
-        self.register_buffer("span", torch.tensor(levels or (1,), dtype=torch.float).view(1, -1, 1, 1))
+        self.register_buffer("span", torch.tensor(levels, dtype=torch.float).view(1, -1, 1, 1))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Before quantization, (N, C, S / 16, S / 16); of Gaussian codes their mean and the logarithm of their
-        variance, 2 C channels."""
-        return self.encoder(1 - images).float()
-
-    def quantize(self, x: Tensor) -> Tensor:
-        """Whole numbers 0 … levels - 1, as float, with the gradient of what is rounded."""
-        bounded = (self.span - 1) * (1.7 * self.spread(x)).sigmoid()
-        return bounded + (bounded.round() - bounded).detach()
-
-    def tokens(self, images: Tensor) -> Tensor:
-        """Codes int64 (N, T, C), row by row."""
-        return self.quantize(self.encode(images)).round().long().flatten(2).transpose(1, 2)
+        """Images → codes (N, C, S / 16, S / 16): whole numbers from 0 to levels - 1 as float, with the gradient of what
+        is rounded."""
+        x = (self.span - 1) * (1.7 * self.spread(self.encoder(1 - images).float())).sigmoid()
+        return x + (x.round() - x).detach()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (N, C, S / 16, S / 16), whole numbers or Gaussian, → images (N, 3, S, S), about in [-1, 1]."""
-        if self.levels:
-            codes = 4 * codes / (self.span - 1) - 2
-        codes = codes.contiguous(memory_format=torch.channels_last)
-        return 1 - F.pixel_shuffle(self.draw(self.decoder(codes)), 2).float()
+        """Codes (N, C, S / 16, S / 16) → images (N, 3, S, S), about in [-1, 1]."""
+        x = (4 * codes / (self.span - 1) - 2).contiguous(memory_format=torch.channels_last)
+        return 1 - F.pixel_shuffle(self.draw(self.decoder(x)), 2).float()
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Images → codes int64 (N, T, C), row by row."""
+        with torch.no_grad():
+            return self.encode(images).round().long().flatten(2).transpose(1, 2)
 
     def from_tokens(self, tokens: Tensor) -> Tensor:
         """Codes int64 (N, T, C) → images."""
         side = int(tokens.shape[1] ** 0.5)
         return self.decode(tokens.transpose(1, 2).unflatten(2, (side, side)).float()).clamp(-1, 1)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruction, and the KL divergence per code (0 for whole numbers)."""
-        x = self.encode(images)
-        if self.levels:
-            return self.decode(self.quantize(x)), x.new_zeros(())
-        mean, log_variance = x.chunk(2, dim=1)
-        log_variance = log_variance.clamp(-10, 2)
-        noise = torch.randn_like(mean) if self.training else 0
-        divergence = gaussian_kl(mean.flatten(1), log_variance.flatten(1)).mean() / mean[0].numel()
-        return self.decode(mean + noise * (0.5 * log_variance).exp()), divergence
-
     def loss(self, batch: dict[str, Any]) -> tuple[dict[str, Tensor], Tensor]:
-        """`loss` is that of the pixels, their differences and the KL; and the reconstruction."""
-        images = batch["image"]
-        drawn, divergence = self(images)
-        error = drawn - images
+        """`loss` is the sum of `l1`, of `edges`, the differences of neighbours, and of what is left of the colours; and
+        the reconstruction."""
+        drawn = self.decode(self.encode(batch["image"]))
+        error = F.avg_pool2d(drawn - batch["image"], 2)
         pixels = error.abs().mean()
         edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        color = F.avg_pool2d(error, 8).square().mean()  # or the nets settle on grey, the median
-        loss = pixels + edges + 4 * color + self.kl * divergence
-        values = {"loss": loss, "l1": pixels.detach(), "edges": edges.detach()}
-        return (values if self.levels else values | {"kl": divergence.detach()}), drawn
+        color = F.avg_pool2d(error, 4).square().mean()  # or the nets settle on grey, the median
+        return {"loss": pixels + edges + 4 * color, "l1": pixels.detach(), "edges": edges.detach()}, drawn
 
 
 class PatchDiscriminator(nn.Module):

@@ -11,7 +11,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/generator             the generator's adversarial loss
     train/real, train/fake      mean logits: far apart, the discriminator has won
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
-    train/r1                    squared gradient of the real logits, before its weight
+    train/r1, train/r2          squared gradient of the real, and of the generated, images' logits, before its weight
     */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
     train/images                images seen so far; each row of a log also has them as `images`
     val/kernel_distance         of sprite models, see evaluation/callback.py
@@ -30,9 +30,10 @@ from pokegen.errors import UserError
 from pokegen.models import condition, losses
 from pokegen.models.augment import diff_augment
 
-ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
     "hinge": (losses.hinge_discriminator, losses.hinge_generator),
     "bce": (losses.bce_discriminator, losses.bce_generator),
+    "relativistic": (losses.relativistic_discriminator, losses.relativistic_generator),
 }
 
 
@@ -250,7 +251,8 @@ class AdversarialModule(TrainingModule):
         generator: (latent, rows, strength) → images; has `latent_dim` and `sample`. With `auxiliary_loss(real)` it
             also learns from that; its images may then be smaller than the data's, which are averaged to that size.
         discriminator: (images, rows, strength) → (logits, features). With `auxiliary_loss(real, features)`, that too.
-        loss: `hinge`, or `bce` for the original non-saturating one.
+        loss: `hinge`, `bce` for the original non-saturating one, or `relativistic`, which compares each generated image
+            with a real one (Huang et al., The GAN is dead; long live the GAN!, NeurIPS 2024; with r1 and r2).
         generator_lr, discriminator_lr: Adam's step sizes.
         beta1, beta2: Adam's decay rates.
         ema_images: half-life of the averaged generator, in images.
@@ -258,6 +260,7 @@ class AdversarialModule(TrainingModule):
         color: DiffAugment's largest change of contrast and saturation; 0 for none.
         r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
         r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
+        r2: the same penalty's weight on generated images.
         condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
             (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
         gradient_clip: largest norm of each net's gradient; 0 for none.
@@ -277,6 +280,7 @@ class AdversarialModule(TrainingModule):
         color: float = 0.2,
         r1: float = 0.0,
         r1_every: int = 16,
+        r2: float = 0.0,
         condition_start: int = 0,
         condition_full: int = 0,
         gradient_clip: float = 0.0,
@@ -300,7 +304,7 @@ class AdversarialModule(TrainingModule):
         self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
         self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
         self.shift, self.color = shift, color
-        self.r1, self.r1_every = r1, r1_every
+        self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
         self.gradient_clip = gradient_clip
 
@@ -337,22 +341,28 @@ class AdversarialModule(TrainingModule):
         full = real
         real = nn.functional.adaptive_avg_pool2d(real, fake.shape[-1]) if real.shape != fake.shape else real
         shown = diff_augment(real, self.shift, self.color)
-        penalise = self.r1 > 0 and batch_index % self.r1_every == 0
+        drawn = diff_augment(fake.detach(), self.shift, self.color)
+        penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
-        fake_logits, _ = self.discriminator(diff_augment(fake.detach(), self.shift, self.color), rows, strength)
+        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), rows, strength)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
         if hasattr(self.discriminator, "auxiliary_loss"):
             values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
             total = total + values["redraw"]
         if penalise:
-            values["r1"] = losses.r1_penalty(real_logits, shown)
-            total = total + self.r1 * self.r1_every * values["r1"]
+            for key, weight, logits, images in (
+                ("r1", self.r1, real_logits, shown),
+                ("r2", self.r2, fake_logits, drawn),
+            ):
+                if weight:
+                    values[key] = losses.gradient_penalty(logits, images)
+                    total = total + weight * self.r1_every * values[key]
         # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
         self._descend(discriminator_step.optimizer, total, self.discriminator)
 
         self.discriminator.requires_grad_(False)
         logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
-        values["generator"] = total = self.generator_loss(logits)
+        values["generator"] = total = self.generator_loss(logits, real_logits.detach())
         if hasattr(self.generator, "auxiliary_loss"):
             quarter = full[: max(1, len(full) // 4)]  # which teaches enough
             values["upsample"] = self.generator.auxiliary_loss(quarter)

@@ -20,9 +20,20 @@ from pokegen.tracking import runs
 NETS = {
     "gan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "cgan": ["generator.init_args.width=8", "discriminator.init_args.width=8"],
+    "fastgan": ["generator.init_args.width=8", "discriminator.init_args.width=8"],
     "dcgan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "vae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
     "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
+    "tokenizer": ["network.init_args.width=4", "discriminator.init_args.width=4", "adversarial_start=8"],
+    "autoregressive": [
+        *(f"network.init_args.{key}" for key in ("weights=", "tokenizer_width=4", "width=16", "depth=1")),
+        "network.init_args.levels=[4,3]",
+    ],
+}
+COLUMNS = {  # of the metrics, and first the one by which a row of training is told
+    "cvae": ["train/loss", "train/mse", "train/kl", "val/elbo"],
+    "tokenizer": ["train/loss", "train/l1", "train/edges", "train/generator", "train/discriminator", "val/loss"],
+    "autoregressive": ["train/loss", "train/bits", "val/loss", "val/bits"],
 }
 BATCH, EPOCH = 8, 16  # images
 
@@ -79,7 +90,7 @@ def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "cvae"])
+@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "fastgan", *COLUMNS])
 def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_path):
     assert main(words(imported, name)) == 0
     run = tmp_path / "runs" / name
@@ -89,11 +100,12 @@ def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_
     assert config["seed_everything"] == 0
     assert checkpoint(run)["global_step"] == EPOCH // BATCH
     assert images_seen(run) == EPOCH
-    assert [p.name for p in (run / "samples").iterdir()] == [f"{EPOCH:010d}.png"]
+    drawn = [] if name == "tokenizer" else [f"{EPOCH:010d}.png"]
+    assert [p.name for p in (run / "samples").glob("*")] == drawn
     rows = metrics(run)
-    assert [row["images"] for row in rows if row["train/loss" if name == "cvae" else "train/real"]] == ["8", "16"]
-    adversarial = {"train/generator", "train/discriminator", "train/real", "train/fake"}
-    assert ({"train/mse", "train/kl", "val/elbo"} if name == "cvae" else adversarial) <= rows[0].keys()
+    columns = COLUMNS.get(name, ["train/real", "train/fake", "train/generator", "train/discriminator"])
+    assert [row["images"] for row in rows if row[columns[0]]] == ["8", "16"]
+    assert set(columns) <= rows[0].keys()
     assert not (run / "wandb").exists()
 
 

@@ -5,12 +5,12 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pokegen.errors import UserError
-from pokegen.models import autoregressive, cgan, cvae, dcgan, flow, gan, losses, tokenizer, vae
+from pokegen.models import autoregressive, cgan, cvae, dcgan, fastgan, gan, losses, tokenizer, vae
 from pokegen.models.augment import diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionPrior
 from pokegen.schema import NO_TYPE
 
-CONDITIONAL = ("cgan", "cvae", "autoregressive", "flow")
+CONDITIONAL = ("cgan", "fastgan", "cvae", "autoregressive")
 KINDS = ("gan", "dcgan", "vae", *CONDITIONAL)
 
 
@@ -23,22 +23,17 @@ def small(kind, **options):
     nets = {
         "gan": lambda: gan.Generator(latent_dim=8, width=4, **options),
         "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
+        "fastgan": lambda: fastgan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
         "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4, **options),
         "vae": lambda: vae.VAE(latent_dim=8, width=4, **options),
         "cvae": lambda: cvae.CVAE(latent_dim=8, width=4, embedding_dim=8, **options),
         "autoregressive": lambda: autoregressive.Autoregressive("", (4, 3), 4, width=16, depth=1, heads=2, **options),
-        "flow": lambda: flow.Flow("", 3, 4, width=16, depth=1, heads=2, steps=4, **options),
     }
     net = nets[kind]().eval()
-    for parameter in decisive(net):  # which begin at 0 or next to it, so that a new net would tell nothing apart
-        torch.nn.init.normal_(parameter)
+    if kind == "autoregressive":  # whose heads begin next to 0, so that a new one would tell nothing apart
+        for layer in (layer for head in net.heads for layer in (head[0], head[2])):
+            torch.nn.init.normal_(layer.weight)
     return net
-
-
-def decisive(net):
-    if isinstance(net, autoregressive.Autoregressive):
-        return [layer.weight for head in net.heads for layer in (head[0], head[2])]
-    return [net.modulate.weight, net.leave.weight] if isinstance(net, flow.Flow) else []
 
 
 def rows_of(*rows):
@@ -92,7 +87,9 @@ def test_small_grey_images(kind):
         (lambda: cgan.Generator(size=100), "64, 128 or 256"),
         (lambda: autoregressive.Autoregressive(size=100), "multiple of 16 pixels a side, not 100"),
         (lambda: autoregressive.Autoregressive(width=100), "width .100. must be a multiple of heads .8."),
-        (lambda: flow.Flow(width=100), "width .100. must be a multiple of heads .8."),
+        (lambda: fastgan.Generator(size=100), "64, 128 or 256"),
+        (lambda: fastgan.Discriminator(size=100), "64, 128 or 256"),
+        (lambda: fastgan.Generator(conditions=[]), "one condition or more"),
         (lambda: tokenizer.Tokenizer(levels=[8, 1]), "levels must be 2 or more, got 8, 1"),
         (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
         (lambda: vae.VAE(likelihood="laplace"), "Unknown likelihood 'laplace'. Known: gaussian, bernoulli"),
@@ -125,14 +122,18 @@ def test_discriminators_give_one_row_of_logits_an_image():
     logits, features = cgan.Discriminator(width=8)(torch.rand(4, 3, 64, 64), rows)
     assert logits.shape == (4, 128)
     assert features.shape == (4, 32, 8, 8)
+    logits, features = fastgan.Discriminator(width=8)(torch.rand(4, 3, 128, 128), rows)
+    assert logits.shape == (4, 192)
+    assert features.shape == (4, 32, 8, 8)
     logits, _ = dcgan.Discriminator(width=4)(torch.rand(4, 3, 128, 128), rows)
     assert logits.shape == (4, 1)
 
 
-def test_a_projection_discriminator_sees_the_condition_only_in_its_strength():
+@pytest.mark.parametrize(("model", "side"), [(cgan, 64), (fastgan, 128)])
+def test_a_projection_discriminator_sees_the_condition_only_in_its_strength(model, side):
     torch.manual_seed(0)
-    net = cgan.Discriminator(width=8).eval()
-    images = torch.rand(2, 3, 64, 64)
+    net = model.Discriminator(width=8).eval()
+    images = torch.rand(2, 3, side, side)
     rows = torch.tensor([[0, NO_TYPE, 0, 0, 1, 0, 0], [5, 3, 1, 1, 2, 1, 3]])
     ignored = [net(images, r.expand(2, -1), strength=0.0)[0] for r in rows]
     seen = [net(images, r.expand(2, -1), strength=1.0)[0] for r in rows]
@@ -299,8 +300,12 @@ def test_adversarial_losses_at_known_logits():
     assert losses.hinge_discriminator(zero, zero) == 2
     assert losses.hinge_discriminator(zero + 2, zero - 2) == 0
     assert losses.bce_discriminator(zero, zero) == pytest.approx(2 * math.log(2))
-    assert losses.bce_generator(zero) == pytest.approx(math.log(2))
-    assert losses.hinge_generator(zero + 3) == -3
+    assert losses.bce_generator(zero, zero) == pytest.approx(math.log(2))
+    assert losses.hinge_generator(zero + 3, zero) == -3
+    assert losses.relativistic_discriminator(zero + 1, zero + 1) == pytest.approx(math.log(2))
+    far = losses.relativistic_discriminator(zero + 9, zero - 9), losses.relativistic_generator(zero - 9, zero + 9)
+    assert far[0] == pytest.approx(0, abs=1e-6)
+    assert far[1] == pytest.approx(18, abs=1e-4)
 
 
 def test_two_losses_pull_alike_at_a_parameter():
@@ -314,7 +319,9 @@ def test_r1_of_a_linear_critic_is_half_its_squared_weights():
     images = torch.rand(5, 3, 4, 4, requires_grad=True)
     weight = torch.randn(3, 4, 4)
     logits = (images * weight).sum(dim=(1, 2, 3))
-    assert torch.allclose(losses.r1_penalty(logits, images), 0.5 * weight.square().sum())
+    assert torch.allclose(losses.gradient_penalty(logits, images), 0.5 * weight.square().sum())
+    several = torch.stack([(images * w).sum(dim=(1, 2, 3)) for w in (weight, -weight, weight)], dim=1)
+    assert torch.allclose(losses.gradient_penalty(several, images), 0.5 * (weight / 3).square().sum())
 
 
 def test_augmentation_keeps_white_white_and_lets_gradients_through():
