@@ -30,6 +30,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
+from pokegen import hub
 from pokegen.data import modules as _data  # also so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
@@ -127,6 +128,11 @@ class CLI(LightningCLI):
             except OSError as error:
                 raise UserError(f"Cannot write to {self.folder}: {error.strerror}. Choose another --runs.") from error
         config.run = self.folder.name  # so that the run's own config.yaml resumes it
+
+    def before_fit(self) -> None:
+        network = self.model.network
+        if getattr(network, "weights", "") and not self.config_init[self.subcommand].get("ckpt_path"):
+            network.take_tokenizer(hub.load(network.weights).model)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]

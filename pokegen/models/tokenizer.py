@@ -147,7 +147,7 @@ class TokenModel(ImageModel):
 
     Args:
         tokenizer: what turns codes into images.
-        weights: zoo name or checkpoint folder of the trained tokenizer, read when training begins.
+        weights: zoo name or checkpoint folder of the trained tokenizer, which `pokegen fit` hands over at the start.
         numbers: of the latent, at each of the T positions.
         size, conditions: see ImageModel.
         width, heads: of the transformer that draws the codes.
@@ -176,7 +176,7 @@ class TokenModel(ImageModel):
         positions = (size // SHRINK) ** 2
         super().__init__(positions * numbers, size, 3, conditions, width)
         self.positions = positions
-        self.tokenizer, self.weights = tokenizer.requires_grad_(False), weights
+        self.tokenizer, self.weights = tokenizer.requires_grad_(False).eval(), weights  # Lightning keeps each mode
         self.drop_condition, self.guidance = drop_condition, guidance
 
     def train(self, mode: bool = True) -> "TokenModel":
@@ -184,14 +184,9 @@ class TokenModel(ImageModel):
         self.tokenizer.eval()
         return self
 
-    def prepare(self, data: Any) -> None:
-        super().prepare(data)
-        if not self.weights:
-            return
-        from pokegen import hub
-
-        found = hub.load(self.weights).model
-        found = getattr(found, "tokenizer", found)
+    def take_tokenizer(self, source: nn.Module) -> None:
+        """Take the weights of a trained Tokenizer, or of another model of codes. UserError where they do not fit."""
+        found = getattr(source, "tokenizer", source)
         if not isinstance(found, Tokenizer):
             raise UserError(f"weights: {self.weights} holds no tokenizer.")
         try:

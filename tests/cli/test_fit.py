@@ -108,6 +108,23 @@ def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_
     assert not (run / "wandb").exists()
 
 
+def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path, capsys):
+    small = {"log": "off", "model.init_args.network.init_args.levels": "[4,3]"}
+    assert main(words(imported, "tokenizer", **small)) == 0
+    assert main(["zoo", "export", "runs/tokenizer", "codes"]) == 0
+    options = {"log": "off", "model.init_args.network.init_args.weights": "codes"}
+    assert main(words(imported, "autoregressive", **options)) == 0
+    trained, taken = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("tokenizer", "autoregressive"))
+    keys = [key for key in trained if key.startswith("ema.")]
+    assert keys
+    for key in keys:  # the export is in float16
+        assert torch.allclose(trained[key].float(), taken[key.replace("ema.", "ema.tokenizer.")].float(), atol=1e-3)
+    (tmp_path / "codes" / "config.yaml").unlink()
+    assert main(words(imported, "autoregressive", epochs=2, ckpt_path="last", **options)) == 0  # not needed any more
+    options["model.init_args.network.init_args.weights"] = "nowhere"
+    assert "Unknown model 'nowhere'" in one_line(capsys, words(imported, "autoregressive", **options))
+
+
 def test_the_same_command_trains_the_same_weights_in_a_folder_of_its_own(imported, tmp_path):
     for _ in range(3):
         assert main(words(imported, log="off")) == 0

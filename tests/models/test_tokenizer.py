@@ -1,13 +1,11 @@
 """The tokenizer, and the models that draw its codes: what all image models promise is in test_image_models.py."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from pokegen.errors import CheckpointError, UserError
-from pokegen.hub import save
+from pokegen.errors import UserError
 from pokegen.models import autoregressive
 from pokegen.models.autoregressive import Autoregressive
 from pokegen.models.condition import CONDITIONS
@@ -201,38 +199,15 @@ def test_guidance_changes_what_is_drawn_and_one_is_none():
     assert not torch.allclose(pictures[0], pictures[2], atol=1e-2)
 
 
-def test_the_trained_tokenizer_is_taken_when_training_begins(tmp_path):
-    source = tokenizer()
-    save(
-        source,
-        tmp_path / "mine",
-        "pokegen.models.tokenizer.Tokenizer",
-        {"width": 4, "levels": list(LEVELS)},
-        version="1",
-    )
-    data = SimpleNamespace(image_shape=(3, 64, 64), conditions=(torch.zeros(1, 7, dtype=torch.long), torch.ones(1)))
-    net = transformer(size=64)
-    net.weights = str(tmp_path / "mine")
-    net.prepare(data)
+def test_a_trained_tokenizer_is_taken_over():
+    source, net = tokenizer(), transformer(size=64)
+    net.take_tokenizer(source)
     assert net.tokenizer.tokens(pictures()).equal(source.tokens(pictures()))
-
-    settings = {"levels": list(LEVELS), "tokenizer_width": 4, "width": 16, "depth": 1, "heads": 2, "size": 64}
-    whole = Autoregressive(**settings)
-    save(whole, tmp_path / "whole", "pokegen.models.autoregressive.Autoregressive", settings, version="1")
-    net.weights = str(tmp_path / "whole")  # a model's own tokenizer serves as well
-    net.prepare(data)
-    assert net.tokenizer.tokens(pictures()).equal(whole.tokenizer.eval().tokens(pictures()))
-
-    net.weights = "nowhere"
-    with pytest.raises(CheckpointError, match="Unknown model 'nowhere'"):
-        net.prepare(data)
-    wide = Tokenizer(8, LEVELS)
-    save(
-        wide, tmp_path / "wide", "pokegen.models.tokenizer.Tokenizer", {"width": 8, "levels": list(LEVELS)}, version="1"
-    )
-    net.weights = str(tmp_path / "wide")
+    other = transformer(size=64)
+    torch.nn.init.normal_(other.tokenizer.encoder[-1].weight)
+    net.take_tokenizer(other)  # a model's own serves as well
+    assert net.tokenizer.tokens(pictures()).equal(other.tokenizer.tokens(pictures()))
     with pytest.raises(UserError, match="does not fit the tokenizer"):
-        net.prepare(data)
-    net.weights = "judge"
+        net.take_tokenizer(Tokenizer(8, LEVELS))
     with pytest.raises(UserError, match="holds no tokenizer"):
-        net.prepare(data)
+        net.take_tokenizer(torch.nn.Linear(1, 1))
