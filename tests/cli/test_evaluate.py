@@ -55,7 +55,7 @@ def test_sprites_of_a_model_are_scored_beside_floors_and_ceilings(root, tmp_path
     assert 0 < report["rows"]["cgan"]["type_accuracy"] < 1
     assert report["out of order"] == "nothing"
     page = (tmp_path / "a" / "report.html").read_text()
-    assert page.count("<img") == 6
+    assert page.count("<img") == 8
     assert "MMD²" in page
 
 
