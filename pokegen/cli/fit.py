@@ -130,6 +130,7 @@ class CLI(LightningCLI):
         config.run = self.folder.name  # so that the run's own config.yaml resumes it
 
     def before_fit(self) -> None:
+        """Hand a new model of codes the tokenizer that it names; a resumed one has it."""
         network = self.model.network
         if getattr(network, "weights", "") and not self.config_init[self.subcommand].get("ckpt_path"):
             network.take_tokenizer(hub.load(network.weights).model)

@@ -21,8 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pokegen.errors import UserError
 from pokegen.models.condition import CONDITIONS, stack
-from pokegen.models.tokenizer import LEVELS, Tokenizer, TokenModel
+from pokegen.models.image import ImageModel
+from pokegen.models.tokenizer import LEVELS, SHRINK, Tokenizer
 from pokegen.schema import SPRITE_SIZE
 
 
@@ -50,16 +52,22 @@ class Block(nn.Module):
         return x + F.dropout(self.down(F.gelu(self.up(self.norm2(x)))), drop)
 
 
-class Autoregressive(TokenModel):
-    """Latent (N, T L) and conditions (N, conditions) → images (N, 3, S, S).
+class Autoregressive(ImageModel):
+    """Latent (N, T L) and conditions (N, conditions) → images (N, 3, S, S). The tokenizer was trained before, and stays
+    as it is.
 
     Args:
-        weights: see TokenModel.
+        weights: zoo name or checkpoint folder of the trained tokenizer, which `pokegen fit` hands over at the start.
         levels, tokenizer_width: of the tokenizer.
         width: D.
         depth: blocks.
+        heads: of the attention.
         dropout: while training.
-        heads, size, conditions, drop_condition, guidance: see TokenModel.
+        size, conditions: see ImageModel.
+        drop_condition: share of training images whose conditions are hidden, for guidance (Ho and Salimans,
+            Classifier-Free Diffusion Guidance, 2022).
+        guidance: how far sampling goes from what is drawn without the conditions to what is drawn with them, and
+            beyond where it is above 1.
     """
 
     def __init__(
@@ -76,11 +84,17 @@ class Autoregressive(TokenModel):
         drop_condition: float = 0.1,
         guidance: float = 1.0,
     ):
-        tokenizer = Tokenizer(tokenizer_width, levels)
-        super().__init__(tokenizer, weights, sum(levels), size, conditions, width, heads, drop_condition, guidance)
-        self.levels = tuple(levels)
+        if size % SHRINK:
+            raise UserError(f"Codes stand for sprites of a multiple of {SHRINK} pixels a side, not {size}.")
+        if width % heads:
+            raise UserError(f"width ({width}) must be a multiple of heads ({heads}).")
+        positions = (size // SHRINK) ** 2
+        super().__init__(positions * sum(levels), size, 3, conditions, width)
+        self.weights, self.levels, self.positions = weights, tuple(levels), positions
+        self.drop_condition, self.guidance = drop_condition, guidance
+        self.tokenizer = Tokenizer(tokenizer_width, levels).requires_grad_(False).eval()  # Lightning keeps each mode
         self.start = nn.Parameter(torch.zeros(width))
-        self.place = nn.Parameter(torch.zeros(self.positions, width))
+        self.place = nn.Parameter(torch.zeros(positions, width))
         self.codes = nn.ModuleList(nn.Embedding(k, width) for k in levels)  # of the position before
         self.inner = nn.ModuleList(nn.Embedding(k, width) for k in levels[:-1])  # of the codes before, in a position
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
@@ -93,6 +107,23 @@ class Autoregressive(TokenModel):
                 nn.init.normal_(parameter, std=0.02)
             if name.endswith(("out.weight", "down.weight")):  # of which a position's sum has two in each block
                 nn.init.normal_(parameter, std=0.02 / (2 * depth) ** 0.5)
+
+    def train(self, mode: bool = True) -> "Autoregressive":
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def take_tokenizer(self, source: nn.Module) -> None:
+        """Take the weights of a trained Tokenizer, or of another model of codes. UserError where they do not fit."""
+        found = getattr(source, "tokenizer", source)
+        if not isinstance(found, Tokenizer):
+            raise UserError(f"weights: {self.weights} holds no tokenizer.")
+        try:
+            self.tokenizer.load_state_dict(found.state_dict())
+        except RuntimeError as error:
+            raise UserError(
+                f"weights: {self.weights} does not fit the tokenizer that the model's settings describe."
+            ) from error
 
     def _logits(self, tokens: Tensor, embedded: Tensor) -> list[Tensor]:
         """Of each code (N, T, levels), after those before it in tokens (N, T, C) and conditions (N, D)."""
@@ -115,7 +146,10 @@ class Autoregressive(TokenModel):
         """`loss` is the negative logarithm of a position's likelihood in nats, the mean over positions; `bits` the same
         of the image, in bits."""
         tokens = self.tokenizer.tokens(batch["image"])
-        logits = self._logits(tokens, self.heard(stack(batch, self.conditions)))
+        embedded = self.embed(stack(batch, self.conditions))
+        if self.training:
+            embedded = embedded * (torch.rand(len(embedded), 1, device=embedded.device) >= self.drop_condition)
+        logits = self._logits(tokens, embedded)
         nats = torch.stack(
             [F.cross_entropy(x.flatten(0, 1), tokens[..., i].flatten()) for i, x in enumerate(logits)]
         ).sum()
@@ -123,20 +157,20 @@ class Autoregressive(TokenModel):
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
         noise = _gumbel(latent).view(len(latent), self.positions, -1).split(self.levels, dim=2)
-        both = self.twice(embedded)
+        both = self._twice(embedded)
         caches: list[list[Tensor]] = [[] for _ in self.blocks]
         tokens: list[Tensor] = []
         for t in range(self.positions):
-            x = self._embed(self.again(tokens[-1])) if tokens else self.start.expand(len(both), -1)
+            x = self._embed(self._again(tokens[-1])) if tokens else self.start.expand(len(both), -1)
             x = (x + self.place[t] + both)[:, None]
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
             x, codes = x[:, 0], []
             for i in range(len(self.levels)):
-                logits = self.guided(self.heads[i](self.norms[i](x)).float())
+                logits = self._guided(self.heads[i](self.norms[i](x)).float())
                 codes.append((logits + noise[i][:, t]).argmax(dim=1))
                 if i < len(self.inner):
-                    x = x + self.inner[i](self.again(codes[-1]))
+                    x = x + self.inner[i](self._again(codes[-1]))
             tokens.append(torch.stack(codes, dim=1))
         return self.tokenizer.from_tokens(torch.stack(tokens, dim=1))
 
@@ -145,13 +179,28 @@ class Autoregressive(TokenModel):
         median, each for itself, of those that do."""
         tokens = self.tokenizer.tokens(images)
         noise = []
-        for i, logits in enumerate(self._logits(self.again(tokens), self.twice(embedded))):
-            logits = self.guided(logits)  # (N, T, levels)
+        for i, logits in enumerate(self._logits(self._again(tokens), self._twice(embedded))):
+            logits = self._guided(logits)  # (N, T, levels)
             greatest = logits.logsumexp(dim=2, keepdim=True) - math.log(math.log(2))  # of the logits with their noise
             below = -((logits - greatest).exp() + math.log(2)).log()  # the noise of the others, which stay under it
             drawn = F.one_hot(tokens[..., i], logits.shape[2]).bool()
             noise.append(torch.where(drawn, greatest - logits, below))
         return _normal(torch.cat(noise, dim=2).flatten(1)), None
+
+    def _twice(self, embedded: Tensor) -> Tensor:
+        """Conditions (N, D) → (2 N, D), the second half without any, where sampling is guided."""
+        return embedded if self.guidance == 1 else torch.cat([embedded, torch.zeros_like(embedded)])
+
+    def _again(self, codes: Tensor) -> Tensor:
+        """What goes with the conditions that `_twice` gave."""
+        return codes if self.guidance == 1 else torch.cat([codes, codes])
+
+    def _guided(self, logits: Tensor) -> Tensor:
+        """Those of what `_twice` and `_again` gave → those to draw from."""
+        if self.guidance == 1:
+            return logits
+        asked, free = logits.chunk(2)
+        return free + self.guidance * (asked - free)
 
 
 def _gumbel(normal: Tensor) -> Tensor:

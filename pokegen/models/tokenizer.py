@@ -19,9 +19,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pokegen.errors import UserError
-from pokegen.models.condition import CONDITIONS
-from pokegen.models.image import ImageModel
-from pokegen.schema import SPRITE_SIZE
 
 LEVELS = (5,) * 16
 SHRINK = 16  # pixels a side of a position
@@ -140,80 +137,3 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.body(1 - images)
-
-
-class TokenModel(ImageModel):
-    """A model of codes, whose tokenizer is trained before and stays as it is.
-
-    Args:
-        tokenizer: what turns codes into images.
-        weights: zoo name or checkpoint folder of the trained tokenizer, which `pokegen fit` hands over at the start.
-        numbers: of the latent, at each of the T positions.
-        size, conditions: see ImageModel.
-        width, heads: of the transformer that draws the codes.
-        drop_condition: share of training images whose conditions are hidden, for guidance (Ho and Salimans,
-            Classifier-Free Diffusion Guidance, 2022).
-        guidance: how far sampling goes from what is drawn without the conditions to what is drawn with them, and
-            beyond where it is above 1.
-    """
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        weights: str,
-        numbers: int,
-        size: int = SPRITE_SIZE,
-        conditions: Sequence[str] = CONDITIONS,
-        width: int = 256,
-        heads: int = 8,
-        drop_condition: float = 0.1,
-        guidance: float = 1.0,
-    ):
-        if size % SHRINK:
-            raise UserError(f"Codes stand for sprites of a multiple of {SHRINK} pixels a side, not {size}.")
-        if width % heads:
-            raise UserError(f"width ({width}) must be a multiple of heads ({heads}).")
-        positions = (size // SHRINK) ** 2
-        super().__init__(positions * numbers, size, 3, conditions, width)
-        self.positions = positions
-        self.tokenizer, self.weights = tokenizer.requires_grad_(False).eval(), weights  # Lightning keeps each mode
-        self.drop_condition, self.guidance = drop_condition, guidance
-
-    def train(self, mode: bool = True) -> "TokenModel":
-        super().train(mode)
-        self.tokenizer.eval()
-        return self
-
-    def take_tokenizer(self, source: nn.Module) -> None:
-        """Take the weights of a trained Tokenizer, or of another model of codes. UserError where they do not fit."""
-        found = getattr(source, "tokenizer", source)
-        if not isinstance(found, Tokenizer):
-            raise UserError(f"weights: {self.weights} holds no tokenizer.")
-        try:
-            self.tokenizer.load_state_dict(found.state_dict())
-        except RuntimeError as error:
-            raise UserError(
-                f"weights: {self.weights} does not fit the tokenizer that the model's settings describe."
-            ) from error
-
-    def heard(self, rows: Tensor) -> Tensor:
-        """Conditions (N, C) → their vectors (N, E), in training now and then hidden."""
-        embedded = self.embed(rows)
-        if self.training and self.conditions:
-            embedded = embedded * (torch.rand(len(rows), 1, device=rows.device) >= self.drop_condition)
-        return embedded
-
-    def twice(self, embedded: Tensor) -> Tensor:
-        """Conditions (N, E) → (2 N, E), the second half without any, where sampling is guided."""
-        return embedded if self.guidance == 1 else torch.cat([embedded, torch.zeros_like(embedded)])
-
-    def again(self, x: Tensor) -> Tensor:
-        """What goes with the conditions that `twice` gave."""
-        return x if self.guidance == 1 else torch.cat([x, x])
-
-    def guided(self, x: Tensor) -> Tensor:
-        """What the net says to what `twice` and `again` gave → what to follow."""
-        if self.guidance == 1:
-            return x
-        asked, free = x.chunk(2)
-        return free + self.guidance * (asked - free)

@@ -101,6 +101,14 @@ class TrainingModule(L.LightningModule):
                 sync_dist=self.processes > 1,
             )
 
+    def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module, clip: float = 0.0) -> None:
+        """A step of one of several optimizers; `clip` is the largest norm of the gradient, 0 for any."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if clip:
+            nn.utils.clip_grad_norm_(net.parameters(), clip)
+        optimizer.step()
+
     def sample(self, n: int, **options: Any) -> Any:
         """From the averaged weights; see the network's own `sample`. None from a network that creates nothing."""
         return self.ema.eval().sample(n, **options) if hasattr(self.ema, "sample") else None
@@ -225,16 +233,11 @@ class AutoencoderModule(TrainingModule):
             weight = losses.equal_pull(total, values["generator"], self.net.draw.weight)
             total = total + self.adversarial * weight * values["generator"]
             self.discriminator.requires_grad_(True)
-        step.optimizer.zero_grad()
-        self.manual_backward(total)
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        step.step()
+        self._descend(step, total, self.net, clip=1.0)
         if started:
             logits = self.discriminator(real).float(), self.discriminator(drawn.detach()).float()
             values["discriminator"] = losses.hinge_discriminator(*logits)
-            discriminator_step.optimizer.zero_grad()
-            self.manual_backward(values["discriminator"])
-            discriminator_step.optimizer.step()
+            self._descend(discriminator_step.optimizer, values["discriminator"], self.discriminator)  # raw, as below
         self.count(len(real))
         self._record("train", values, len(real), shown="loss")
 
@@ -358,7 +361,7 @@ class AdversarialModule(TrainingModule):
                     values[key] = losses.gradient_penalty(logits, images)
                     total = total + weight * self.r1_every * values[key]
         # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
-        self._descend(discriminator_step.optimizer, total, self.discriminator)
+        self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
         self.discriminator.requires_grad_(False)
         logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
@@ -367,7 +370,7 @@ class AdversarialModule(TrainingModule):
             quarter = full[: max(1, len(full) // 4)]  # which teaches enough
             values["upsample"] = self.generator.auxiliary_loss(quarter)
             total = total + values["upsample"]
-        self._descend(generator_step, total, self.generator)
+        self._descend(generator_step, total, self.generator, self.gradient_clip)
         self.discriminator.requires_grad_(True)
 
         self.count(len(real))
@@ -376,13 +379,6 @@ class AdversarialModule(TrainingModule):
                 net.strength.fill_(strength)
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
         self._record("train", values, len(real), shown="images")
-
-    def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module) -> None:
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        if self.gradient_clip:
-            nn.utils.clip_grad_norm_(net.parameters(), self.gradient_clip)
-        optimizer.step()
 
 
 def _size(batch: dict[str, Any]) -> int:

@@ -133,8 +133,8 @@ def test_a_relativistic_pair_trains_under_both_penalties(imported):
 def test_r1_and_clipping_train(imported):
     module = adversarial(r1=1.0, r1_every=1, gradient_clip=0.1)
     norms = []
-    module._descend = lambda o, loss, net, descend=module._descend: (
-        descend(o, loss, net),
+    module._descend = lambda o, loss, net, clip, descend=module._descend: (
+        descend(o, loss, net, clip),
         norms.append(torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])),
     )
     trainer = fit(module, imported, batches=1)
