@@ -2,14 +2,23 @@
 its data takes.
 
     python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
+    python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
 
-Each row is the half of the training families' sprites that is not the reference, changed as named. A generator that
-is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4 and
-body: the whole), their mean, which is the panel's `kernel_distance`, that of random networks, and the palette.
+floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
+that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
+and body: the whole), their mean, which is the panel's `kernel_distance`, that of random networks, and the palette.
+
+pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
+quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
+What is shown is the mean over the trainings and their deviation.
 """
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import albumentations as A
 import numpy as np
@@ -18,12 +27,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pokegen import hub
-from pokegen.cli.evaluate import GAMES
+from pokegen.cli.evaluate import GAMES, JUDGES, species_conditions
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import Eye, RandomNet, as_images
-from pokegen.evaluation.sprites import RANDOM_SEEDS, halves, palette
+from pokegen.evaluation.sprites import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
 from pokegen.models.augment import translate
-from pokegen.models.pixels import to_pixels
+from pokegen.models.pixels import grid, to_pixels
 from pokegen.models.tokenizer import Tokenizer
 
 ROW = 800  # pictures
@@ -74,14 +83,75 @@ def floors(args: argparse.Namespace) -> None:
         print(f"{name:42}{cells}{np.median([palette(p) for p in made[:250]]):8.0f}", flush=True)
 
 
+PILOTS = {  # name → config, and what differs from it
+    "dcgan": ("dcgan", []),
+    "cgan": ("cgan", []),
+    "cgan, relativistic": (
+        "cgan",
+        [
+            *("loss=relativistic", "r1=0.5", "r2=0.5", "r1_every=4", "beta1=0.0", "beta2=0.99"),
+            "discriminator.init_args.norm=false",
+        ],
+    ),
+    "projected_gan": ("projected_gan", []),
+}
+SHOWN = ("kernel_distance", "random_distance", "coverage", "type_accuracy", "white_border", "copy_ratio")
+
+
+def trained(name: str, seed: int, args: argparse.Namespace) -> Any:
+    """The averaged net of a pilot, trained where it is not there yet."""
+    config, options = PILOTS[name]
+    run = Path("runs") / f"pilot-{name.replace(', ', '-')}-{args.images}-{seed}"
+    if config != "dcgan":
+        options = [*options, f"condition_start={args.images // 4}", f"condition_full={args.images // 2}"]
+    if not (run / "exported").is_dir():
+        settings = {
+            **{f"model.init_args.{key}": value for key, value in (option.split("=") for option in options)},
+            **{"data.rotation": 0, "data.root": args.root, "data.epoch_images": args.images},
+            **{"trainer.max_epochs": 1, "seed_everything": seed, "run": run.name, "score_images": 0, "log": "csv"},
+        }
+        words = [f"--{key}={value}" for key, value in settings.items()]
+        subprocess.run(
+            [sys.executable, "-m", "pokegen.cli.main", "fit", "--config", f"configs/{config}.yaml", *words], check=True
+        )
+        hub.export(run, run / "exported")
+    return hub.load(run / "exported").model
+
+
+def pilots(args: argparse.Namespace) -> None:
+    data = SpriteDataModule(args.root, games=list(GAMES), rotation=0, flip=0)
+    data.setup("test")
+    real, unseen = (
+        Sprites(d.pixels[d.rows], d.conditions.numpy(), d.species.numpy())
+        for d in (data.datasets["train"], data.datasets["test"])
+    )
+    judges = [hub.load(name).model for name in JUDGES]
+    conditions = species_conditions(real)
+    print(f"| {args.images:,} images | {' | '.join(SHOWN)} |\n|{'---|' * (len(SHOWN) + 1)}")
+    for name in PILOTS:
+        rows = []
+        for seed in range(args.seeds):
+            sprites = draw(trained(name, seed, args), conditions, args.count, seed)
+            rows.append(SpritePanel(real, unseen, *judges, seed).score(sprites))
+            grid(sprites.pictures[:64], 16).save(f"runs/pilot-{name.replace(', ', '-')}-{args.images}-{seed}.png")
+        cells = [[row[metric] for row in rows] for metric in SHOWN]
+        print(f"| {name} | {' | '.join(f'{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}' for c in cells)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True, metavar="{floors}")
+    verbs = parser.add_subparsers(required=True, metavar="{floors,pilots}")
     verb = verbs.add_parser("floors", help="real sprites made worse by each step that a model takes")
     verb.add_argument("--tokenizer", metavar="MODEL", help="zoo name or checkpoint folder, to pass sprites through")
     verb.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
     verb.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
     verb.set_defaults(run=floors)
+    verb = verbs.add_parser("pilots", help="models on equal images, three trainings each")
+    verb.add_argument("--images", type=int, default=40_000, metavar="N", help="of each training; default: %(default)s")
+    verb.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each; default: %(default)s")
+    verb.add_argument("--count", type=int, default=2000, metavar="N", help="sprites scored; default: %(default)s")
+    verb.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
+    verb.set_defaults(run=pilots)
     args = parser.parse_args()
     args.run(args)
 

@@ -212,7 +212,7 @@ class Generator:
         def draw() -> Iterator[tuple[str, np.ndarray]]:
             for value, changed in latent_space.under(model, rows, key, asked, generator):
                 with _one_thread(), torch.inference_mode():
-                    sprites = to_pixels(model.render(latent, model.embed(changed)))
+                    sprites = to_pixels(model.present(latent, model.embed(changed)))
                 yield WORDS[key][value], sprites
 
         return draw()

@@ -65,7 +65,7 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             share = step / steps
             share = share * share * (3 - 2 * share)
             mixed = torch.lerp(embedded[i], embedded[j], share)
-            yield model.render(between(latent, stops[j][0], share, model.center)[None], mixed[None]).float()[0]
+            yield model.present(between(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
 
 
 def find(
@@ -144,4 +144,4 @@ def variations(model: ImageModel, latent: Tensor, rows: Tensor, strength: float,
     repeats it, 1 forgets it; between, the latents spread as those of new images do."""
     center, fresh = model.center, model.latents(len(rows), generator)
     mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
-    return model.render(mixed, model.embed(rows)).float()
+    return model.present(mixed, model.embed(rows))

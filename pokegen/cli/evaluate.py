@@ -146,7 +146,7 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
     if models is None:
         samples = _read_samples(args.samples, args.seed)
         drawn["samples"] = lambda seed: samples
-    conditions = _species_conditions(trained)
+    conditions = species_conditions(trained)
     for name in dict.fromkeys([*(models or ()), PLAIN]):
         loaded = hub.load(name)
         if not hasattr(loaded.model, "conditions"):  # as every sprite model says
@@ -189,7 +189,7 @@ def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
     return trained, unseen
 
 
-def _species_conditions(sprites: "Sprites") -> Any:
+def species_conditions(sprites: "Sprites") -> Any:
     """The conditions of one sprite a species, so that none is asked for more often for having more pictures."""
     import numpy as np
 

@@ -7,6 +7,7 @@ pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv
 pokegen validate --config configs/vae.yaml                  the metrics of the last checkpoint of runs/vae
 """
 
+import ctypes
 import importlib
 import inspect
 import logging
@@ -103,6 +104,9 @@ class CLI(LightningCLI):
             default=20_000,
             help="Score a sprite model after so many images, and keep the best; 0 for never.",
         )
+        parser.add_argument(
+            "--start", type=str, default="", help="Begin with what fits of the weights of another run's .ckpt file."
+        )
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
     def _parse_ckpt_path(self) -> None:
@@ -130,10 +134,15 @@ class CLI(LightningCLI):
         config.run = self.folder.name  # so that the run's own config.yaml resumes it
 
     def before_fit(self) -> None:
-        """Hand a new model of codes the tokenizer that it names; a resumed one has it."""
+        """Hand a new model what it is to begin with; a resumed one has it."""
+        config = self.config_init[self.subcommand]
+        if config.get("ckpt_path"):
+            return
         network = self.model.network
-        if getattr(network, "weights", "") and not self.config_init[self.subcommand].get("ckpt_path"):
+        if getattr(network, "weights", ""):
             network.take_tokenizer(hub.load(network.weights).model)
+        if config.start:
+            print(f"start: {self.model.begin_with(runs.weights(Path(config.start)))}", file=sys.stderr)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
@@ -159,8 +168,18 @@ class CLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
 
 
+def _keep_memory() -> None:
+    """Tell glibc to keep what tensors on the CPU leave free. It gives large blocks back to the system, and to fetch
+    them anew takes more time than the arithmetic on them: see benchmarks/README.md."""
+    with suppress(OSError, TypeError, AttributeError):  # another C library has no such call
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-4, 0)  # M_MMAP_MAX: no block of its own mapping
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
+
+
 def run_training(argv: list[str]) -> None:
     """Run one of LightningCLI's verbs, such as `fit --config configs/cgan.yaml`."""
+    _keep_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
     done = False
     if {"-h", "--help"} & set(argv):

@@ -1,21 +1,44 @@
 """DiffAugment: the same random, differentiable changes for real and generated images.
 
-Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training (NeurIPS 2020), section 3.2. Left out: cutout,
-whose rectangles leak into sprites; saturation and contrast are milder than in the paper, since colours carry the type.
-All functions take and return float (N, 3, H, W) in [-1, 1], where white is 1.
+Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training (NeurIPS 2020), section 3.2, and the rotation
+and scale of Karras et al., Training Generative Adversarial Networks with Limited Data (NeurIPS 2020), appendix B. Left
+out: cutout, whose rectangles leak into sprites; saturation and contrast are milder than in the papers, since colours
+carry the type. All functions take and return float (N, 3, H, W) in [-1, 1], where white is 1.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def diff_augment(images: Tensor, shift: float = 0.125, color: float = 0.2) -> Tensor:
-    """Translate by up to `shift` of the side (white moves in), then change brightness, saturation and contrast by up
-    to `color`, each image differently. White stays nearly white: brightness moves only what is drawn."""
-    if shift:
-        images = translate(images, shift)
-    return vary_color(images, color) if color else images
+def diff_augment(
+    images: Tensor, shift: float = 0.125, color: float = 0.2, turn: float = 0.0, share: float = 1.0
+) -> Tensor:
+    """Turn, translate by up to `shift` of the side (white moves in), then change brightness, saturation and contrast by
+    up to `color`, each image differently. White stays nearly white: brightness moves only what is drawn.
+
+    Only a `share` of the images is changed. With 1, a generator may draw changed images unpunished; below about 0.8 it
+    may not (Karras et al., section 3.1)."""
+    changed = affine(images, turn) if turn else images
+    changed = translate(changed, shift) if shift else changed
+    changed = vary_color(changed, color) if color else changed
+    if share < 1:
+        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < share
+        changed = torch.where(chosen, changed, images)
+    return changed
+
+
+def affine(images: Tensor, turn: float) -> Tensor:
+    """Rotate by up to `turn` degrees and scale, by up to a hundredth for each degree, about the centre; what comes from
+    outside is white."""
+    angle, scale = 2 * torch.rand(2, len(images), device=images.device) - 1
+    angle, scale = angle * math.radians(turn), (1 + turn / 100) ** scale
+    cos, sin, zero = scale * angle.cos(), scale * angle.sin(), torch.zeros_like(angle)
+    matrix = torch.stack([torch.stack([cos, -sin, zero], dim=1), torch.stack([sin, cos, zero], dim=1)], dim=1)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return 1 - F.grid_sample(1 - images.float(), grid, align_corners=False)
 
 
 def translate(images: Tensor, shift: float) -> Tensor:

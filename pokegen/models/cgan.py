@@ -111,7 +111,7 @@ class Generator(ImageModel):
         self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
         self.skip = SkipExcitation(widths[0], widths[-2])
         self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
-        self.upsampler = Upsampler()
+        self.upsampler: nn.Module = Upsampler()
 
     def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
         """`strength` fades the condition in: 0 ignores it."""

@@ -108,11 +108,17 @@ class ConditionPrior(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """The sum of one learned vector for each condition of `keys`: (N, C) → (N, dim)."""
+    """The sum of one learned vector for each condition of `keys`, none for a hidden one, -1: (N, C) → (N, dim). At
+    first its numbers have a variance of 1."""
 
     def __init__(self, dim: int, keys: Sequence[str] = CONDITIONS):
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(SIZES[key], dim) for key in _known(keys))
+        tables = [nn.Embedding(SIZES[key], dim) for key in _known(keys)]
+        for table in tables:
+            nn.init.normal_(table.weight, std=len(tables) ** -0.5)
+        self.tables = nn.ModuleList(tables)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return torch.stack([table(rows[:, i]) for i, table in enumerate(self.tables)]).sum(dim=0)
+        known = (rows >= 0).unsqueeze(2)  # (N, C, 1)
+        vectors = torch.stack([table(rows[:, i].clamp(min=0)) for i, table in enumerate(self.tables)], dim=1)
+        return (vectors * known).sum(dim=1)

@@ -76,8 +76,12 @@ class ImageModel(nn.Module):
         return torch.zeros(self.latent_dim)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Latents (N, D) and embedded conditions (N, E) → images (N, channels, S, S) in [-1, 1], as they are shown."""
+        """Latents (N, D) and embedded conditions (N, E) → images (N, channels, S, S) in [-1, 1], differentiable."""
         raise NotImplementedError
+
+    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """The same, as it is shown: float32."""
+        return self.render(latent, embedded).float()
 
     @property
     def device(self) -> torch.device:
@@ -95,4 +99,4 @@ class ImageModel(nn.Module):
         `truncation` below 1: safer and less varied."""
         rows = self.rows(n, condition, generator)
         latent = self.latents(n, generator, truncation)
-        return self.render(latent.to(self.device), self.embed(rows.to(self.device))).float()
+        return self.present(latent.to(self.device), self.embed(rows.to(self.device)))

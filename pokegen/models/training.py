@@ -18,6 +18,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
 """
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -70,6 +71,16 @@ class TrainingModule(L.LightningModule):
         self.ema.eval()
         if self.trainer.world_size > 1:  # or all processes, seeded alike, would draw the same noise
             torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
+
+    def begin_with(self, weights: dict[str, Tensor]) -> str:
+        """Take those weights whose name and shape fit, to go on from another training; what was counted begins anew.
+        Says how many did. UserError where none does."""
+        own = self.state_dict()
+        fits = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape and not k.endswith("_seen")}
+        if not fits:
+            raise UserError("start: none of the weights fits this model.")
+        self.load_state_dict(fits, strict=False)
+        return f"{len(fits)} of {len(own)} weights"
 
     @property
     def processes(self) -> int:
@@ -261,11 +272,16 @@ class AdversarialModule(TrainingModule):
         ema_images: half-life of the averaged generator, in images.
         shift: DiffAugment's largest translation, as a share of the side; 0 for none.
         color: DiffAugment's largest change of contrast and saturation; 0 for none.
+        turn: the largest rotation in degrees that the discriminator is shown, and the scale that goes with it; 0 for
+            none.
+        augment: share of the images that are changed so; below 0.8 no change shows in what is drawn.
         r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
         r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
         r2: the same penalty's weight on generated images.
         condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
             (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
+        condition_drop: share of the conditions that are hidden from both nets, so that no creature is known by its
+            conditions alone, and the latent has to tell what they do not.
         gradient_clip: largest norm of each net's gradient; 0 for none.
     """
 
@@ -281,11 +297,14 @@ class AdversarialModule(TrainingModule):
         ema_images: float = 10_000,
         shift: float = 0.125,
         color: float = 0.2,
+        turn: float = 0.0,
+        augment: float = 1.0,
         r1: float = 0.0,
         r1_every: int = 16,
         r2: float = 0.0,
         condition_start: int = 0,
         condition_full: int = 0,
+        condition_drop: float = 0.0,
         gradient_clip: float = 0.0,
     ):
         if loss not in ADVERSARIAL:
@@ -304,11 +323,13 @@ class AdversarialModule(TrainingModule):
         self.automatic_optimization = False
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.judging = [p for p in discriminator.parameters() if p.requires_grad]  # not those that it holds frozen
         self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
         self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
-        self.shift, self.color = shift, color
+        self.augment = functools.partial(diff_augment, shift=shift, color=color, turn=turn, share=augment)
         self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
+        self.condition_drop = condition_drop
         self.gradient_clip = gradient_clip
 
     @property
@@ -333,18 +354,24 @@ class AdversarialModule(TrainingModule):
             for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
+    def _judge(self, learns: bool) -> None:
+        for parameter in self.judging:
+            parameter.requires_grad_(learns)
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
         real, strength = batch["image"], self.condition_strength
         rows = condition.stack(batch, self.generator.conditions)
+        if self.condition_drop:
+            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.condition_drop, -1)
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
         fake = self.generator(latent, rows, strength)
         values = {}
 
         full = real
         real = nn.functional.adaptive_avg_pool2d(real, fake.shape[-1]) if real.shape != fake.shape else real
-        shown = diff_augment(real, self.shift, self.color)
-        drawn = diff_augment(fake.detach(), self.shift, self.color)
+        shown = self.augment(real)
+        drawn = self.augment(fake.detach())
         penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
         fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), rows, strength)
@@ -363,15 +390,15 @@ class AdversarialModule(TrainingModule):
         # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
         self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
-        self.discriminator.requires_grad_(False)
-        logits, _ = self.discriminator(diff_augment(fake, self.shift, self.color), rows, strength)
+        self._judge(False)
+        logits, _ = self.discriminator(self.augment(fake), rows, strength)
         values["generator"] = total = self.generator_loss(logits, real_logits.detach())
         if hasattr(self.generator, "auxiliary_loss"):
             quarter = full[: max(1, len(full) // 4)]  # which teaches enough
             values["upsample"] = self.generator.auxiliary_loss(quarter)
             total = total + values["upsample"]
         self._descend(generator_step, total, self.generator, self.gradient_clip)
-        self.discriminator.requires_grad_(True)
+        self._judge(True)
 
         self.count(len(real))
         for net in (self.generator, self.ema):  # samples are to use what training has reached, no more

@@ -20,6 +20,7 @@ from pokegen.tracking import runs
 NETS = {
     "gan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "cgan": ["generator.init_args.width=8", "discriminator.init_args.width=8"],
+    "projected_gan": ["generator.init_args.width=8", "discriminator.init_args={width: 8, widths: [4, 4, 4, 4]}"],
     "dcgan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
     "vae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
     "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
@@ -89,7 +90,7 @@ def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", *COLUMNS])
+@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan", "projected_gan", *COLUMNS])
 def test_a_run_leaves_config_checkpoint_samples_and_metrics(name, imported, tmp_path):
     assert main(words(imported, name)) == 0
     run = tmp_path / "runs" / name
@@ -123,6 +124,21 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
     assert main(words(imported, "autoregressive", epochs=2, ckpt_path="last", **options)) == 0  # not needed any more
     options["model.init_args.network.init_args.weights"] = "nowhere"
     assert "Unknown model 'nowhere'" in one_line(capsys, words(imported, "autoregressive", **options))
+
+
+def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
+    assert main(words(imported, log="off")) == 0
+    first = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+    still = {"log": "off", "run": "still", "start": first, "model.init_args.lr": 0}
+    assert main(words(imported, **still)) == 0
+    assert "start: " in capsys.readouterr().err
+    net, begun = ({k: v for k, v in checkpoint(tmp_path / "runs" / n)["state_dict"].items()} for n in ("vae", "still"))
+    weights = [key for key in net if key.startswith("net.") and key.endswith("weight")]
+    assert weights and all(net[key].equal(begun[key]) for key in weights)
+    assert images_seen(tmp_path / "runs" / "still") == EPOCH
+    (tmp_path / "broken.ckpt").write_text("no checkpoint")
+    for path in ("nowhere.ckpt", "broken.ckpt"):
+        assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", start=path))
 
 
 def test_the_same_command_trains_the_same_weights_in_a_folder_of_its_own(imported, tmp_path):

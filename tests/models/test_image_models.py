@@ -5,12 +5,12 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from pokegen.errors import UserError
-from pokegen.models import autoregressive, cgan, cvae, dcgan, gan, losses, tokenizer, vae
-from pokegen.models.augment import diff_augment, translate, vary_color
-from pokegen.models.condition import CONDITIONS, ConditionPrior
+from pokegen.models import autoregressive, cgan, cvae, dcgan, gan, losses, projected_gan, tokenizer, vae
+from pokegen.models.augment import affine, diff_augment, translate, vary_color
+from pokegen.models.condition import CONDITIONS, ConditionEmbedding, ConditionPrior
 from pokegen.schema import NO_TYPE
 
-CONDITIONAL = ("cgan", "cvae", "autoregressive")
+CONDITIONAL = ("cgan", "projected_gan", "cvae", "autoregressive")
 KINDS = ("gan", "dcgan", "vae", *CONDITIONAL)
 
 
@@ -23,6 +23,7 @@ def small(kind, **options):
     nets = {
         "gan": lambda: gan.Generator(latent_dim=8, width=4, **options),
         "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
+        "projected_gan": lambda: projected_gan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
         "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4, **options),
         "vae": lambda: vae.VAE(latent_dim=8, width=4, **options),
         "cvae": lambda: cvae.CVAE(latent_dim=8, width=4, embedding_dim=8, **options),
@@ -334,3 +335,34 @@ def test_translation_moves_and_fills_with_white():
     assert len(covered.unique()) > 10
     assert covered.min() >= (12 / 16) ** 2  # at most 4 pixels each way
     assert set(moved.unique().tolist()) == {-1.0, 1.0}
+
+
+def test_only_a_share_is_augmented():
+    images = torch.rand(400, 3, 8, 8) * 2 - 1
+    same = (diff_augment(images, turn=10, share=0.6) == images).flatten(1).all(dim=1).float().mean()
+    assert 0.3 < same < 0.5
+    assert not (diff_augment(images, turn=10) == images).flatten(1).all(dim=1).any()
+
+
+def test_turning_keeps_the_centre_and_fills_with_white():
+    images = torch.full((256, 3, 32, 32), -1.0).requires_grad_()
+    turned = affine(images, 20)
+    assert torch.allclose(turned[:, :, 12:20, 12:20], images[:, :, 12:20, 12:20])
+    inked = (turned < 0).float().mean(dim=(1, 2, 3))
+    assert (inked == 1).any() and inked.min() > 1 / 1.2**2 - 0.05  # some grew; the smallest is a 1.2th of the side
+    assert turned.amax() == 1
+    turned.sum().backward()
+    assert images.grad.abs().sum() > 0
+    assert torch.allclose(affine(images, 1e-4), images, atol=1e-2)
+
+
+def test_a_hidden_condition_adds_nothing_to_the_embedding():
+    torch.manual_seed(0)
+    embed = ConditionEmbedding(5, ("type1", "stage"))
+    rows = torch.tensor([[3, 1], [3, -1], [-1, 1], [-1, -1]])
+    both, first, second, none = embed(rows)
+    assert torch.allclose(first + second, both)
+    assert first.equal(embed.tables[0].weight[3])
+    assert not none.any()
+    wide = ConditionEmbedding(2000)(torch.zeros(1, len(CONDITIONS), dtype=torch.long))
+    assert float(wide.var()) == pytest.approx(1, abs=0.1)

@@ -1,8 +1,10 @@
-"""Nearly white becomes white, and a sheet shows every sprite."""
+"""Nearly white becomes white, sprites are framed as the data are, and a sheet shows every one."""
 
 import numpy as np
+import pytest
+import torch
 
-from pokegen.models.pixels import clean_white, grid
+from pokegen.models.pixels import clean_white, grid, tidy
 
 
 def test_uneven_white_becomes_white_and_what_is_drawn_stays():
@@ -17,3 +19,43 @@ def test_grid_shows_every_sprite_in_order():
     pixels = np.asarray(grid(sprites, 2))
     assert pixels.shape == (2 * 132 + 4, 2 * 132 + 4, 3)
     assert [pixels[60, 60, 0], pixels[60, 200, 0], pixels[200, 60, 0], pixels[200, 200, 0]] == [10, 20, 30, 255]
+
+
+def picture(*parts, side=32):
+    """White, with ink in (top, left, height, width)."""
+    image = torch.ones(1, 3, side, side)
+    for top, left, height, width in parts:
+        image[:, :, top : top + height, left : left + width] = -0.5
+    return image
+
+
+def box(image):
+    """(top, left, height, width) of what is not white."""
+    y, x = np.nonzero((image[0].amin(dim=0) < 1).numpy())
+    return y.min(), x.min(), y.max() - y.min() + 1, x.max() - x.min() + 1
+
+
+def test_what_is_drawn_comes_into_the_centre():
+    before = picture((0, 3, 10, 6))
+    kept = before.clone()
+    assert box(tidy(before)) == (11, 13, 10, 6)
+    assert before.equal(kept)  # a copy
+
+
+def test_specks_go_and_parts_stay():
+    assert tidy(picture((4, 4, 12, 12), (25, 25, 2, 2))).equal(tidy(picture((4, 4, 12, 12))))
+    assert box(tidy(picture((4, 4, 12, 12), (20, 20, 4, 4)))) == (6, 6, 20, 20)
+
+
+def test_corners_that_touch_are_one_part():
+    assert box(tidy(picture((4, 4, 12, 12), (16, 16, 2, 2)))) == (9, 9, 14, 14)
+
+
+@pytest.mark.parametrize(("part", "found"), [((0, 0, 32, 32), (2, 2, 28, 28)), ((0, 5, 32, 8), (2, 12, 28, 8))])
+def test_the_margin_is_white(part, found):
+    assert box(tidy(picture(part))) == found
+
+
+def test_a_white_picture_stays_white_and_nearly_white_counts_as_white():
+    assert tidy(torch.ones(2, 3, 16, 16)).equal(torch.ones(2, 3, 16, 16))
+    assert tidy(torch.full((1, 1, 16, 16), 0.95)).equal(torch.ones(1, 1, 16, 16))

@@ -7,7 +7,7 @@ import torch
 
 from pokegen.data.modules import SpriteDataModule
 from pokegen.errors import UserError
-from pokegen.models import cgan, cvae, dcgan, gan, vae
+from pokegen.models import cgan, cvae, dcgan, gan, projected_gan, vae
 from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
 from pokegen.models.training import AdversarialModule, AutoencoderModule, LikelihoodModule
 
@@ -18,6 +18,10 @@ def adversarial(kind="cgan", **options):
         "gan": lambda: (gan.Generator(8, 4), gan.Discriminator(4)),
         "dcgan": lambda: (dcgan.Generator(8, 4), dcgan.Discriminator(4)),
         "cgan": lambda: (cgan.Generator(8, 8, 8), cgan.Discriminator(8)),
+        "projected_gan": lambda: (
+            projected_gan.Generator(8, 8, 8),
+            projected_gan.Discriminator(8, widths=(4, 4, 4, 4)),
+        ),
     }
     return AdversarialModule(*nets[kind](), **options)
 
@@ -59,7 +63,7 @@ def test_a_batch_is_one_global_step_and_moves_both_nets_and_the_average(imported
 
 
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
-@pytest.mark.parametrize("kind", ["gan", "dcgan", "cgan"])
+@pytest.mark.parametrize("kind", ["gan", "dcgan", "cgan", "projected_gan"])
 def test_each_step_moves_only_its_own_net(imported, kind, still):
     module = adversarial(kind, **{f"{still}_lr": 0.0})
     other = "discriminator" if still == "generator" else "generator"
@@ -67,6 +71,16 @@ def test_each_step_moves_only_its_own_net(imported, kind, still):
     fit(module, imported, batches=1)
     assert not moved(getattr(module, still), before[still])
     assert moved(getattr(module, other), before[other])
+
+
+def test_hidden_conditions_are_hidden_from_both_nets(imported):
+    module = adversarial(condition_drop=0.5)
+    seen = []
+    for net in (module.generator, module.discriminator):
+        net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[1]))
+    fit(module, imported, batches=1)
+    assert len(seen) == 4 and all(rows.equal(seen[0]) for rows in seen)
+    assert 0.2 < (seen[0] == -1).float().mean() < 0.8
 
 
 def test_the_conditions_fade_in():
@@ -300,3 +314,17 @@ def test_two_processes_of_a_gan_share_gradients_and_not_noise(imported, tmp_path
     assert all(first[key].equal(second[key]) for key in weights)
     assert first["images"] == 160
     assert not first["noise"].equal(second["noise"])
+
+
+def test_a_training_begins_with_what_fits_of_another_s_weights():
+    first = adversarial()
+    first.images_seen.fill_(100)
+    torch.manual_seed(1)
+    second = AdversarialModule(cgan.Generator(8, 8, 4), cgan.Discriminator(8))  # another size of the condition's vector
+    before = state(second)
+    kept = {k for k, v in second.state_dict().items() if v.shape != first.state_dict()[k].shape} | {"images_seen"}
+    assert second.begin_with(first.state_dict()) == f"{len(before) - len(kept)} of {len(before)} weights"
+    for key, value in second.state_dict().items():
+        assert value.equal(before[key] if key in kept else first.state_dict()[key])
+    with pytest.raises(UserError, match="none of the weights fits"):
+        second.begin_with(LikelihoodModule(torch.nn.Linear(1, 1)).state_dict())

