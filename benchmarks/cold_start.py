@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from pokegen.cards.request import DEFAULT_MODEL
+
 FORBIDDEN = ("lightning", "transformers", "torchvision", "wandb", "pandas", "huggingface_hub")
 HEAVY = (*FORBIDDEN, "sklearn", "scipy", "albumentations", "rich")
 MOST_RATIO, MOST_HELP = 1.6, 0.5  # times the import of torch; seconds
@@ -50,7 +52,7 @@ def imported(arguments: list[str]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10, help="measured rounds; default: %(default)s")
-    parser.add_argument("--model", default="cgan", help="sprite model; default: %(default)s")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="sprite model; default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     args = parser.parse_args()
     if args.rounds < 1:

@@ -3,6 +3,7 @@ its data takes.
 
     python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
     python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
+    python benchmarks/sprites.py aids --model projected_gan      guidance, truncation, framing
 
 floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
 that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
@@ -10,13 +11,18 @@ and body: the whole), their mean, which is the panel's `kernel_distance`, that o
 
 pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
 quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
+The dcgan, which heeds no style, sees only the pixel art that the panel compares with, the others every style.
 What is shown is the mean over the trainings and their deviation.
+
+aids: a projected_gan without any help in sampling, framed, and framed with one more help each; validation families.
 """
 
 import argparse
+import functools
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +101,12 @@ PILOTS = {  # name → config, and what differs from it
     ),
     "projected_gan": ("projected_gan", []),
 }
+AIDS = {  # name → attributes of the model, truncation
+    "none": ({"tidy": False}, 1.0),
+    "framed": ({}, 1.0),
+    **{f"framed, conditions × {s}": ({"condition_scale": s}, 1.0) for s in (0.75, 1.25, 1.5, 2.0)},
+    **{f"framed, truncation {t}": ({}, t) for t in (0.9, 0.8, 0.6)},
+}
 SHOWN = ("kernel_distance", "random_distance", "coverage", "type_accuracy", "white_border", "copy_ratio")
 
 
@@ -105,6 +117,7 @@ def trained(name: str, seed: int, args: argparse.Namespace) -> Any:
     if config != "dcgan":
         options = [*options, f"condition_start={args.images // 4}", f"condition_full={args.images // 2}"]
     if not (run / "exported").is_dir():
+        shutil.rmtree(run, ignore_errors=True)  # of a training that was stopped
         settings = {
             **{f"model.init_args.{key}": value for key, value in (option.split("=") for option in options)},
             **{"data.rotation": 0, "data.root": args.root, "data.epoch_images": args.images},
@@ -118,16 +131,25 @@ def trained(name: str, seed: int, args: argparse.Namespace) -> Any:
     return hub.load(run / "exported").model
 
 
-def pilots(args: argparse.Namespace) -> None:
-    data = SpriteDataModule(args.root, games=list(GAMES), rotation=0, flip=0)
+def real_sprites(root: str, split: str) -> tuple[Sprites, Sprites]:
+    """Of the training families and of a held-out split, as `pokegen evaluate sprites` compares with."""
+    data = SpriteDataModule(root, games=list(GAMES), rotation=0, flip=0)
     data.setup("test")
-    real, unseen = (
-        Sprites(d.pixels[d.rows], d.conditions.numpy(), d.species.numpy())
-        for d in (data.datasets["train"], data.datasets["test"])
-    )
+    parts = (data.datasets["train"], data.datasets[split])
+    first, second = (Sprites(d.pixels[d.rows], d.conditions.numpy(), d.species.numpy()) for d in parts)
+    return first, second
+
+
+def line(name: str, cells: Iterable[str]) -> None:
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def pilots(args: argparse.Namespace) -> None:
+    real, unseen = real_sprites(args.root, "test")
     judges = [hub.load(name).model for name in JUDGES]
     conditions = species_conditions(real)
-    print(f"| {args.images:,} images | {' | '.join(SHOWN)} |\n|{'---|' * (len(SHOWN) + 1)}")
+    line(f"{args.images:,} images", SHOWN)
+    line("---", ["---"] * len(SHOWN))
     for name in PILOTS:
         rows = []
         for seed in range(args.seeds):
@@ -135,12 +157,27 @@ def pilots(args: argparse.Namespace) -> None:
             rows.append(SpritePanel(real, unseen, *judges, seed).score(sprites))
             grid(sprites.pictures[:64], 16).save(f"runs/pilot-{name.replace(', ', '-')}-{args.images}-{seed}.png")
         cells = [[row[metric] for row in rows] for metric in SHOWN]
-        print(f"| {name} | {' | '.join(f'{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}' for c in cells)} |", flush=True)
+        line(name, (f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in cells))
+
+
+def aids(args: argparse.Namespace) -> None:
+    real, unseen = real_sprites(args.root, "val")
+    panel = SpritePanel(real, unseen, *(hub.load(name).model for name in JUDGES), args.seed)
+    conditions = species_conditions(real)
+    line("", SHOWN)
+    line("---", ["---"] * len(SHOWN))
+    for name, (attributes, truncation) in AIDS.items():
+        model = hub.load(args.model).model
+        for key, value in attributes.items():
+            setattr(model, key, value)
+        model.sample = functools.partial(model.sample, truncation=truncation)
+        row = panel.score(draw(model, conditions, args.count, args.seed))
+        line(name, (f"{row[metric]:.4f}" for metric in SHOWN))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(required=True, metavar="{floors,pilots}")
+    verbs = parser.add_subparsers(required=True, metavar="{floors,pilots,aids}")
     verb = verbs.add_parser("floors", help="real sprites made worse by each step that a model takes")
     verb.add_argument("--tokenizer", metavar="MODEL", help="zoo name or checkpoint folder, to pass sprites through")
     verb.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
@@ -152,6 +189,12 @@ def main() -> None:
     verb.add_argument("--count", type=int, default=2000, metavar="N", help="sprites scored; default: %(default)s")
     verb.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
     verb.set_defaults(run=pilots)
+    verb = verbs.add_parser("aids", help="what helps sampling, and what it does to the panel")
+    verb.add_argument("--model", default="projected_gan", metavar="MODEL", help="zoo name or folder")
+    verb.add_argument("--count", type=int, default=1000, metavar="N", help="sprites scored; default: %(default)s")
+    verb.add_argument("--root", default="data/sprites", metavar="DIR", help="imported sprites; default: %(default)s")
+    verb.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
+    verb.set_defaults(run=aids)
     args = parser.parse_args()
     args.run(args)
 

@@ -4,8 +4,8 @@
     python benchmarks/train_step.py --model all --json out/train_step.json
 
 Three sides take the same step, with nets and settings of configs/MODEL.yaml, and one order of one set of batches. Of a
-GAN (gan, dcgan, cgan): DiffAugment, the adversarial and auxiliary losses, two Adams, averaged weights. Of a likelihood
-model (vae, cvae): its loss, AdamW with a warm-up, averaged weights.
+GAN (gan, dcgan, cgan, projected_gan): DiffAugment, the adversarial and auxiliary losses, two Adams, averaged weights.
+Of a likelihood model (vae, cvae): its loss, AdamW with a warm-up, averaged weights.
 
     fit        Lightning's Trainer and pokegen's module as the config sets them: bf16-mixed, channels-last, CSV log,
                progress bar. No checkpoint: that is the cost of an epoch, not of a step.
@@ -50,7 +50,7 @@ import yaml
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
-MODELS = ("gan", "dcgan", "cgan", "vae", "cvae")
+MODELS = ("gan", "dcgan", "cgan", "projected_gan", "vae", "cvae")
 SIDES = ("fit", "plain", "float32")
 
 
@@ -98,7 +98,7 @@ class PlainLoop:
     @torch.no_grad()
     def average_weights(self, n: int) -> None:
         self.images += n
-        weight = 1 - 0.5 ** (n / min(10_000, 0.1 * self.images))
+        weight = 1 - 0.5 ** (n / min(self.given.get("ema_images", 10_000), 0.1 * self.images))
         for mean, now in zip(self.average.state_dict().values(), self.nets[0].state_dict().values(), strict=True):
             if mean.dtype.is_floating_point:
                 mean.lerp_(now, weight)
@@ -109,9 +109,9 @@ class PlainLoop:
 class AdversarialLoop(PlainLoop):
     def __init__(self, *args: Any):
         super().__init__(*args)
-        self.optimizers = [
-            torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for net in self.nets
-        ]
+        betas = self.given.get("beta1", 0.5), self.given.get("beta2", 0.999)
+        self.learning = [[p for p in net.parameters() if p.requires_grad] for net in self.nets]
+        self.optimizers = [torch.optim.Adam(part, lr=2e-4, betas=betas, fused=True) for part in self.learning]
 
     def step(self) -> None:
         from pokegen.models import losses
@@ -124,15 +124,20 @@ class AdversarialLoop(PlainLoop):
         start, end = self.given.get("condition_start", 0), self.given.get("condition_full", 0)
         strength = min(1.0, max(0.0, (self.images + 1 - start) / max(1, end - start)))
 
+        if drop := self.given.get("condition_dropout"):
+            rows = rows.masked_fill(torch.rand(rows.shape) < drop, -1)
+        options = {key: self.given[key] for key in ("rotation", "scale") if key in self.given}
+        options["probability"] = self.given.get("augment_probability", 1.0)
+
         def judge(images: Tensor) -> tuple[Tensor, Tensor]:
             return discriminator(images.contiguous(memory_format=self.layout), rows, strength)
 
         with self.autocast():
             fake = generator(torch.randn(len(full), generator.latent_dim), rows, strength)
             shown = full if full.shape == fake.shape else nn.functional.adaptive_avg_pool2d(full, fake.shape[-1])
-            shown = diff_augment(shown)
+            shown = diff_augment(shown, **options)
             real_logits, features = judge(shown)
-            fake_logits = judge(diff_augment(fake.detach()))[0]
+            fake_logits = judge(diff_augment(fake.detach(), **options))[0]
             total = getattr(losses, f"{loss}_discriminator")(real_logits, fake_logits)
             if hasattr(discriminator, "auxiliary_loss"):
                 total = total + discriminator.auxiliary_loss(shown, features)
@@ -140,15 +145,18 @@ class AdversarialLoop(PlainLoop):
         total.backward()
         self.optimizers[1].step()
 
-        discriminator.requires_grad_(False)
+        for parameter in self.learning[1]:
+            parameter.requires_grad_(False)
         with self.autocast():
-            total = getattr(losses, f"{loss}_generator")(judge(diff_augment(fake))[0])
+            logits = judge(diff_augment(fake, **options))[0]
+            total = getattr(losses, f"{loss}_generator")(logits, real_logits.detach())
             if hasattr(generator, "auxiliary_loss"):
                 total = total + generator.auxiliary_loss(full[: max(1, len(full) // 4)])
         self.optimizers[0].zero_grad()
         total.backward()
         self.optimizers[0].step()
-        discriminator.requires_grad_(True)
+        for parameter in self.learning[1]:
+            parameter.requires_grad_(True)
         self.average_weights(len(full))
 
 

@@ -1,6 +1,6 @@
 """Does a creature stay the same when its type changes? Distances across types against across seeds.
 
-    python benchmarks/type_swap.py                       cgan and cvae, 40 creatures under all 18 types, three seeds
+    python benchmarks/type_swap.py                       three models, 40 creatures under all 18 types, three seeds
     python benchmarks/type_swap.py --model cgan --root data/sprites
 
 Each creature (a seed) is drawn under each type as `pokegen sprites --by type` does: the latent stays, the colour
@@ -86,7 +86,7 @@ def of_real(root: Path, judge: torch.nn.Module) -> Ratios | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", nargs="+", default=["cgan", "cvae"])
+    parser.add_argument("--model", nargs="+", default=["projected_gan", "cgan", "cvae"])
     parser.add_argument("--creatures", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--root", type=Path, default=Path("data/sprites"))

@@ -4,6 +4,7 @@ pokegen fit --config configs/cgan.yaml                      train; the run goes 
 pokegen fit --config configs/cgan.yaml --ckpt_path last     resume runs/cgan after its last whole epoch
 pokegen fit --config configs/cgan.yaml --run wide --model.init_args.generator.init_args.width 96
 pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv or off
+pokegen fit --config configs/cgan.yaml --init_from runs/cgan/checkpoints/best.ckpt      go on, on other data
 pokegen validate --config configs/vae.yaml                  the metrics of the last checkpoint of runs/vae
 """
 
@@ -27,7 +28,7 @@ import torch
 import yaml
 from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
-from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
@@ -105,7 +106,11 @@ class CLI(LightningCLI):
             help="Score a sprite model after so many images, and keep the best; 0 for never.",
         )
         parser.add_argument(
-            "--start", type=str, default="", help="Begin with what fits of the weights of another run's .ckpt file."
+            "--init_from",
+            type=str,
+            default="",
+            help="Begin with the weights of another run's .ckpt file, as far as name and shape match; counters start "
+            "at 0, so of a GAN set condition_start and condition_full to 0 too.",
         )
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
@@ -141,8 +146,9 @@ class CLI(LightningCLI):
         network = self.model.network
         if getattr(network, "weights", ""):
             network.take_tokenizer(hub.load(network.weights).model)
-        if config.start:
-            print(f"start: {self.model.begin_with(runs.weights(Path(config.start)))}", file=sys.stderr)
+        if config.init_from:
+            saved = runs.AtomicCheckpointIO().load_checkpoint(config.init_from, map_location="cpu", weights_only=True)
+            rank_zero_info(f"begins with {self.model.load_matching(saved['state_dict'])} of {config.init_from}")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
@@ -168,7 +174,7 @@ class CLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Tell glibc to keep what tensors on the CPU leave free. It gives large blocks back to the system, and to fetch
     them anew takes more time than the arithmetic on them: see benchmarks/README.md."""
     with suppress(OSError, TypeError, AttributeError):  # another C library has no such call
@@ -179,7 +185,7 @@ def _keep_memory() -> None:
 
 def run_training(argv: list[str]) -> None:
     """Run one of LightningCLI's verbs, such as `fit --config configs/cgan.yaml`."""
-    _keep_memory()
+    keep_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
     done = False
     if {"-h", "--help"} & set(argv):

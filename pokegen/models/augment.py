@@ -14,28 +14,33 @@ from torch import Tensor
 
 
 def diff_augment(
-    images: Tensor, shift: float = 0.125, color: float = 0.2, turn: float = 0.0, share: float = 1.0
+    images: Tensor,
+    shift: float = 0.125,
+    color: float = 0.2,
+    rotation: float = 0.0,
+    scale: float = 0.0,
+    probability: float = 1.0,
 ) -> Tensor:
-    """Turn, translate by up to `shift` of the side (white moves in), then change brightness, saturation and contrast by
-    up to `color`, each image differently. White stays nearly white: brightness moves only what is drawn.
+    """Turn by up to `rotation` degrees and scale by up to a factor of 1 + `scale` either way, translate by up to
+    `shift` of the side (white moves in), then change brightness, saturation and contrast by up to `color`, each image
+    differently. White stays nearly white: brightness moves only what is drawn.
 
-    Only a `share` of the images is changed. With 1, a generator may draw changed images unpunished; below about 0.8 it
+    An image is changed with `probability`. With 1, a generator may draw changed images unpunished; below about 0.8 it
     may not (Karras et al., section 3.1)."""
-    changed = affine(images, turn) if turn else images
+    changed = affine(images, rotation, scale) if rotation or scale else images
     changed = translate(changed, shift) if shift else changed
     changed = vary_color(changed, color) if color else changed
-    if share < 1:
-        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < share
+    if probability < 1:
+        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
         changed = torch.where(chosen, changed, images)
     return changed
 
 
-def affine(images: Tensor, turn: float) -> Tensor:
-    """Rotate by up to `turn` degrees and scale, by up to a hundredth for each degree, about the centre; what comes from
-    outside is white."""
-    angle, scale = 2 * torch.rand(2, len(images), device=images.device) - 1
-    angle, scale = angle * math.radians(turn), (1 + turn / 100) ** scale
-    cos, sin, zero = scale * angle.cos(), scale * angle.sin(), torch.zeros_like(angle)
+def affine(images: Tensor, rotation: float, scale: float) -> Tensor:
+    """Turn and scale about the centre; what comes from outside is white."""
+    turn, size = 2 * torch.rand(2, len(images), device=images.device) - 1
+    angle, factor = turn * math.radians(rotation), (1 + scale) ** size
+    cos, sin, zero = factor * angle.cos(), factor * angle.sin(), torch.zeros_like(angle)
     matrix = torch.stack([torch.stack([cos, -sin, zero], dim=1), torch.stack([sin, cos, zero], dim=1)], dim=1)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return 1 - F.grid_sample(1 - images.float(), grid, align_corners=False)

@@ -64,7 +64,7 @@ class Autoregressive(ImageModel):
         heads: of the attention.
         dropout: while training.
         size, conditions: see ImageModel.
-        drop_condition: share of training images whose conditions are hidden, for guidance (Ho and Salimans,
+        condition_dropout: share of training images whose conditions are hidden, for guidance (Ho and Salimans,
             Classifier-Free Diffusion Guidance, 2022).
         guidance: how far sampling goes from what is drawn without the conditions to what is drawn with them, and
             beyond where it is above 1.
@@ -81,7 +81,7 @@ class Autoregressive(ImageModel):
         dropout: float = 0.1,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
-        drop_condition: float = 0.1,
+        condition_dropout: float = 0.1,
         guidance: float = 1.0,
     ):
         if size % SHRINK:
@@ -91,7 +91,7 @@ class Autoregressive(ImageModel):
         positions = (size // SHRINK) ** 2
         super().__init__(positions * sum(levels), size, 3, conditions, width)
         self.weights, self.levels, self.positions = weights, tuple(levels), positions
-        self.drop_condition, self.guidance = drop_condition, guidance
+        self.condition_dropout, self.guidance = condition_dropout, guidance
         self.tokenizer = Tokenizer(tokenizer_width, levels).requires_grad_(False).eval()  # Lightning keeps each mode
         self.start = nn.Parameter(torch.zeros(width))
         self.place = nn.Parameter(torch.zeros(positions, width))
@@ -148,7 +148,7 @@ class Autoregressive(ImageModel):
         tokens = self.tokenizer.tokens(batch["image"])
         embedded = self.embed(stack(batch, self.conditions))
         if self.training:
-            embedded = embedded * (torch.rand(len(embedded), 1, device=embedded.device) >= self.drop_condition)
+            embedded = embedded * (torch.rand(len(embedded), 1, device=embedded.device) >= self.condition_dropout)
         logits = self._logits(tokens, embedded)
         nats = torch.stack(
             [F.cross_entropy(x.flatten(0, 1), tokens[..., i].flatten()) for i, x in enumerate(logits)]

@@ -1,4 +1,4 @@
-"""Conditions of the image models, as int64 (N,) tensors of indices; -1 means "draw it".
+"""Conditions of the image models, as int64 (N,) tensors of indices; -1 means "draw it", and to a net "hidden".
 
     type1, type2    index into schema.TYPES; NO_TYPE for no second type
     color           index into schema.COLORS: the species', which a shiny sprite does not show

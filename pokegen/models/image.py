@@ -76,7 +76,8 @@ class ImageModel(nn.Module):
         return torch.zeros(self.latent_dim)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Latents (N, D) and embedded conditions (N, E) → images (N, channels, S, S) in [-1, 1], differentiable."""
+        """Latents (N, D) and embedded conditions (N, E) → images (N, channels, S, S) in [-1, 1]. Differentiable,
+        but for models that `encode`."""
         raise NotImplementedError
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:

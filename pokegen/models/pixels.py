@@ -8,6 +8,8 @@ from torch import Tensor
 from pokegen.errors import UserError
 from pokegen.schema import SPRITE_SIZE
 
+_WHITE = 245  # of 255: what is not darker in any channel becomes white
+
 
 def to_pixels(images: Tensor) -> np.ndarray:
     """float32 (N, 3, S, S) or, in grey, (N, 1, S, S) in [-1, 1] → uint8 (N, S, S, 3), nearly white made white."""
@@ -18,15 +20,16 @@ def to_pixels(images: Tensor) -> np.ndarray:
     return clean_white(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:3], 3))))
 
 
+@torch.no_grad()
 def tidy(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
     """Frame sprites as the data are: separate parts smaller than a share `speck` of the largest become white, what is
     drawn moves into the centre, and `margin` pixels around are white. float (N, channels, S, S) in [-1, 1] → a copy."""
     from scipy.ndimage import find_objects, label
 
     result = torch.ones_like(images)
-    inside = result[:, :, margin:-margin, margin:-margin]
-    ink = (images.amin(dim=1) < 0.92).cpu().numpy()  # what clean_white leaves
-    for image, drawn, framed in zip(images, ink, inside, strict=True):
+    inside = slice(margin, images.shape[-1] - margin)
+    ink = (images.amin(dim=1) < _WHITE / 127.5 - 1).cpu().numpy()
+    for image, drawn, framed in zip(images, ink, result[:, :, inside, inside], strict=True):
         parts, _ = label(drawn, np.ones((3, 3)))
         sizes = np.bincount(parts.ravel())[1:]  # without the ground
         kept = np.append(False, sizes >= speck * sizes.max(initial=1))[parts]
@@ -57,7 +60,7 @@ def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
 def clean_white(sprites: np.ndarray) -> np.ndarray:
     """Sprites, uint8 (…, 3), with nearly white made white: a model's white is a little uneven, and the eye sees that
     as a square around the creature. What is darker than 225 in any channel stays as it is."""
-    share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / 20, 0, 1)
+    share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / (_WHITE - 225), 0, 1)
     return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
 
 

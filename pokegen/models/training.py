@@ -72,15 +72,15 @@ class TrainingModule(L.LightningModule):
         if self.trainer.world_size > 1:  # or all processes, seeded alike, would draw the same noise
             torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
 
-    def begin_with(self, weights: dict[str, Tensor]) -> str:
-        """Take those weights whose name and shape fit, to go on from another training; what was counted begins anew.
-        Says how many did. UserError where none does."""
-        own = self.state_dict()
-        fits = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape and not k.endswith("_seen")}
-        if not fits:
-            raise UserError("start: none of the weights fits this model.")
-        self.load_state_dict(fits, strict=False)
-        return f"{len(fits)} of {len(own)} weights"
+    def load_matching(self, weights: dict[str, Tensor]) -> str:
+        """Take those weights of another training whose name and shape match; the average and what was counted begin
+        anew. Says how many match. UserError where none does."""
+        own = {k: v for k, v in self.state_dict().items() if k != "images_seen" and not k.startswith("ema.")}
+        matching = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
+        if not matching:
+            raise UserError("init_from: none of its weights has the name and shape of one of this model's.")
+        self.load_state_dict(matching, strict=False)
+        return f"{len(matching)} of {len(own)} weights"
 
     @property
     def processes(self) -> int:
@@ -272,15 +272,15 @@ class AdversarialModule(TrainingModule):
         ema_images: half-life of the averaged generator, in images.
         shift: DiffAugment's largest translation, as a share of the side; 0 for none.
         color: DiffAugment's largest change of contrast and saturation; 0 for none.
-        turn: the largest rotation in degrees that the discriminator is shown, and the scale that goes with it; 0 for
-            none.
-        augment: share of the images that are changed so; below 0.8 no change shows in what is drawn.
+        rotation, scale: the discriminator is shown images turned by up to so many degrees, and larger or smaller by up
+            to this share; 0 for none.
+        augment_probability: share of the images that are changed so; below 0.8 no change shows in what is drawn.
         r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
         r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
         r2: the same penalty's weight on generated images.
         condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
             (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
-        condition_drop: share of the conditions that are hidden from both nets, so that no creature is known by its
+        condition_dropout: share of the conditions that are hidden from both nets, so that no creature is known by its
             conditions alone, and the latent has to tell what they do not.
         gradient_clip: largest norm of each net's gradient; 0 for none.
     """
@@ -297,18 +297,22 @@ class AdversarialModule(TrainingModule):
         ema_images: float = 10_000,
         shift: float = 0.125,
         color: float = 0.2,
-        turn: float = 0.0,
-        augment: float = 1.0,
+        rotation: float = 0.0,
+        scale: float = 0.0,
+        augment_probability: float = 1.0,
         r1: float = 0.0,
         r1_every: int = 16,
         r2: float = 0.0,
         condition_start: int = 0,
         condition_full: int = 0,
-        condition_drop: float = 0.0,
+        condition_dropout: float = 0.0,
         gradient_clip: float = 0.0,
     ):
         if loss not in ADVERSARIAL:
             raise UserError(f"Unknown loss {loss!r}. Known losses: {', '.join(ADVERSARIAL)}.")
+        for name, share in (("augment_probability", augment_probability), ("condition_dropout", condition_dropout)):
+            if not 0 <= share <= 1:
+                raise UserError(f"{name} is a share from 0 to 1, got {share}.")
         if condition_full < condition_start:
             raise UserError(
                 f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
@@ -326,10 +330,12 @@ class AdversarialModule(TrainingModule):
         self.judging = [p for p in discriminator.parameters() if p.requires_grad]  # not those that it holds frozen
         self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
         self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
-        self.augment = functools.partial(diff_augment, shift=shift, color=color, turn=turn, share=augment)
+        self.augment = functools.partial(
+            diff_augment, shift=shift, color=color, rotation=rotation, scale=scale, probability=augment_probability
+        )
         self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
-        self.condition_drop = condition_drop
+        self.condition_dropout = condition_dropout
         self.gradient_clip = gradient_clip
 
     @property
@@ -362,8 +368,8 @@ class AdversarialModule(TrainingModule):
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
         real, strength = batch["image"], self.condition_strength
         rows = condition.stack(batch, self.generator.conditions)
-        if self.condition_drop:
-            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.condition_drop, -1)
+        if self.condition_dropout:
+            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.condition_dropout, -1)
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
         fake = self.generator(latent, rows, strength)
         values = {}

@@ -34,7 +34,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
-from torch import Tensor
 
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, TYPES
@@ -328,14 +327,6 @@ def last_checkpoint(run: Path) -> Path:
             f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; name it by --run."
         )
     return path
-
-
-def weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The weights of a .ckpt file, name → value."""
-    try:
-        return torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, struct.error) as error:
-        raise UserError(f"start: {checkpoint} is no checkpoint of a run.") from error
 
 
 def loggers(run: Path, log: str) -> list[Logger]:

@@ -129,16 +129,17 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
 def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
     assert main(words(imported, log="off")) == 0
     first = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
-    still = {"log": "off", "run": "still", "start": first, "model.init_args.lr": 0}
+    still = {"log": "off", "run": "still", "init_from": first, "model.init_args.lr": 0}
     assert main(words(imported, **still)) == 0
-    assert "start: " in capsys.readouterr().err
-    net, begun = ({k: v for k, v in checkpoint(tmp_path / "runs" / n)["state_dict"].items()} for n in ("vae", "still"))
+    net, begun = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("vae", "still"))
     weights = [key for key in net if key.startswith("net.") and key.endswith("weight")]
     assert weights and all(net[key].equal(begun[key]) for key in weights)
     assert images_seen(tmp_path / "runs" / "still") == EPOCH
     (tmp_path / "broken.ckpt").write_text("no checkpoint")
     for path in ("nowhere.ckpt", "broken.ckpt"):
-        assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", start=path))
+        assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
+    assert main(["zoo", "export", "runs/still", "still"]) == 0
+    assert "| began with | run vae, whose examples come on top |" in (tmp_path / "still" / "README.md").read_text()
 
 
 def test_the_same_command_trains_the_same_weights_in_a_folder_of_its_own(imported, tmp_path):

@@ -8,6 +8,7 @@ from pokegen.errors import UserError
 from pokegen.models import autoregressive, cgan, cvae, dcgan, gan, losses, projected_gan, tokenizer, vae
 from pokegen.models.augment import affine, diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionEmbedding, ConditionPrior
+from pokegen.models.pixels import tidy
 from pokegen.schema import NO_TYPE
 
 CONDITIONAL = ("cgan", "projected_gan", "cvae", "autoregressive")
@@ -337,23 +338,29 @@ def test_translation_moves_and_fills_with_white():
     assert set(moved.unique().tolist()) == {-1.0, 1.0}
 
 
-def test_only_a_share_is_augmented():
+def test_images_are_augmented_with_the_probability():
+    torch.manual_seed(0)
     images = torch.rand(400, 3, 8, 8) * 2 - 1
-    same = (diff_augment(images, turn=10, share=0.6) == images).flatten(1).all(dim=1).float().mean()
+    same = (diff_augment(images, rotation=10, probability=0.6) == images).flatten(1).all(dim=1).float().mean()
     assert 0.3 < same < 0.5
-    assert not (diff_augment(images, turn=10) == images).flatten(1).all(dim=1).any()
+    assert not (diff_augment(images, rotation=10) == images).flatten(1).all(dim=1).any()
 
 
-def test_turning_keeps_the_centre_and_fills_with_white():
-    images = torch.full((256, 3, 32, 32), -1.0).requires_grad_()
-    turned = affine(images, 20)
-    assert torch.allclose(turned[:, :, 12:20, 12:20], images[:, :, 12:20, 12:20])
-    inked = (turned < 0).float().mean(dim=(1, 2, 3))
-    assert (inked == 1).any() and inked.min() > 1 / 1.2**2 - 0.05  # some grew; the smallest is a 1.2th of the side
-    assert turned.amax() == 1
-    turned.sum().backward()
+def test_turning_and_scaling_move_a_point_about_the_centre():
+    torch.manual_seed(0)
+    images = torch.ones(300, 3, 65, 65)
+    images[:, :, 31:34, 51:54] = -1.0  # 20 pixels right of the centre
+    images.requires_grad_()
+    changed = affine(images, 20, 0.25)
+    ink = (1 - changed).mean(dim=1)
+    axis = torch.arange(65) - 32.0
+    y, x = ((ink * part).sum(dim=(1, 2)) / ink.sum(dim=(1, 2)) for part in (axis[:, None], axis))
+    angle, radius = torch.rad2deg(torch.atan2(y, x)).detach(), torch.hypot(x, y).detach()
+    assert -20.5 < angle.min() < -18 and 18 < angle.max() < 20.5
+    assert 15.5 < radius.min() < 16.5 and 24 < radius.max() < 25.5
+    assert changed.amax() == 1  # what comes from outside is white
+    changed.sum().backward()
     assert images.grad.abs().sum() > 0
-    assert torch.allclose(affine(images, 1e-4), images, atol=1e-2)
 
 
 def test_a_hidden_condition_adds_nothing_to_the_embedding():
@@ -365,4 +372,17 @@ def test_a_hidden_condition_adds_nothing_to_the_embedding():
     assert first.equal(embed.tables[0].weight[3])
     assert not none.any()
     wide = ConditionEmbedding(2000)(torch.zeros(1, len(CONDITIONS), dtype=torch.long))
-    assert float(wide.var()) == pytest.approx(1, abs=0.1)
+    assert float(wide.detach().var()) == pytest.approx(1, abs=0.1)
+
+
+def test_a_projected_gan_frames_what_it_shows_and_counts_conditions_as_asked():
+    net = small("projected_gan")
+    shown = net.sample(4, generator=seeded())
+    net.tidy = False
+    plain = net.sample(4, generator=seeded())
+    assert tidy(plain).equal(shown) and not plain.equal(shown)
+    latent, embedded = net.latents(2, seeded()), net.embed(torch.ones(2, len(CONDITIONS), dtype=torch.long))
+    net.tidy = True
+    assert net.present(latent, embedded).equal(tidy(net.render(latent, embedded)))
+    double = small("projected_gan", condition_scale=2.0).embed(torch.ones(2, len(CONDITIONS), dtype=torch.long))
+    assert torch.allclose(double, 2 * embedded)

@@ -181,7 +181,7 @@ def test_training_learns_and_leaves_the_tokenizer_alone():
 
 
 def test_hidden_conditions_are_those_that_guidance_goes_away_from():
-    net, known = transformer(size=64, drop_condition=1.0), batch()
+    net, known = transformer(size=64, condition_dropout=1.0), batch()
     shown = net.loss(known)["loss"]
     net.embed = lambda rows: torch.zeros(len(rows), 16)
     hidden = net.loss(known)["loss"]

@@ -71,10 +71,13 @@ def test_each_step_moves_only_its_own_net(imported, kind, still):
     fit(module, imported, batches=1)
     assert not moved(getattr(module, still), before[still])
     assert moved(getattr(module, other), before[other])
+    if other == "discriminator" and kind == "projected_gan":  # what it holds frozen stays so
+        kept = {k for k, p in module.discriminator.named_parameters() if not p.requires_grad}
+        assert kept and not kept & moved(module.discriminator, before[other])
 
 
 def test_hidden_conditions_are_hidden_from_both_nets(imported):
-    module = adversarial(condition_drop=0.5)
+    module = adversarial(condition_dropout=0.5)
     seen = []
     for net in (module.generator, module.discriminator):
         net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[1]))
@@ -316,15 +319,26 @@ def test_two_processes_of_a_gan_share_gradients_and_not_noise(imported, tmp_path
     assert not first["noise"].equal(second["noise"])
 
 
-def test_a_training_begins_with_what_fits_of_another_s_weights():
+def test_a_training_begins_with_what_matches_of_another_s_weights(imported):
     first = adversarial()
     first.images_seen.fill_(100)
     torch.manual_seed(1)
-    second = AdversarialModule(cgan.Generator(8, 8, 4), cgan.Discriminator(8))  # another size of the condition's vector
-    before = state(second)
-    kept = {k for k, v in second.state_dict().items() if v.shape != first.state_dict()[k].shape} | {"images_seen"}
-    assert second.begin_with(first.state_dict()) == f"{len(before) - len(kept)} of {len(before)} weights"
-    for key, value in second.state_dict().items():
-        assert value.equal(before[key] if key in kept else first.state_dict()[key])
-    with pytest.raises(UserError, match="none of the weights fits"):
-        second.begin_with(LikelihoodModule(torch.nn.Linear(1, 1)).state_dict())
+    second = AdversarialModule(cgan.Generator(8, 8, 4), cgan.Discriminator(8), generator_lr=0, discriminator_lr=0)
+    before = {k: v for k, v in state(second).items() if k != "images_seen" and not k.startswith("ema.")}
+    other = {k for k, v in before.items() if v.shape != first.state_dict()[k].shape}  # a shorter vector
+    assert other
+    assert second.load_matching(first.state_dict()) == f"{len(before) - len(other)} of {len(before)} weights"
+    fit(second, imported, batches=1)
+    assert second.images_seen == 8
+    for key, _ in second.generator.named_parameters():
+        expected = before if f"generator.{key}" in other else first.state_dict()
+        assert second.generator.get_parameter(key).equal(expected[f"generator.{key}"])
+        assert torch.allclose(second.ema.get_parameter(key), second.generator.get_parameter(key))
+    with pytest.raises(UserError, match="none of its weights"):
+        second.load_matching(LikelihoodModule(torch.nn.Linear(1, 1)).state_dict())
+
+
+@pytest.mark.parametrize("name", ["augment_probability", "condition_dropout"])
+def test_a_share_above_one_is_refused(name):
+    with pytest.raises(UserError, match=f"{name} is a share from 0 to 1, got 1.5"):
+        adversarial(**{name: 1.5})
