@@ -96,4 +96,4 @@ def test_every_shipped_checkpoint_loads_and_has_a_card(name):
 
 
 def test_the_zoo_holds_what_a_card_needs():
-    assert {"cgan", "vae", "stats", "names"} <= set(hub.available())
+    assert {"projected_gan", "cgan", "vae", "stats", "names"} <= set(hub.available())

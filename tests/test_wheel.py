@@ -46,7 +46,7 @@ def test_code_configs_checkpoints_tables_and_fonts_travel_in_the_wheel(wheel):
     for folder in ("configs", "checkpoints"):
         wanted |= {f"pokegen/shipped/{f.relative_to(ROOT)}" for f in (ROOT / folder).rglob("*") if f.is_file()}
     assert wanted - names == set()
-    for model in ("cgan", "stats", "names"):
+    for model in ("projected_gan", "stats", "names"):
         assert {f"pokegen/shipped/checkpoints/{model}/{f}" for f in ("model.safetensors", "config.yaml")} <= names
     assert "pokegen/shipped/configs/dcgan.yaml" in names
     assert [n for n in names if n.endswith((".ttf", ".otf"))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, STAGES, STYLES, TYPES
 
-DEFAULT_MODEL = "cgan"  # of sprites
+DEFAULT_MODEL = "projected_gan"  # of sprites
 MAX_COUNT = 10_000
 MAX_SEED = 2**48 - 1  # with MAX_COUNT added it still is an exact number in every reader of JSON
 MAX_NAME = 24  # characters; the longest of the games has 12

@@ -28,6 +28,7 @@ SIZES = {
     "style": len(STYLES),
 }
 CONDITIONS = tuple(SIZES)
+OF_SPECIES = ("type1", "type2", "color", "legendary", "stage")  # which together nearly name one
 
 Condition = dict[str, Tensor]
 

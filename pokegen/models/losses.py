@@ -47,6 +47,13 @@ def bernoulli_nll(logits: Tensor, values: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, values, reduction="none").flatten(1).sum(dim=1)
 
 
+def pair_distance(features: Tensor) -> Tensor:
+    """Of the features (N, …) of two halves of a batch: mean absolute difference over mean absolute value."""
+    n = len(features) // 2
+    first, second = features[:n].float(), features[-n:].float()
+    return (first - second).abs().mean() / features.detach().float().abs().mean()
+
+
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Half the squared gradient of an image's logit, or of the mean of its logits: R1 on real images, R2 on generated
     ones (Mescheder et al. 2018, eq. 9). Mean over images."""

@@ -27,6 +27,7 @@ from pokegen.models.tokenizer import Residual
 from pokegen.schema import SPRITE_SIZE
 
 SEEN = 128  # side at which the feature network sees sprites of any size
+NOISE = 0.15  # the most that the doubling learns to repair, of colours in [-1, 1]
 
 
 class Doubling(nn.Module):
@@ -74,9 +75,15 @@ class Generator(cgan.Generator):
         return pixels.tidy(images) if self.tidy else images
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
-        """What the doubling learns from: real sprites (N, 3, S, S), halved and doubled again, at both sides."""
+        """What the doubling learns from: real sprites (N, 3, S, S), halved, spoiled and doubled again, at both sides.
+        Each is spoiled by noise of its own strength, of one pixel or of 4×4, so that the doubling makes colours flat
+        that the generator draws unevenly (Ho et al., Cascaded Diffusion Models, JMLR 2022, section 4.2)."""
         halved = F.avg_pool2d(real, 2)
-        doubled = self.upsampler(halved)
+        n, channels, side, _ = halved.shape
+        fine, coarse = torch.randn_like(halved), torch.randn(n, channels, side // 4, side // 4, device=real.device)
+        strength = NOISE * torch.rand(2, n, 1, 1, 1, device=real.device)
+        noise = strength[0] * fine + strength[1] * F.interpolate(coarse, side, mode="bilinear")
+        doubled = self.upsampler(halved + noise)
         return F.l1_loss(doubled, real) + F.l1_loss(F.avg_pool2d(doubled, 2), halved)
 
 

@@ -11,6 +11,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/generator             the generator's adversarial loss
     train/real, train/fake      mean logits: far apart, the discriminator has won
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
+    train/likeness              how much nearer two generated images of equal conditions are than two real ones
     train/r1, train/r2          squared gradient of the real, and of the generated, images' logits, before its weight
     */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
     train/images                images seen so far; each row of a log also has them as `images`
@@ -280,8 +281,10 @@ class AdversarialModule(TrainingModule):
         r2: the same penalty's weight on generated images.
         condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
             (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
-        condition_dropout: share of the conditions that are hidden from both nets, so that no creature is known by its
-            conditions alone, and the latent has to tell what they do not.
+        condition_dropout: share of the conditions of species that are hidden from both nets, so that no creature is
+            known by its conditions alone, and the latent has to tell what they do not.
+        diversity: weight of what two generated images of equal conditions lack, in the discriminator's features, of the
+            distance of two real images (after Yang et al., Diversity-Sensitive Conditional GANs, ICLR 2019, eq. 2).
         gradient_clip: largest norm of each net's gradient; 0 for none.
     """
 
@@ -306,6 +309,7 @@ class AdversarialModule(TrainingModule):
         condition_start: int = 0,
         condition_full: int = 0,
         condition_dropout: float = 0.0,
+        diversity: float = 0.0,
         gradient_clip: float = 0.0,
     ):
         if loss not in ADVERSARIAL:
@@ -335,7 +339,7 @@ class AdversarialModule(TrainingModule):
         )
         self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
-        self.condition_dropout = condition_dropout
+        self.condition_dropout, self.diversity = condition_dropout, diversity
         self.gradient_clip = gradient_clip
 
     @property
@@ -369,9 +373,11 @@ class AdversarialModule(TrainingModule):
         real, strength = batch["image"], self.condition_strength
         rows = condition.stack(batch, self.generator.conditions)
         if self.condition_dropout:
-            rows = rows.masked_fill(torch.rand(rows.shape, device=rows.device) < self.condition_dropout, -1)
+            told = torch.tensor([key in condition.OF_SPECIES for key in self.generator.conditions], device=rows.device)
+            rows = rows.masked_fill((torch.rand(rows.shape, device=rows.device) < self.condition_dropout) & told, -1)
+        asked = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if self.diversity else rows  # each twice
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
-        fake = self.generator(latent, rows, strength)
+        fake = self.generator(latent, asked, strength)
         values = {}
 
         full = real
@@ -380,7 +386,7 @@ class AdversarialModule(TrainingModule):
         drawn = self.augment(fake.detach())
         penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
-        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), rows, strength)
+        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, strength)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
         if hasattr(self.discriminator, "auxiliary_loss"):
             values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
@@ -397,8 +403,11 @@ class AdversarialModule(TrainingModule):
         self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
         self._judge(False)
-        logits, _ = self.discriminator(self.augment(fake), rows, strength)
+        logits, seen = self.discriminator(self.augment(fake), asked, strength)
         values["generator"] = total = self.generator_loss(logits, real_logits.detach())
+        if self.diversity:
+            values["likeness"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
+            total = total + self.diversity * values["likeness"]
         if hasattr(self.generator, "auxiliary_loss"):
             quarter = full[: max(1, len(full) // 4)]  # which teaches enough
             values["upsample"] = self.generator.auxiliary_loss(quarter)

@@ -16,7 +16,7 @@ def test_sprites_and_grid_are_written_and_repeat(zoo, tmp_path, capsys):
     first = sprites(tmp_path / "a", "--count", "5", "--seed", "1", "--type", "ghost")
     assert sorted(first) == ["001.png", "002.png", "003.png", "004.png", "005.png", "grid.png"]
     assert capsys.readouterr().out.split() == [str(tmp_path / "a" / name) for name in sorted(first)]
-    assert zoo == ["cgan"]
+    assert zoo == ["projected_gan"]
     assert sprites(tmp_path / "b", "--count", "5", "--seed", "1", "--type", "ghost") == first
     assert sprites(tmp_path / "c", "--count", "5", "--seed", "2", "--type", "ghost")["001.png"] != first["001.png"]
     pixels = np.asarray(Image.open(tmp_path / "a" / "001.png"))

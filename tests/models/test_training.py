@@ -7,7 +7,8 @@ import torch
 
 from pokegen.data.modules import SpriteDataModule
 from pokegen.errors import UserError
-from pokegen.models import cgan, cvae, dcgan, gan, projected_gan, vae
+from pokegen.models import cgan, cvae, dcgan, gan, losses, projected_gan, vae
+from pokegen.models.condition import CONDITIONS, OF_SPECIES
 from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
 from pokegen.models.training import AdversarialModule, AutoencoderModule, LikelihoodModule
 
@@ -83,7 +84,25 @@ def test_hidden_conditions_are_hidden_from_both_nets(imported):
         net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[1]))
     fit(module, imported, batches=1)
     assert len(seen) == 4 and all(rows.equal(seen[0]) for rows in seen)
-    assert 0.2 < (seen[0] == -1).float().mean() < 0.8
+    told = [key in OF_SPECIES for key in CONDITIONS]
+    assert 0.2 < (seen[0] == -1)[:, told].float().mean() < 0.8
+    assert (seen[0][:, -2:] >= 0).all()  # shiny and style
+
+
+def test_two_images_of_the_same_conditions_are_to_differ(imported):
+    module = adversarial(diversity=1.0)
+    seen = []
+    module.generator.register_forward_pre_hook(lambda net, inputs: seen.append(inputs))
+    trainer = fit(module, imported, batches=1)
+    (latent, rows, _), *_ = seen
+    assert rows[:4].equal(rows[4:]) and not latent[:4].equal(latent[4:])
+    assert trainer.callback_metrics["train/likeness"] >= 0
+
+
+def test_the_distance_of_pairs():
+    features = torch.tensor([1.0, 2, 3, 1, 6, -5]).view(6, 1)
+    assert losses.pair_distance(features) == pytest.approx((0 + 4 + 8) / 3 / 3)
+    assert losses.pair_distance(features[:3]) == pytest.approx(2 / 2)  # of an odd number the middle stays alone
 
 
 def test_the_conditions_fade_in():
