@@ -3,7 +3,7 @@ its data takes.
 
     python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
     python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
-    python benchmarks/sprites.py aids --model projected_gan      guidance, truncation, framing
+    python benchmarks/sprites.py aids --model projected_gan      framing, truncation
 
 floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
 that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
@@ -101,11 +101,8 @@ PILOTS = {  # name → config, and what differs from it
     ),
     "projected_gan": ("projected_gan", []),
 }
-AIDS = {  # name → attributes of the model, truncation
-    "none": ({"tidy": False}, 1.0),
-    "framed": ({}, 1.0),
-    **{f"framed, conditions × {s}": ({"condition_scale": s}, 1.0) for s in (0.75, 1.25, 1.5, 2.0)},
-    **{f"framed, truncation {t}": ({}, t) for t in (0.9, 0.8, 0.6)},
+AIDS = {"none": (False, 1.0), "framed": (True, 1.0)} | {  # name → tidy, truncation
+    f"framed, truncation {t}": (True, t) for t in (0.9, 0.8, 0.6)
 }
 SHOWN = ("kernel_distance", "random_distance", "coverage", "type_accuracy", "white_border", "copy_ratio")
 
@@ -166,10 +163,9 @@ def aids(args: argparse.Namespace) -> None:
     conditions = species_conditions(real)
     line("", SHOWN)
     line("---", ["---"] * len(SHOWN))
-    for name, (attributes, truncation) in AIDS.items():
+    for name, (framed, truncation) in AIDS.items():
         model = hub.load(args.model).model
-        for key, value in attributes.items():
-            setattr(model, key, value)
+        model.tidy = framed
         model.sample = functools.partial(model.sample, truncation=truncation)
         row = panel.score(draw(model, conditions, args.count, args.seed))
         line(name, (f"{row[metric]:.4f}" for metric in SHOWN))

@@ -22,9 +22,9 @@ and must end with the weights of `fit`, or they would not do the same work; the 
 what rounds in another place: autocast keeps no casts, as in Lightning, and the weights lie in memory as those of `fit`.
 `plain` keeps casts, as PyTorch does by default, and is channels-last: it is not to be slower than it need be.
 
-Batches lie in memory (`--root` reads them through SpriteDataModule, augmented, on every side). The peak memory of a
-side is measured in a process of its own, and so is each model of `--model all`. Exit status 1 where a figure is missed;
-bfloat16 has one to meet for dcgan alone.
+All sides keep the memory that tensors leave free, as `pokegen fit` does. Batches lie in memory (`--root` reads them
+through SpriteDataModule, augmented, on every side). The peak memory of a side is measured in a process of its own, and
+so is each model of `--model all`. Exit status 1 where a figure is missed; bfloat16 has one to meet for dcgan alone.
 """
 
 import argparse
@@ -49,6 +49,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
+
+from pokegen.cli.fit import keep_memory
 
 MODELS = ("gan", "dcgan", "cgan", "projected_gan", "vae", "cvae")
 SIDES = ("fit", "plain", "float32")
@@ -116,7 +118,7 @@ class AdversarialLoop(PlainLoop):
     def step(self) -> None:
         from pokegen.models import losses
         from pokegen.models.augment import diff_augment
-        from pokegen.models.condition import stack
+        from pokegen.models.condition import OF_SPECIES, stack
 
         generator, discriminator = self.nets
         batch, loss = self.next(), self.given.get("loss", "hinge")
@@ -125,19 +127,22 @@ class AdversarialLoop(PlainLoop):
         strength = min(1.0, max(0.0, (self.images + 1 - start) / max(1, end - start)))
 
         if drop := self.given.get("condition_dropout"):
-            rows = rows.masked_fill(torch.rand(rows.shape) < drop, -1)
+            told = torch.tensor([key in OF_SPECIES for key in generator.conditions])
+            rows = rows.masked_fill((torch.rand(rows.shape) < drop) & told, -1)
+        diversity = self.given.get("diversity", 0.0)
+        asked = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if diversity else rows
         options = {key: self.given[key] for key in ("rotation", "scale") if key in self.given}
         options["probability"] = self.given.get("augment_probability", 1.0)
 
-        def judge(images: Tensor) -> tuple[Tensor, Tensor]:
+        def judge(images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
             return discriminator(images.contiguous(memory_format=self.layout), rows, strength)
 
         with self.autocast():
-            fake = generator(torch.randn(len(full), generator.latent_dim), rows, strength)
+            fake = generator(torch.randn(len(full), generator.latent_dim), asked, strength)
             shown = full if full.shape == fake.shape else nn.functional.adaptive_avg_pool2d(full, fake.shape[-1])
             shown = diff_augment(shown, **options)
-            real_logits, features = judge(shown)
-            fake_logits = judge(diff_augment(fake.detach(), **options))[0]
+            real_logits, features = judge(shown, rows)
+            fake_logits = judge(diff_augment(fake.detach(), **options), asked)[0]
             total = getattr(losses, f"{loss}_discriminator")(real_logits, fake_logits)
             if hasattr(discriminator, "auxiliary_loss"):
                 total = total + discriminator.auxiliary_loss(shown, features)
@@ -148,8 +153,11 @@ class AdversarialLoop(PlainLoop):
         for parameter in self.learning[1]:
             parameter.requires_grad_(False)
         with self.autocast():
-            logits = judge(diff_augment(fake, **options))[0]
+            logits, seen = judge(diff_augment(fake, **options), asked)
             total = getattr(losses, f"{loss}_generator")(logits, real_logits.detach())
+            if diversity:
+                near = losses.pair_distance(features.detach()) - losses.pair_distance(seen)
+                total = total + diversity * near.relu()
             if hasattr(generator, "auxiliary_loss"):
                 total = total + generator.auxiliary_loss(full[: max(1, len(full) // 4)])
         self.optimizers[0].zero_grad()
@@ -374,6 +382,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there; of all, FILE-MODEL")
     parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    keep_memory()
     if min(args.rounds, args.steps) < 1 or min(args.batch, args.width, args.threads) < 0:
         parser.error("rounds and steps must be at least 1, batch, width and threads at least 0")
     if args.model == "all":

@@ -210,7 +210,7 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),
         "epochs": int(saved["epoch"]) + 1,
-        **({"began with": Path(start).absolute().parent.parent.name} if (start := settings.get("init_from")) else {}),
+        **({"began with": _beginning(Path(start))} if (start := settings.get("init_from")) else {}),
         "seed": settings.get("seed_everything"),
         "data": settings["data"] | {"init_args": {k: v for k, v in data.items() if k != "root"}},  # whose own path
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
@@ -218,6 +218,11 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
     save(network, folder, class_path, init_args, half=half, version=version, training=training)
     write_card(folder)
     return load(folder).config
+
+
+def _beginning(source: Path) -> str:
+    """What a run began with, without the machine's folders."""
+    return f"run {source.absolute().parent.parent.name}" if source.suffix == ".ckpt" else source.name
 
 
 def _told(run: Path, examples: int) -> dict[str, Any]:
@@ -242,7 +247,7 @@ def write_card(folder: Path) -> Path:
         "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items()) or "defaults",
         "version": config["version"],
         "weights": f"{(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB, sha256 `{config['sha256'][:12]}…`",
-        "began with": f"run {training['began with']}, whose examples come on top" if "began with" in training else None,
+        "began with": f"{training['began with']}, whose examples come on top" if "began with" in training else None,
         "trained on": f"{training.get('examples', 0):,} examples, seed {training.get('seed')}",
         "took": f"{training.get('hours')} hours on {training.get('hardware')}" if "hours" in training else None,
         "data": f"sha256 `{training['data_hash'][:12]}…`" if training.get("data_hash") else None,

@@ -4,7 +4,7 @@ pokegen fit --config configs/cgan.yaml                      train; the run goes 
 pokegen fit --config configs/cgan.yaml --ckpt_path last     resume runs/cgan after its last whole epoch
 pokegen fit --config configs/cgan.yaml --run wide --model.init_args.generator.init_args.width 96
 pokegen fit --config configs/cgan.yaml --log csv            wandb (default), csv or off
-pokegen fit --config configs/cgan.yaml --init_from runs/cgan/checkpoints/best.ckpt      go on, on other data
+pokegen fit --config configs/cgan.yaml --init_from cgan     go on from a zoo model or another run, on your own sprites
 pokegen validate --config configs/vae.yaml                  the metrics of the last checkpoint of runs/vae
 """
 
@@ -109,8 +109,8 @@ class CLI(LightningCLI):
             "--init_from",
             type=str,
             default="",
-            help="Begin with the weights of another run's .ckpt file, as far as name and shape match; counters start "
-            "at 0, so of a GAN set condition_start and condition_full to 0 too.",
+            help="Begin with the weights of a zoo model or another run's .ckpt file, as far as name and shape match; "
+            "counters start at 0, so of a GAN set condition_start and condition_full to 0 too.",
         )
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
@@ -147,8 +147,15 @@ class CLI(LightningCLI):
         if getattr(network, "weights", ""):
             network.take_tokenizer(hub.load(network.weights).model)
         if config.init_from:
-            saved = runs.AtomicCheckpointIO().load_checkpoint(config.init_from, map_location="cpu", weights_only=True)
-            rank_zero_info(f"begins with {self.model.load_matching(saved['state_dict'])} of {config.init_from}")
+            rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
+
+    def _weights(self, name: str) -> dict[str, Any]:
+        """Those of a run's .ckpt file, or of a zoo model, which has the network's alone."""
+        if name.endswith(".ckpt"):
+            saved = runs.AtomicCheckpointIO().load_checkpoint(name, map_location="cpu", weights_only=True)
+            return saved["state_dict"]
+        network = next(key for key, module in self.model.named_children() if module is self.model.network)
+        return {f"{network}.{key}": value for key, value in hub.load(name).model.state_dict().items()}
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]

@@ -48,8 +48,6 @@ class Generator(cgan.Generator):
     """See cgan.Generator, from which it differs in the net that enlarges.
 
     Args:
-        condition_scale: what the conditions' vectors are multiplied by in sampling: above 1, they count for more than
-            they did in training.
         tidy: frame what is shown as the data are, without specks: see pixels.tidy.
     """
 
@@ -60,15 +58,11 @@ class Generator(cgan.Generator):
         embedding_dim: int = 64,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
-        condition_scale: float = 1.0,
         tidy: bool = True,
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
         self.upsampler = Doubling()
-        self.condition_scale, self.tidy = condition_scale, tidy
-
-    def embed(self, rows: Tensor) -> Tensor:
-        return self.condition_scale * super().embed(rows)
+        self.tidy = tidy
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = super().present(latent, embedded)

@@ -139,6 +139,9 @@ def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
     for path in ("nowhere.ckpt", "broken.ckpt"):
         assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
     assert main(["zoo", "export", "runs/still", "still"]) == 0
+    assert main(words(imported, **still | {"run": "tuned", "init_from": "still"})) == 0
+    tuned = checkpoint(tmp_path / "runs" / "tuned")["state_dict"]
+    assert all(torch.allclose(net[key], tuned[key], atol=1e-3) for key in weights)  # the export is in float16
     assert "| began with | run vae, whose examples come on top |" in (tmp_path / "still" / "README.md").read_text()
 
 
