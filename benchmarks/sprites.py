@@ -12,7 +12,7 @@ and body: the whole), their mean, which is the panel's `kernel_distance`, that o
 pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
 quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
 The dcgan, which heeds no style, sees only the pixel art that the panel compares with, the others every style.
-What is shown is the mean over the trainings and their deviation.
+What is shown is the mean over the trainings and their deviation; – where --count is too small.
 
 aids: a projected_gan without any help in sampling, framed, and framed with one more help each; validation families.
 """
@@ -154,7 +154,7 @@ def pilots(args: argparse.Namespace) -> None:
             rows.append(SpritePanel(real, unseen, *judges, seed).score(sprites))
             grid(sprites.pictures[:64], 16).save(f"runs/pilot-{name.replace(', ', '-')}-{args.images}-{seed}.png")
         cells = [[row[metric] for row in rows] for metric in SHOWN]
-        line(name, (f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in cells))
+        line(name, ("–" if None in c else f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in cells))
 
 
 def aids(args: argparse.Namespace) -> None:

@@ -331,7 +331,7 @@ class AdversarialModule(TrainingModule):
         self.automatic_optimization = False
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
-        self.judging = [p for p in discriminator.parameters() if p.requires_grad]  # not those that it holds frozen
+        self.learning = [p for p in discriminator.parameters() if p.requires_grad]  # not what it holds frozen
         self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
         self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
         self.augment = functools.partial(
@@ -364,8 +364,8 @@ class AdversarialModule(TrainingModule):
             for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
-    def _judge(self, learns: bool) -> None:
-        for parameter in self.judging:
+    def _discriminator_learns(self, learns: bool) -> None:
+        for parameter in self.learning:
             parameter.requires_grad_(learns)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
@@ -402,7 +402,7 @@ class AdversarialModule(TrainingModule):
         # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
         self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
-        self._judge(False)
+        self._discriminator_learns(False)
         logits, seen = self.discriminator(self.augment(fake), asked, strength)
         values["generator"] = total = self.generator_loss(logits, real_logits.detach())
         if self.diversity:
@@ -413,7 +413,7 @@ class AdversarialModule(TrainingModule):
             values["upsample"] = self.generator.auxiliary_loss(quarter)
             total = total + values["upsample"]
         self._descend(generator_step, total, self.generator, self.gradient_clip)
-        self._judge(True)
+        self._discriminator_learns(True)
 
         self.count(len(real))
         for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
