@@ -3,7 +3,7 @@ its data takes.
 
     python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
     python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
-    python benchmarks/sprites.py aids --model projected_gan      framing, truncation
+    python benchmarks/sprites.py aids --model projected_gan      framing, few colours, candidates, truncation
 
 floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
 that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
@@ -14,7 +14,7 @@ quarter, with three seeds, and scored by the panel on test families; a training 
 The dcgan, which heeds no style, sees only the pixel art that the panel compares with, the others every style.
 What is shown is the mean over the trainings and their deviation; – where --count is too small.
 
-aids: a projected_gan without any help in sampling, framed, and framed with one more help each; validation families.
+aids: a projected_gan without any help in sampling, then with one more each; validation families.
 """
 
 import argparse
@@ -101,8 +101,16 @@ PILOTS = {  # name → config, and what differs from it
     ),
     "projected_gan": ("projected_gan", []),
 }
-AIDS = {"none": (False, 1.0), "framed": (True, 1.0)} | {  # name → tidy, truncation
-    f"framed, truncation {t}": (True, t) for t in (0.9, 0.8, 0.6)
+AIDS: dict[str, dict[str, Any]] = {  # name → what differs from what is shipped
+    "none": {"tidy": False, "colors": 0, "candidates": 1},
+    "framed": {"colors": 0, "candidates": 1},
+    "framed, 24 colours": {"candidates": 1},
+    "framed, 24 colours, best of 4: as shipped": {},
+    "… 32 colours": {"colors": 32},
+    "… 16 colours": {"colors": 16},
+    "… best of 8": {"candidates": 8},
+    "… truncation 0.9": {"truncation": 0.9},
+    "… truncation 0.8": {"truncation": 0.8},
 }
 SHOWN = ("kernel_distance", "random_distance", "coverage", "type_accuracy", "white_border", "copy_ratio")
 
@@ -163,10 +171,11 @@ def aids(args: argparse.Namespace) -> None:
     conditions = species_conditions(real)
     line("", SHOWN)
     line("---", ["---"] * len(SHOWN))
-    for name, (framed, truncation) in AIDS.items():
-        model = hub.load(args.model).model
-        model.tidy = framed
-        model.sample = functools.partial(model.sample, truncation=truncation)
+    for name, changed in AIDS.items():
+        model, settings = hub.load(args.model).model, dict(changed)
+        model.sample = functools.partial(model.sample, truncation=settings.pop("truncation", 1.0))
+        for key, value in settings.items():
+            setattr(model, key, value)
         row = panel.score(draw(model, conditions, args.count, args.seed))
         line(name, (f"{row[metric]:.4f}" for metric in SHOWN))
 

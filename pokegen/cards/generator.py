@@ -206,8 +206,8 @@ class Generator:
         if getattr(request, key) is not None:
             raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
         asked, generator = _condition(request, request.count), stream(request.seed, "sprites")
-        rows = model.rows(request.count, asked, generator)
-        latent = model.latents(request.count, generator, 1.0 if truncation is None else _checked(truncation))
+        share = 1.0 if truncation is None else _checked(truncation)
+        rows, latent = model.begin(request.count, asked, generator, share)
 
         def draw() -> Iterator[tuple[str, np.ndarray]]:
             for value, changed in latent_space.under(model, rows, key, asked, generator):
@@ -233,7 +233,7 @@ class Generator:
         stops = []
         for seed in range(request.seed, request.seed + (1 if types else request.count)):
             asked, generator = _condition(request, 1), stream(seed, "sprites")
-            rows, latent = model.rows(1, asked, generator), model.latents(1, generator)
+            rows, latent = model.begin(1, asked, generator)
             changed = latent_space.under(model, rows, "type1", asked, generator) if types else [(0, rows)]
             stops += [(latent[0], new[0]) for _, new in changed]
 

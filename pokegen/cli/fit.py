@@ -145,7 +145,7 @@ class CLI(LightningCLI):
             return
         network = self.model.network
         if getattr(network, "weights", ""):
-            network.take_tokenizer(hub.load(network.weights).model)
+            network.take(hub.load(network.weights).model)
         if config.init_from:
             rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
 

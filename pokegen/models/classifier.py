@@ -46,7 +46,7 @@ class Classifier(nn.Module):
     Args:
         widths: channels at 64×64, 32×32, … one entry a halving.
         species: how many national numbers it may tell apart; 0 for types alone.
-        spoiled: share of a training batch that is spoiled, to be told from the rest.
+        spoiled: share of a training batch that is spoiled, to be told from the rest; None for no head that tells.
         dropout: before the heads.
         smoothing: of the species' labels.
     """
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
         self,
         widths: Sequence[int] = (24, 48, 96, 128, 192),
         species: int = 1025,
-        spoiled: float = 0.3,
+        spoiled: float | None = 0.3,
         dropout: float = 0.3,
         smoothing: float = 0.1,
     ):
@@ -66,7 +66,7 @@ class Classifier(nn.Module):
         self.norm, self.dropout = nn.BatchNorm2d(widths[-1]), nn.Dropout(dropout)
         self.types = nn.Linear(widths[-1], len(TYPES))
         self.species = nn.Linear(widths[-1], species) if species else None
-        self.kind = nn.Linear(widths[-1], BLURRED + 1)
+        self.kind = nn.Linear(widths[-1], BLURRED + 1) if spoiled is not None else None
 
     def stage_maps(self, images: Tensor) -> list[Tensor]:
         """The activations at every depth, from (N, widths[0], 64, 64) down to (N, widths[-1], 4, 4)."""
@@ -98,7 +98,7 @@ class Classifier(nn.Module):
         logits = self.types(pooled)[intact].float()
         result = {"types": F.binary_cross_entropy_with_logits(logits, types) * len(TYPES)}
         if self.training:
-            if self.spoiled:
+            if self.spoiled and self.kind is not None:
                 result["spoiled"] = F.cross_entropy(self.kind(pooled).float(), kind)
             if self.species is not None:
                 target = batch["species"][intact] - 1

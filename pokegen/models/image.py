@@ -88,6 +88,16 @@ class ImageModel(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    def begin(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        generator: torch.Generator | None = None,
+        truncation: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """What new images are drawn from: conditions (n, C) and latents (n, D), see `sample`."""
+        return self.rows(n, condition, generator), self.latents(n, generator, truncation)
+
     @torch.inference_mode()
     def sample(
         self,
@@ -98,6 +108,5 @@ class ImageModel(nn.Module):
     ) -> Tensor:
         """Images, float32 (n, channels, S, S) in [-1, 1], of the asked conditions, as far as the model heeds them.
         `truncation` below 1: safer and less varied."""
-        rows = self.rows(n, condition, generator)
-        latent = self.latents(n, generator, truncation)
+        rows, latent = self.begin(n, condition, generator, truncation)
         return self.present(latent.to(self.device), self.embed(rows.to(self.device)))

@@ -42,6 +42,21 @@ def tidy(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
     return result
 
 
+@torch.no_grad()
+def limit_colors(images: Tensor, colors: int) -> Tensor:
+    """Each sprite in at most so many colours of its own, 1 to 256, chosen by octree (Gervautz and Purgathofer, A Simple
+    Method for Color Quantization, 1988), so that a plane drawn unevenly becomes flat. White stays. RGB, float
+    (N, 3, S, S) in [-1, 1] → a copy."""
+    result = images.clone()
+    for image, flat in zip(images, result, strict=True):
+        pixels = ((image.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        found = Image.fromarray(pixels).quantize(colors, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        drawn = torch.from_numpy((pixels < 255).any(axis=2)).to(images.device)
+        few = torch.from_numpy(np.array(found.convert("RGB"))).to(images.device).permute(2, 0, 1) / 127.5 - 1
+        flat.copy_(torch.where(drawn, few, image))
+    return result
+
+
 def _centred(inner: int, outer: int) -> tuple[slice, slice]:
     """Where the middle of a length lies in it, and in another, of which one may be the longer."""
     length = min(inner, outer)

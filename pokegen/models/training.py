@@ -285,6 +285,8 @@ class AdversarialModule(TrainingModule):
             known by its conditions alone, and the latent has to tell what they do not.
         diversity: weight of what two generated images of equal conditions lack, in the discriminator's features, of the
             distance of two real images (after Yang et al., Diversity-Sensitive Conditional GANs, ICLR 2019, eq. 2).
+        decay_start, decay_end: images seen when the step sizes begin to fall, in a straight line, and when they are 0;
+            0 and 0 for never. A resumed training takes what is asked anew.
         gradient_clip: largest norm of each net's gradient; 0 for none.
     """
 
@@ -310,6 +312,8 @@ class AdversarialModule(TrainingModule):
         condition_full: int = 0,
         condition_dropout: float = 0.0,
         diversity: float = 0.0,
+        decay_start: int = 0,
+        decay_end: int = 0,
         gradient_clip: float = 0.0,
     ):
         if loss not in ADVERSARIAL:
@@ -321,6 +325,8 @@ class AdversarialModule(TrainingModule):
             raise UserError(
                 f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
             )
+        if (decay_start or decay_end) and decay_end <= decay_start:
+            raise UserError(f"decay_end ({decay_end}) must come after decay_start ({decay_start}).")
         heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
         if judges != heeds:
             raise UserError(
@@ -340,6 +346,7 @@ class AdversarialModule(TrainingModule):
         self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
         self.condition_dropout, self.diversity = condition_dropout, diversity
+        self.decay_start, self.decay_end = decay_start, decay_end
         self.gradient_clip = gradient_clip
 
     @property
@@ -351,6 +358,13 @@ class AdversarialModule(TrainingModule):
         """0 before condition_start, 1 from condition_full on."""
         span = max(1, self.condition_full - self.condition_start)
         return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
+
+    @property
+    def pace(self) -> float:
+        """The share of the step sizes that is left: 1 until decay_start, 0 from decay_end on."""
+        if not self.decay_end:
+            return 1.0
+        return min(1.0, max(0.0, (self.decay_end - int(self.images_seen)) / (self.decay_end - self.decay_start)))
 
     def on_fit_start(self) -> None:
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
@@ -370,6 +384,8 @@ class AdversarialModule(TrainingModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
+        for step, rate in zip((generator_step, discriminator_step), self.learning_rates, strict=True):
+            step.optimizer.param_groups[0]["lr"] = rate * self.pace
         real, strength = batch["image"], self.condition_strength
         rows = condition.stack(batch, self.generator.conditions)
         if self.condition_dropout:

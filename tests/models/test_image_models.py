@@ -8,7 +8,7 @@ from pokegen.errors import UserError
 from pokegen.models import autoregressive, cgan, cvae, dcgan, gan, losses, projected_gan, tokenizer, vae
 from pokegen.models.augment import affine, diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionEmbedding, ConditionPrior
-from pokegen.models.pixels import tidy
+from pokegen.models.pixels import limit_colors, tidy
 from pokegen.schema import NO_TYPE
 
 CONDITIONAL = ("cgan", "projected_gan", "cvae", "autoregressive")
@@ -375,12 +375,15 @@ def test_a_hidden_condition_adds_nothing_to_the_embedding():
     assert float(wide.detach().var()) == pytest.approx(1, abs=0.1)
 
 
-def test_a_projected_gan_frames_what_it_shows():
+def test_a_projected_gan_frames_what_it_shows_and_limits_its_colors():
     net = small("projected_gan")
+    few = net.sample(4, generator=seeded())
+    net.colors = 0
     shown = net.sample(4, generator=seeded())
     net.tidy = False
     plain = net.sample(4, generator=seeded())
     assert tidy(plain).equal(shown) and not plain.equal(shown)
+    assert limit_colors(shown, 24).equal(few) and not shown.equal(few)
     latent, embedded = net.latents(2, seeded()), net.embed(torch.ones(2, len(CONDITIONS), dtype=torch.long))
     net.tidy = True
     assert net.present(latent, embedded).equal(tidy(net.render(latent, embedded)))

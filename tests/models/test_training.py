@@ -115,6 +115,23 @@ def test_the_conditions_fade_in():
     assert adversarial().condition_strength == 1
 
 
+def test_the_step_sizes_fall_to_nothing(imported):
+    module = adversarial(decay_start=100, decay_end=300, generator_lr=0.1)
+    shares = []
+    for images in (0, 100, 150, 250, 300, 1000):
+        module.images_seen.fill_(images)
+        shares.append(module.pace)
+    assert shares == pytest.approx([1, 1, 0.75, 0.25, 0, 0])
+    assert adversarial().pace == 1
+    nets = (module.generator, module.discriminator)
+    before = [state(net) for net in nets]
+    fit(module, imported, batches=1)  # after 1,000 images
+    assert not any(moved(net, old) for net, old in zip(nets, before, strict=True))
+    module.images_seen.fill_(192)
+    trainer = fit(module, imported, batches=2)
+    assert [o.param_groups[0]["lr"] for o in trainer.optimizers] == pytest.approx([0.05, 1e-4])  # at image 200
+
+
 def test_samples_use_the_condition_as_far_as_training_has_it(imported):
     module = adversarial(condition_start=0, condition_full=64)
     fit(module, imported, batches=2)
@@ -249,6 +266,8 @@ def test_contradictions_are_told():
         adversarial(loss="wasserstein")
     with pytest.raises(UserError, match="must not come before"):
         adversarial(condition_start=10, condition_full=5)
+    with pytest.raises(UserError, match="must come after decay_start"):
+        adversarial(decay_start=10, decay_end=10)
 
 
 def test_nets_that_heed_other_conditions_are_not_paired():
