@@ -92,15 +92,15 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=Path("data/sprites"))
     args = parser.parse_args()
     judge = hub.load("judge").model
-    print(f"{'':<8}{'measure':<10}{'same creature':>15}{'same type':>12}{'ratio':>8}")
+    print(f"{'':<15}{'measure':<10}{'same creature':>15}{'same type':>12}{'ratio':>8}")
     for name in args.model:
         runs = [of_model(name, judge, args.creatures, seed) for seed in range(args.seeds)]
         for measure in runs[0]:
             values = np.array([run[measure] for run in runs])  # (seeds, 3)
             mean, spread = values.mean(axis=0), values[:, 2].std(ddof=1) if len(runs) > 1 else 0.0
-            print(f"{name:<8}{measure:<10}{mean[0]:>15.3f}{mean[1]:>12.3f}{mean[2]:>8.3f} ± {spread:.3f}")
+            print(f"{name:<15}{measure:<10}{mean[0]:>15.3f}{mean[1]:>12.3f}{mean[2]:>8.3f} ± {spread:.3f}")
     for measure, values in (of_real(args.root, judge) or {}).items():
-        print(f"{'real':<8}{measure:<10}{values[0]:>15.3f}{values[1]:>12.3f}{values[2]:>8.3f}")
+        print(f"{'real':<15}{measure:<10}{values[0]:>15.3f}{values[1]:>12.3f}{values[2]:>8.3f}")
     return 0
 
 

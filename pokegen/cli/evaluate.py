@@ -300,8 +300,8 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
             print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command, beside))
     trained, unseen = _real(args)
-    told = (*JUDGES, "type_critic")
-    for name in progress(told, "judges", len(told)):
+    classifiers = [name for name in hub.available() if hasattr(hub.load(name).model, "stage_maps")]
+    for name in progress(classifiers, "classifiers", len(classifiers)):
         rows = {"trained families": score_judge(hub.load(name).model, trained)}
         rows |= {f"{args.split} families": score_judge(hub.load(name).model, unseen)}
         print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))

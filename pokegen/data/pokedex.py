@@ -104,6 +104,12 @@ def write_pokedex(path: Path) -> int:
     return len(species)
 
 
+def plain(name: str) -> str:
+    """Its letters and digits alone, lower case, without accents: what names are compared by."""
+    decomposed = unicodedata.normalize("NFKD", name.lower())
+    return "".join(c for c in decomposed if c.isalnum() and c.isascii())
+
+
 @cache
 def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
     """Read a table: the shipped one, or a user's own with at least `REQUIRED_COLUMNS`.

@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pokegen.data.pokedex import load_pokedex
+from pokegen.data.pokedex import load_pokedex, plain
 from pokegen.data.splits import split_of
 from pokegen.errors import DataError
 from pokegen.resources import shipped
@@ -71,8 +70,8 @@ class SpeciesNames:
 
     def __init__(self, species: Iterable[Species]):
         self.by_number = {s.number: s for s in species}
-        self.by_name = {_plain(s.name): s for s in self.by_number.values()}
-        self.by_name |= {_plain(s.name.replace("♀", "-f").replace("♂", "-m")): s for s in self.by_number.values()}
+        self.by_name = {plain(s.name): s for s in self.by_number.values()}
+        self.by_name |= {plain(s.name.replace("♀", "-f").replace("♂", "-m")): s for s in self.by_number.values()}
 
     def find(self, stem: str) -> tuple[Species, str] | None:
         """The species and the form (possibly "") that `stem` names, or None."""
@@ -82,7 +81,7 @@ class SpeciesNames:
             return (species, (numbered[2] or form).lower()) if species else None
         parts = re.split(r"[-_ .]+", stem)
         for end in range(len(parts), 0, -1):  # the longest beginning that is a name; what follows is the form
-            if species := self.by_name.get(_plain("".join(parts[:end]))):
+            if species := self.by_name.get(plain("".join(parts[:end]))):
                 return species, "-".join(parts[end:]).lower()
         return None
 
@@ -91,11 +90,6 @@ class SpeciesNames:
             return self.by_number[number], ""
         species_number, form = _pokeapi_forms().get(number, (0, ""))
         return self.by_number.get(species_number), form
-
-
-def _plain(name: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", name.lower())
-    return "".join(c for c in decomposed if c.isalnum() and c.isascii())
 
 
 _forms: dict[int, tuple[int, str]] = {}

@@ -16,8 +16,13 @@ def to_pixels(images: Tensor) -> np.ndarray:
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] not in (1, 3):
         got = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
         raise UserError(f"A sprite model must draw images of (N, 3, side, side), got {got}.")
-    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    pixels = _rounded(images)
     return clean_white(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:3], 3))))
+
+
+def _rounded(images: Tensor) -> np.ndarray:
+    """float (N, C, S, S) in [-1, 1] → uint8 (N, S, S, C)."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -48,8 +53,7 @@ def limit_colors(images: Tensor, colors: int) -> Tensor:
     Method for Color Quantization, 1988), so that a plane drawn unevenly becomes flat. White stays. RGB, float
     (N, 3, S, S) in [-1, 1] → a copy."""
     result = images.clone()
-    for image, flat in zip(images, result, strict=True):
-        pixels = ((image.float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    for image, flat, pixels in zip(images, result, _rounded(images), strict=True):
         found = Image.fromarray(pixels).quantize(colors, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         drawn = torch.from_numpy((pixels < 255).any(axis=2)).to(images.device)
         few = torch.from_numpy(np.array(found.convert("RGB"))).to(images.device).permute(2, 0, 1) / 127.5 - 1

@@ -78,7 +78,7 @@ class Generator(cgan.Generator):
         if weights and "type1" not in self.conditions:
             raise UserError("A critic of types needs the condition type1; leave weights empty without it.")
         if default_style and (default_style not in STYLES or "style" not in self.conditions):
-            raise UserError(f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, a condition too.")
+            raise UserError(f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and to heed style.")
         self.tidy, self.colors, self.weights, self.candidates = tidy, colors, weights, candidates
         self.default_style = default_style
         self.critic: Any = None

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pokegen.data.pokedex import load_pokedex
-from pokegen.data.words import WordsDataModule, plain, words
+from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.words import WordsDataModule, words
 from pokegen.errors import UserError
 
 
@@ -33,12 +33,11 @@ def test_no_word_holds_a_real_name():
 
 
 def test_batches_are_names_without_conditions(data):
-    train, val = (
-        [name for batch in loader for name in batch["name"]]
-        for loader in (data.train_dataloader(), data.val_dataloader())
-    )
-    assert not set(train) & set(val)
-    assert 0.01 < len(val) / (len(val) + len(train)) < 0.04
+    loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
+    train, val, test = ([name for batch in loader for name in batch["name"]] for loader in loaders)
+    assert not set(train) & set(val) and not set(val) & set(test) and not set(test) & set(train)
+    assert sorted([*train, *val, *test]) == sorted(words(5000))
+    assert 0.05 < len(val) / len(train) < 0.2
     batch = next(iter(data.train_dataloader()))
     assert len(batch["name"]) == 64
     for key in ("type1", "type2", "stage", "legendary"):
