@@ -204,6 +204,8 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{run} is no run that can be exported: {detail}") from error
     class_path, init_args = spec["class_path"], spec.get("init_args", {})
+    if hasattr(network, "calibrate"):
+        network.eval().calibrate()
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()
     data = settings["data"].get("init_args", {})

@@ -25,6 +25,8 @@ STATS = ("hp", "attack", "defense", "sp_atk", "sp_def", "speed")
 STAT_LABELS = ("HP", "Attack", "Defense", "Sp. Atk", "Sp. Def", "Speed")  # also the table's column names
 STAT_MIN, STAT_MAX = 1, 255  # base stats of the games
 STAGES = (1, 2, 3)  # place in the evolution line
+# Power: a first partner's line, one whose last form's stats sum up to 600 ("pseudo-legendary"), a legendary, or none.
+TIERS = ("regular", "starter", "pseudo", "legendary")
 
 SPRITE_SIZE = 128  # pixels a side
 # How a sprite was made: the official artwork, a 3-D render, pixel art by the generation of its game, or unknown.

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pokegen.cards.render import THUMBNAIL, contact_sheet, render
+from pokegen.cards.render import THUMBNAIL, contact_sheet, lines_sheet, render
 from pokegen.errors import UserError
 from pokegen.models.pixels import grid, transparent
 from pokegen.schema import Card
@@ -75,18 +75,21 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "creature"
 
 
-def write_cards(cards: Iterable[Card], folder: Path, count: int, clear: bool = False) -> Iterator[Path]:
+def write_cards(
+    cards: Iterable[Card], folder: Path, count: int, clear: bool = False, forms: int | None = None
+) -> Iterator[Path]:
     """Write each card as it comes (`NNN-name.png`, `.json` and `-sprite.png`), then `cards.json`, a list of them all,
-    and `contact-sheet.png`, of the first 100. Yields the paths as they are written.
+    `contact-sheet.png`, of the first 100, and of lines `lines.png`, of as many. Yields the paths as they are written.
 
     Args:
         cards: `count` cards with their image.
         folder: an existing one; files of the same names are replaced, others stay.
         count: how many cards come, for the width of NNN.
         clear: whether the sprites' background is transparent.
+        forms: how many cards in turn are the forms of one evolution line, if they are.
     """
     digits = max(3, len(str(count)))
-    records, thumbnails = [], []
+    records, thumbnails, shown = [], [], []
     for number, card in enumerate(cards, start=1):
         stem = f"{number:0{digits}d}-{slug(card.name)}"
         card = dataclasses.replace(card, sprite=f"{stem}-sprite.png")
@@ -95,10 +98,14 @@ def write_cards(cards: Iterable[Card], folder: Path, count: int, clear: bool = F
         yield write(folder / card.sprite, _sprite(card.image, clear))
         yield write(folder / f"{stem}.json", to_json(card.to_dict()))
         records.append(card.to_dict())
-        if number <= SHEET_CARDS:
+        if number <= SHEET_CARDS // (forms or 1) * (forms or 1):
+            shown.append(card)
             thumbnails.append(image.resize(THUMBNAIL, Image.Resampling.LANCZOS))
     yield write(folder / "cards.json", to_json(records))
-    yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, ceil(sqrt(len(thumbnails))))))
+    columns = forms or ceil(sqrt(len(thumbnails)))
+    yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, columns)))
+    if forms:
+        yield write(folder / "lines.png", png(lines_sheet(shown, forms)))
 
 
 def write_sprites(batches: Iterable[np.ndarray], folder: Path, count: int, clear: bool = False) -> Iterator[Path]:

@@ -1,18 +1,18 @@
-"""The Generator composes three models into a whole Pokémon: `stats` draws the attributes that were not asked for,
-`names` a name that fits them, and a sprite model the picture.
+"""The Generator composes four models into a whole Pokémon: `reader` says what a given name calls to mind, `stats` draws
+the attributes that were not asked for, `names` a name that fits them, and a sprite model the picture.
 
 Every source of randomness of a card is derived from its own seed and the role that uses it. Card i of an order with
 seed S is therefore exactly the card of seed S + i alone, whatever stands beside it, and another sprite model leaves
 stats and name as they are. The price: cards are drawn one at a time, and two cards of an order may, rarely, share a
 name. The bulk methods (`sprites`, `stats`, `names`) draw in batches from one seed instead, and `names` repeats none.
 
-Left out: reading types from a given name, later forms (`evolves_to`).
+A line (`evolutions`) is drawn from its first form: `cards/evolution.py` says what the others are like, their names
+share a root, and their pictures a latent.
 """
 
 import hashlib
 import inspect
 import random
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -21,19 +21,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokegen.cards import evolution
 from pokegen.cards import latent as latent_space
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
+from pokegen.cards.reading import fitting, read_types
 from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
+from pokegen.data.pokedex import plain
 from pokegen.errors import CheckpointError, UserError
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.image import ImageModel
 from pokegen.models.pixels import to_pixels, to_size
-from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, STYLES, TYPES, Card
+from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, STYLES, TIERS, TYPES, Card
 
 if TYPE_CHECKING:
     import pandas
 
-ROLES = ("sprites", "stats", "names")
+ROLES = ("sprites", "stats", "names", "reader")
 WORDS = {  # of the conditions' values
     "type1": TYPES,
     "type2": (*TYPES, NONE),
@@ -42,42 +45,52 @@ WORDS = {  # of the conditions' values
     "stage": ("no stage", "stage 1", "stage 2", "stage 3"),
     "shiny": ("usual", "shiny"),
     "style": STYLES,
+    "tier": TIERS,
 }
+_GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
+_TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
 SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
 
 
 class Generator:
-    """Creates cards, sprites, stats and names from three models, each of which needs only `.sample`.
+    """Creates cards, sprites, stats and names from models, each of which but the reader needs only `.sample`.
 
     Args:
         sprites: `sample(n, condition, generator)` → float32 (n, 3, S, S) in [-1, 1]; cards show them at 128×128. What
             walks through the latent space (`under`, `walk`, `reimagine`) needs a `models.image.ImageModel`.
         stats: `sample(n, condition, generator)` → one column of n values for each of `type1`, `type2`, the six stats,
-            `height_m`, `weight_kg`, `color`, `legendary`, `stage`; vocabularies as indices of the schema.
+            `height_m`, `weight_kg`, `color`, `legendary`, `stage`, and for `stats` `tier` and `line`; vocabularies as
+            indices of the schema.
         names: `sample(n, condition, generator, prefix=…, avoid=…, temperature=…)` → n strings.
         labels: role to "name version", written on each card.
+        reader: a `models.reader.Reader`; without it a given name is written on the card and not read.
 
     A model that is None cannot be asked for; `sprites` alone needs no other.
     """
 
     def __init__(
-        self, sprites: Any = None, stats: Any = None, names: Any = None, labels: Mapping[str, str] | None = None
+        self,
+        sprites: Any = None,
+        stats: Any = None,
+        names: Any = None,
+        labels: Mapping[str, str] | None = None,
+        reader: Any = None,
     ):
-        self._models = {"sprites": sprites, "stats": stats, "names": names}
+        self._models = {"sprites": sprites, "stats": stats, "names": names, "reader": reader}
         self.labels = {role: (labels or {}).get(role, "unnamed") for role in ROLES}
 
     @classmethod
     def from_zoo(cls, model: str = DEFAULT_MODEL, roles: tuple[str, ...] = ROLES) -> Self:
-        """Load the shipped `stats` and `names` and the sprite model `model`: a zoo name, a checkpoint folder, or
-        hf:owner/name of the Hugging Face hub.
+        """Load the shipped `stats`, `names` and `reader` and the sprite model `model`: a zoo name, a checkpoint folder,
+        or hf:owner/name of the Hugging Face hub.
 
         `roles` limits what is loaded. Raises CheckpointError for a checkpoint that is missing, incomplete or altered.
         """
         from pokegen import hub
 
         loaded = {role: hub.load(model if role == "sprites" else role) for role in roles}
-        for checkpoint in loaded.values():
-            if not hasattr(checkpoint.model, "sample"):
+        for role, checkpoint in loaded.items():
+            if role != "reader" and not hasattr(checkpoint.model, "sample"):
                 raise CheckpointError(f"{checkpoint.name} creates nothing: it scores what others create.")
         labels = {role: checkpoint.label for role, checkpoint in loaded.items()}
         return cls(**{role: checkpoint.model for role, checkpoint in loaded.items()}, labels=labels)
@@ -92,67 +105,150 @@ class Generator:
         color: str | None = None,
         shiny: bool | None = None,
         style: str | None = None,
+        tier: str | None = None,
         seed: int = 0,
     ) -> Card:
         """One creature. What is None is drawn; `type2="none"` asks for a single type. Same arguments, same card."""
-        return next(self.cards(Request(type1, type2, name, legendary, stage, color, shiny, style, seed=seed)))
+        return next(self.cards(Request(type1, type2, name, legendary, stage, color, shiny, style, tier, seed=seed)))
+
+    def line(self, evolutions: int = 3, seed: int = 0, **asked: Any) -> list[Card]:
+        """One creature growing up: the cards of its 2 or 3 forms. `asked` holds for each: type1, type2, legendary,
+        color, shiny, style, tier; `name` is the last form's."""
+        return list(self.cards(Request(evolutions=evolutions, seed=seed, **asked)))
 
     def cards(self, request: Request) -> Iterator[Card]:
-        """The creatures of an order, each made when asked for: card i is that of seed `request.seed + i` alone."""
+        """The creatures of an order, or the forms of its lines, made when asked for: creature or line i is that of seed
+        `request.seed + i` alone."""
         self._check_known(request)
         for i in range(request.count):
             with _one_thread():
-                card = self._card(request, request.seed + i)
-            yield card
+                cards = self._line(request, request.seed + i)
+            yield from cards
 
-    def _card(self, request: Request, seed: int) -> Card:
+    def _line(self, request: Request, seed: int) -> list[Card]:
+        """The creature of a seed, or each form of its line."""
         asked = _condition(request, 1)
-        of_picture = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
-        columns = self._model("stats").sample(1, condition=asked, generator=stream(seed, "stats"))
-        row = {key: column[0].item() for key, column in columns.items()}
-        drawn = {key: torch.tensor([int(row[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
-        types = [TYPES[row["type1"]], *([TYPES[row["type2"]]] if row["type2"] != NO_TYPE else [])]
-        stats = {key: int(row[key]) for key in STATS}
-        stats["total"] = sum(stats.values())
-        stage = int(row["stage"])
+        of_picture: dict[str, Tensor] = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
+        asked |= {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
+        if request.evolutions:
+            asked["stage"] = torch.ones(1, dtype=torch.long)
+        forms = [self._row(request, asked, seed)]
+        if request.evolutions:
+            rng = random.Random(derived_seed(seed, "line"))
+            second = lambda: self._second_type(forms[0], asked, seed)  # noqa: E731
+            forms = evolution.grow(forms[0], request.evolutions, second, rng)
+        names = self._names(forms, request.name, seed)
+        pictures = self._pictures(forms, of_picture, seed)
+        before: list[str | None] = [None, *names[:-1]]
+        if len(forms) == 1 and forms[0]["stage"] > 1:
+            before = [self._relative(names[0], forms[0] | {"stage": forms[0]["stage"] - 1}, names, seed)]
+        cards = []
+        for form, name, earlier, later, image in zip(forms, names, before, [*names[1:], None], pictures, strict=True):
+            types = [TYPES[form["type1"]], *([TYPES[form["type2"]]] if form["type2"] != NO_TYPE else [])]
+            stats = {key: int(form[key]) for key in STATS}
+            stats["total"] = sum(stats.values())
+            cards.append(
+                Card(
+                    name=name,
+                    types=types,
+                    stats=stats,
+                    height_m=max(0.1, round(float(form["height_m"]), 1)),
+                    weight_kg=max(0.1, round(float(form["weight_kg"]), 1)),
+                    color=COLORS[form["color"]],
+                    legendary=bool(form["legendary"]),
+                    stage=form["stage"],
+                    evolves_from=earlier,
+                    evolves_to=[later] if later else [],
+                    moves=choose_moves(types, stats, form["stage"], random.Random(derived_seed(seed, "moves"))),
+                    weaknesses=weaknesses(types),
+                    resistances=resistances(types),
+                    seed=seed,
+                    models=self._used(request),
+                    image=image,
+                )
+            )
+        return cards
 
-        name = request.name
+    def _used(self, request: Request) -> dict[str, str]:
+        """Role to label of the models that a card is made by."""
+        reads = self._models["reader"] is not None and request.name is not None
+        return {role: label for role, label in self.labels.items() if role != "reader" or reads}
+
+    def _row(self, request: Request, asked: dict[str, Tensor], seed: int) -> evolution.Form:
+        """What the creature is like: as asked, as its name calls to mind, and drawn."""
+        model, reader, generator = self._model("stats"), self._models["reader"], stream(seed, "stats")
+        letters = plain(request.name or "") if reader else ""
+        tries = _TRIES if letters or request.evolutions else 1
+        chance = stream(seed, "reader")
+        if letters:
+            codes, numbers = reader.read(letters)
+            asked = asked | read_types(codes["type1"] / reader.usual("type1"), asked, chance)
+        columns = model.sample(tries, condition={k: v.expand(tries) for k, v in asked.items()}, generator=generator)
+        weights = fitting(reader, codes, numbers, columns) if letters else torch.ones(tries)
+        if request.evolutions:  # no first form stronger than the real ones, from which its line grows
+            total = torch.stack([columns[key] for key in STATS]).sum(dim=0)
+            weights = weights * ((total <= evolution.strongest(request.evolutions)) | (columns["legendary"] == 1))
+            weights = weights if weights.sum() > 0 else (total == total.min()).float()
+        best = torch.multinomial(weights, 1, generator=chance)
+        return {key: column[best].item() for key, column in columns.items()}
+
+    def _second_type(self, form: evolution.Form, asked: dict[str, Tensor], seed: int) -> int:
+        """What a form with one type gains, unless that is asked to stay its only one."""
+        if "type2" in asked:
+            return form["type2"]
+        condition = {key: torch.full((_TRIES,), form[key]) for key in ("type1", "legendary", "color")}
+        drawn = self._model("stats").sample(_TRIES, condition=condition, generator=stream(seed, "second type"))
+        return next((kind for kind in drawn["type2"].tolist() if kind != NO_TYPE), NO_TYPE)
+
+    def _names(self, forms: list[evolution.Form], name: str | None, seed: int) -> list[str]:
+        """A name for each form, from one root; a given one is the last form's."""
         if name is None:
-            name = self._model("names").sample(1, condition=drawn, generator=stream(seed, "names"))[0]
-        # Unless asked for, no shiny, whose colours would belie the card's.
-        shown = drawn | {"shiny": torch.zeros(1, dtype=torch.long)} | of_picture
-        pixels = self._model("sprites").sample(1, condition=shown, generator=stream(seed, "sprites"))
-        return Card(
-            name=name,
-            types=types,
-            stats=stats,
-            height_m=max(0.1, round(float(row["height_m"]), 1)),
-            weight_kg=max(0.1, round(float(row["weight_kg"]), 1)),
-            color=COLORS[row["color"]],
-            legendary=bool(row["legendary"]),
-            stage=stage,
-            evolves_from=self._earlier_name(name, drawn, seed) if stage > 1 else None,
-            evolves_to=[],
-            moves=choose_moves(types, stats, stage, random.Random(derived_seed(seed, "moves"))),
-            weaknesses=weaknesses(types),
-            resistances=resistances(types),
-            seed=seed,
-            models=dict(self.labels),
-            image=to_size(to_pixels(pixels)[0]),
-        )
+            names = self._model("names").sample(1, condition=_drawn(forms[0]), generator=stream(seed, "names"))
+            for form in forms[1:]:
+                names.append(self._relative(names[0], form, names, seed))
+            return names
+        names = [name]
+        for form in forms[:-1]:
+            names.insert(-1, self._relative(name, form, names, seed))
+        return names
 
-    def _earlier_name(self, name: str, drawn: dict[str, Tensor], seed: int) -> str:
-        """A name of the form before: another one from the same root, as in Charmander, Charmeleon."""
-        letters = [c for c in unicodedata.normalize("NFD", name) if c.isascii() and c.isalpha()]
-        root = "".join(letters)[: min(5, max(3, len(letters) // 2))].capitalize()
-        condition = drawn | {"stage": drawn["stage"] - 1}
-        try:
-            return self._model("names").sample(
-                1, condition=condition, generator=stream(seed, "earlier"), prefix=root, avoid=[name]
-            )[0]
-        except UserError:  # nothing readable begins like a name that the user made up
-            ending = "ling" if not name.lower().endswith("ling") else "kin"
-            return f"{root}{ending}"
+    def _relative(self, name: str, form: evolution.Form, avoid: list[str], seed: int) -> str:
+        """A name of another form of the line, from the same root, as in Charmander, Charmeleon."""
+        rng = random.Random(derived_seed(seed, "root"))
+        start = evolution.root(name, rng)
+        for letters in range(len(start), evolution.ROOT - 1, -1):
+            try:
+                return self._model("names").sample(
+                    1,
+                    condition=_drawn(form),
+                    generator=stream(seed, f"stage {form['stage']}"),
+                    prefix=start[:letters],
+                    avoid=avoid,
+                )[0]
+            except UserError:  # nothing readable begins like that
+                continue
+        ending = "ling" if not name.lower().endswith("ling") else "kin"
+        return f"{start}{ending}"
+
+    def _pictures(self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int) -> list[np.ndarray]:
+        """A sprite of each form, uint8 (128, 128, 3): of one latent, where the model has such."""
+        model, generator = self._model("sprites"), stream(seed, "sprites")
+        # Unless asked for, no shiny, whose colours would belie the card's.
+        usual = {"shiny": torch.zeros(1, dtype=torch.long)}
+        shown = [{**_drawn(form), **usual, **of_picture} for form in forms]
+        if len(forms) == 1 or not isinstance(model, ImageModel):
+            drawn = (model.sample(1, condition=each, generator=stream(seed, "sprites")) for each in shown)
+            return [to_size(to_pixels(image)[0]) for image in drawn]
+        rows, latent = model.begin(1, shown[-1], generator)
+        rows = rows.repeat(len(forms), 1)
+        for i, key in enumerate(model.conditions):
+            if key in shown[0]:
+                rows[:, i] = torch.cat([each[key] for each in shown])
+        with torch.inference_mode():
+            embedded = model.embed(rows)
+            embedded = embedded.mean(dim=0) + _GROWTH * (embedded - embedded.mean(dim=0))
+            images = model.present(latent.repeat(len(forms), 1), embedded)
+        return [to_size(sprite) for sprite in to_pixels(images)]
 
     @property
     def size(self) -> int:
@@ -286,14 +382,21 @@ class Generator:
         type2: str | None = None,
         legendary: bool | None = None,
         stage: int | None = None,
+        color: str | None = None,
+        tier: str | None = None,
+        line: int | None = None,
         seed: int = 0,
     ) -> "pandas.DataFrame":
-        """`n` rows with the table's columns from Type1 to Weight (kg), and Stage; stats 1 to 255, metres, kilograms."""
+        """`n` rows with the table's columns from Type1 to Weight (kg), Stage, Tier and Line, the forms of its
+        evolution line; stats 1 to 255, metres, kilograms."""
         import pandas
 
-        request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
+        request = Request(
+            type1, type2, legendary=legendary, stage=stage, color=color, tier=tier, line=line, count=n, seed=seed
+        )
+        condition = _condition(request, n) | {key: torch.full((n,), v) for key, v in _of_rows(request).items()}
         with _one_thread():
-            drawn = self._model("stats").sample(n, condition=_condition(request, n), generator=stream(seed, "stats"))
+            drawn = self._model("stats").sample(n, condition=condition, generator=stream(seed, "stats"))
         column = {key: np.asarray(values) for key, values in drawn.items()}
         table: dict[str, Any] = {
             "Type1": np.array(TYPES)[column["type1"]],
@@ -307,6 +410,8 @@ class Generator:
         table["Height (m)"] = np.maximum(0.1, column["height_m"].astype(float).round(1))
         table["Weight (kg)"] = np.maximum(0.1, column["weight_kg"].astype(float).round(1))
         table["Stage"] = column["stage"].astype(int)
+        table["Tier"] = np.array(TIERS)[column["tier"]]
+        table["Line"] = column["line"].astype(int)
         return pandas.DataFrame(table)
 
     def names(
@@ -397,6 +502,17 @@ def _condition(request: Request, n: int) -> dict[str, Tensor]:
         if (value := getattr(request, key)) is not None
     }
     return {key: torch.full((n,), value) for key, value in asked.items()}
+
+
+def _of_rows(request: Request) -> dict[str, int]:
+    """What was asked that the stats model alone heeds."""
+    tier = {} if request.tier is None else {"tier": TIERS.index(request.tier)}
+    return tier | ({} if request.line is None else {"line": request.line})
+
+
+def _drawn(form: evolution.Form) -> dict[str, Tensor]:
+    """A row as a condition of names and sprites."""
+    return {key: torch.tensor([int(form[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
 
 
 def _checked(truncation: float) -> float:

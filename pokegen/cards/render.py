@@ -311,3 +311,27 @@ def contact_sheet(images: Sequence[Image.Image], columns: int, gap: int = 16) ->
         place = (gap + i % columns * (width + gap), gap + i // columns * (height + gap))
         sheet.paste(small, place, small.getchannel("A"))
     return sheet
+
+
+def lines_sheet(cards: Sequence[Card], forms: int, columns: int = 2) -> Image.Image:
+    """Evolution lines, each `forms` cards one after another: sprites with name, types and total, the earlier ones
+    smaller, RGB on white."""
+    cell, gap, text = 148, 30, 58
+    width, height = forms * cell + gap, cell + text
+    rows = -(-len(cards) // (forms * columns))
+    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "#FFFFFF")
+    draw = ImageDraw.Draw(sheet)
+    for i, card in enumerate(cards):
+        line, form = divmod(i, forms)
+        left, top = gap + line % columns * width + form * cell, gap // 2 + line // columns * height
+        side = round(cell * (1 - 0.17 * (forms - 1 - form)))
+        sprite = Image.fromarray(card.image).resize((side, side), Image.Resampling.LANCZOS)
+        sheet.paste(sprite, (left + (cell - side) // 2, top + cell - side))  # all stand on one ground
+        name, face = fit(card.name, "bold", 18, cell - 12)
+        draw.text((left + cell / 2, top + cell + 18), name, INK, face, "ms")
+        told, face = fit(f"{' / '.join(card.types)} · {card.stats['total']}", "medium", 14, cell - 8)
+        draw.text((left + cell / 2, top + cell + 38), told, SOFT, face, "ms")
+        if form:
+            x, y = left - 4, top + cell // 2
+            draw.polygon([(x, y - 7), (x, y + 7), (x + 9, y)], fill=LINE)
+    return sheet

@@ -8,14 +8,16 @@ import unicodedata
 from dataclasses import dataclass
 
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, STAGES, STYLES, TYPES
+from pokegen.schema import COLORS, STAGES, STYLES, TIERS, TYPES
 
 DEFAULT_MODEL = "projected_gan"  # of sprites
-MAX_COUNT = 10_000
+MAX_COUNT = 100_000
 MAX_SEED = 2**48 - 1  # with MAX_COUNT added it still is an exact number in every reader of JSON
 MAX_NAME = 24  # characters; the longest of the games has 12
 NONE = "None"  # what `type2` is called when there must be no second type
 _NAME_SIGNS = "0123456789 .'’:-ßÆæŒœ"  # Porygon2, Mr. Mime, Farfetch’d, Type: Null, Porygon-Z
+
+LINES = {"starter": (3,), "pseudo": (3,), "legendary": (1, 2)}  # tier → forms of its lines; others have any
 
 _LETTER = re.compile("LATIN (SMALL|CAPITAL) LETTER [A-Z]( WITH |$)")  # as Unicode names é, ł or a
 
@@ -29,11 +31,14 @@ class Request:
         type2: second type; "none" for no second type.
         name: the creature's name, 1 to 24 characters.
         legendary: whether it is legendary.
+        tier: power, one of schema.TIERS; "legendary" and `legendary` say the same.
         stage: place in the evolution line, 1 to 3.
+        line: forms of its evolution line, 1 to 3.
+        evolutions: 2 or 3 for whole lines of so many forms, of which `count` says how many.
         color: the species' colour, one of schema.COLORS.
         shiny: whether it bears the rare other colouring, which is not that of its species.
         style: how the sprite is made, one of schema.STYLES.
-        count: how many, 1 to 10,000.
+        count: how many, 1 to 100,000.
         seed: 0 or above. Card i of the order (from 0) is the card of seed + i.
     """
 
@@ -45,6 +50,9 @@ class Request:
     color: str | None = None
     shiny: bool | None = None
     style: str | None = None
+    tier: str | None = None
+    line: int | None = None
+    evolutions: int | None = None
     count: int = 1
     seed: int = 0
 
@@ -61,6 +69,7 @@ class Request:
             self.name = known_name(self.name)
         if self.stage is not None and self.stage not in STAGES:
             raise UserError(f"stage must be from {STAGES[0]} to {STAGES[-1]}, got {self.stage}.")
+        self._check_line()
         if self.color is not None:
             self.color = _known("color", self.color, COLORS)
         if self.style is not None:
@@ -69,6 +78,34 @@ class Request:
             raise UserError(f"count must be from 1 to {MAX_COUNT}, got {self.count}.")
         if not 0 <= self.seed <= MAX_SEED:
             raise UserError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}.")
+
+    def _check_line(self) -> None:
+        """Tier, rarity and place in the line must go together."""
+        if self.tier is not None:
+            self.tier = _known("tier", self.tier, TIERS)
+        if self.line is not None and self.line not in STAGES:
+            raise UserError(f"line must be from {STAGES[0]} to {STAGES[-1]}, got {self.line}.")
+        if self.evolutions is not None:
+            if self.evolutions not in STAGES[1:]:
+                raise UserError(f"evolutions must be 2 or 3, got {self.evolutions}.")
+            if self.stage is not None or self.line is not None:
+                raise UserError("evolutions ask for whole lines, from the first stage on: leave stage and line away.")
+            self.line = self.evolutions
+        if self.stage is not None and self.line is not None and self.stage > self.line:
+            raise UserError(f"A line of {self.line} has no stage {self.stage}.")
+        if self.tier is not None and self.legendary is not None and self.legendary != (self.tier == "legendary"):
+            kind = "legendary" if self.legendary else "not legendary"
+            raise UserError(f"A creature of the tier {self.tier!r} cannot be {kind}: leave one of the two away.")
+        tier = "legendary" if self.legendary else self.tier or ""
+        lengths = LINES.get(tier, STAGES)
+        if self.line is not None and self.line not in lengths:
+            told = " or ".join(map(str, lengths))
+            raise UserError(f"Lines of the tier {tier!r} have {told} forms, not {self.line}: leave one of them away.")
+
+    @property
+    def creatures(self) -> int:
+        """How many that makes, each form of a line counted."""
+        return self.count * (self.evolutions or 1)
 
 
 def known_type(text: str) -> str:

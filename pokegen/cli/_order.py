@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from pokegen.cards.request import DEFAULT_MODEL, Request
-from pokegen.schema import COLORS, STAGES, STYLES, TYPES
+from pokegen.schema import COLORS, STAGES, STYLES, TIERS, TYPES
 
 
 def add_types(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,10 @@ def add_legendary(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: drawn"
     )
+
+
+def add_tier(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tier", metavar="TIER", help=f"power: {', '.join(TIERS)}; default: drawn")
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +73,7 @@ def looks(args: argparse.Namespace, **more: Any) -> Request:
 
 def add_count_and_seed(parser: argparse.ArgumentParser, count: int) -> None:
     parser.add_argument(
-        "--count", type=int, default=count, metavar="N", help="how many, 1 to 10000; default: %(default)s"
+        "--count", type=int, default=count, metavar="N", help="how many, 1 to 100000; default: %(default)s"
     )
     parser.add_argument(
         "--seed", type=int, metavar="S", help="same seed, same bytes; default: a random one, named on stderr"

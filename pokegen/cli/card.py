@@ -4,14 +4,16 @@ Writes into the folder --out, for creature NNN: NNN-name.png (the card), NNN-nam
 and NNN-name.json; then cards.json (all of them) and contact-sheet.png (the first 100).
 
 What is not asked for is drawn by the models, but for --shiny, which must be asked for. Creature i of an order (from
-0) is the one of seed S + i alone. A --name is only written on the card: nothing is read from it yet, and types and
-stats are drawn as if it were not there.
+0) is the one of seed S + i alone. Of a --name types, colour, stage and stats are read, as far as they are not asked
+for: Glaciorb is of ice. With --evolutions each creature is a whole line, and lines.png shows them growing up.
 
 examples:
   pokegen card --type fire
   pokegen card --type fire --type2 flying --count 4 --seed 7
   pokegen card --type water --type2 none --no-legendary --out pond
-  pokegen card --name Brumblefox --seed 3
+  pokegen card --name Pyrodrake --seed 3
+  pokegen card --type grass --evolutions 3 --count 4
+  pokegen card --tier pseudo --stage 3
   pokegen card --type ghost --style artwork --shiny
 """
 
@@ -24,6 +26,10 @@ from pokegen.cli import _order
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_looks(parser)
+    _order.add_tier(parser)
+    parser.add_argument(
+        "--evolutions", type=int, metavar="N", help="whole lines of 2 or 3 forms, --count of them; a --name is the last"
+    )
     parser.add_argument("--name", help="the name that each bears, at most 24 characters; default: drawn")
     _order.add_count_and_seed(parser, count=1)
     _order.add_model(parser)
@@ -32,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    request = _order.looks(args, name=args.name, count=args.count)
+    request = _order.looks(args, name=args.name, tier=args.tier, evolutions=args.evolutions, count=args.count)
 
     # From here on it costs time: torch, the models, the pictures.
     from pokegen.cards.files import writable_folder, write_cards
@@ -44,6 +50,6 @@ def run(args: argparse.Namespace) -> None:
     _order.tell_seed(args, request.seed)
     if ignored := generator.ignored(request):
         print(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)
-    cards = progress(generator.cards(request), "cards", request.count)
-    for path in write_cards(cards, out, request.count, args.transparent):
+    cards = progress(generator.cards(request), "cards", request.creatures)
+    for path in write_cards(cards, out, request.creatures, args.transparent, request.evolutions):
         print(path)

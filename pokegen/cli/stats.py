@@ -6,6 +6,7 @@ examples:
   pokegen stats --count 5 --seed 1
   pokegen stats --type dragon --legendary --count 100 --out dragons.csv
   pokegen stats --type bug --type2 none --stage 1
+  pokegen stats --tier pseudo --stage 3 --color blue
 """
 
 import argparse
@@ -14,12 +15,16 @@ from pathlib import Path
 
 from pokegen.cards.request import Request
 from pokegen.cli import _order
+from pokegen.schema import COLORS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_types(parser)
     _order.add_legendary(parser)
+    _order.add_tier(parser)
     _order.add_stage(parser)
+    parser.add_argument("--line", type=int, metavar="N", help="forms of its evolution line, 1 to 3; default: drawn")
+    parser.add_argument("--color", help=f"{', '.join(COLORS)}; default: drawn")
     _order.add_count_and_seed(parser, count=10)
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file; default: stdout")
 
@@ -27,14 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     seed = _order.chosen_seed(args)
     # Before anything slow: what a user got wrong.
-    Request(args.type, args.type2, legendary=args.legendary, stage=args.stage, count=args.count, seed=seed)
+    asked = {key: getattr(args, key) for key in ("legendary", "stage", "color", "tier", "line")}
+    Request(args.type, args.type2, count=args.count, seed=seed, **asked)
 
     from pokegen.cards.files import writable_file, write
     from pokegen.cards.generator import Generator
 
     out = args.out and writable_file(args.out)
     generator = Generator.from_zoo(roles=("stats",))
-    table = generator.stats(args.count, args.type, args.type2, args.legendary, args.stage, seed)
+    table = generator.stats(args.count, args.type, args.type2, seed=seed, **asked)
     text = table.to_csv(index=False, lineterminator="\n")
     _order.tell_seed(args, seed)
     if out is None:

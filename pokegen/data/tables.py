@@ -16,18 +16,37 @@ from torch.utils.data import DataLoader, Dataset
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import SPLITS, split_of
 from pokegen.errors import DataError
-from pokegen.schema import COLORS, NO_TYPE, STATS, TYPES, Species
+from pokegen.schema import COLORS, GENERATIONS, NO_TYPE, STAGES, STATS, TIERS, TYPES, Species
 
-INTEGER_COLUMNS = ("type1", "type2", "legendary", "stage", "color", "generation", *STATS)
+INTEGER_COLUMNS = ("type1", "type2", "tier", "legendary", "line", "stage", "color", "generation", *STATS)
 COLUMNS = (*INTEGER_COLUMNS, "height_m", "weight_kg")
+# National numbers of the first partners' lines: the first nine of each generation, the fifth's behind Victini.
+STARTERS = frozenset(last + i + (last == 493) for last in (0, *GENERATIONS[:-1]) for i in range(1, 10))
+PSEUDO_TOTAL = 600  # of the last form, which is the third and not legendary
 
 
 def columns_of(species: Sequence[Species]) -> dict[str, Tensor]:
     """The rows as columns: int64 (N,) each, `height_m` in metres and `weight_kg` in kilograms float64 (N,)."""
+    after: dict[str, list[Species]] = {}
+    for s in species:
+        after.setdefault(s.evolves_from or "", []).append(s)
+    strong = {s.family for s in species if s.stage == STAGES[-1] and s.total == PSEUDO_TOTAL}
+
+    def forms(s: Species) -> int:
+        """Of the longest line that it belongs to."""
+        return max([s.stage, *(forms(form) for form in after.get(s.name, ()) if form.stage > s.stage)])
+
+    def tier(s: Species) -> str:
+        if s.legendary:
+            return "legendary"
+        return "starter" if s.number in STARTERS else "pseudo" if s.family in strong else "regular"
+
     columns: dict[str, list] = {
         "type1": [TYPES.index(s.type1) for s in species],
         "type2": [TYPES.index(s.type2) if s.type2 else NO_TYPE for s in species],
+        "tier": [TIERS.index(tier(s)) for s in species],
         "legendary": [int(s.legendary) for s in species],
+        "line": [forms(s) for s in species],
         "stage": [s.stage for s in species],
         "color": [COLORS.index(s.color) for s in species],
         "generation": [s.generation for s in species],

@@ -1,4 +1,5 @@
-"""A generator of table rows: types, legendary, stage, colour, generation, six stats, height, weight, given any of them.
+"""A generator of table rows: types, power tier, place in the evolution line, colour, generation, six stats, height,
+weight, given any of them.
 
 An order-agnostic autoregressive model (Hoogeboom et al., Autoregressive Diffusion Models, ICLR 2022): every column is
 a token, a small residual network fills in the hidden ones, and training hides a random subset each time, so that one
@@ -8,10 +9,14 @@ Numeric columns become bins of about equal mass, and inside a bin a value is dra
 stats keep their liking for multiples of five, heights their 0.1 m and weights their 0.1 kg. The network sees a bin
 through smooth functions of its place, because 830 rows are too few to learn each bin by itself.
 
-Rules that hold by construction: two types differ; stats are whole numbers that occur in the table; the total is their
-sum; what was asked for comes back exactly.
+What bins cannot say is a column of its own, drawn before the stats and never shown (`SHAPE`): whether attack and
+special attack are twins, whether the defences are, how many of the six are no multiple of five (half of the real rows
+have none), and roughly what they sum up to.
 
-Left out: evolution lines (a row is drawn by itself), abilities and egg groups.
+Rules that hold by construction: two types differ; legendary is a tier; no stage lies behind the end of its line; stats
+are whole numbers that occur in the table; the total is their sum; what was asked for comes back exactly.
+
+Left out: the other forms of a line (cards/evolution.py draws them from the first), abilities and egg groups.
 """
 
 import math
@@ -23,24 +28,50 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, GENERATIONS, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TYPES
+from pokegen.schema import COLORS, GENERATIONS, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TIERS, TYPES
 
 # Categorical column -> number of values. They count from 0, except those in _LOWEST.
 CATEGORICAL = {
     "type1": len(TYPES),
     "type2": NO_TYPE + 1,
+    "tier": len(TIERS),
     "legendary": 2,
+    "line": len(STAGES),  # forms of its evolution line, itself included
     "stage": len(STAGES),
     "color": len(COLORS),
     "generation": len(GENERATIONS),
 }
-_LOWEST = {"stage": STAGES[0], "generation": 1}
+_LOWEST = {"line": STAGES[0], "stage": STAGES[0], "generation": 1}
 # Numeric column -> lowest and highest value that a condition may ask for: stats, metres, kilograms.
 NUMERIC = {**dict.fromkeys(STATS, (STAT_MIN, STAT_MAX)), "height_m": (0.1, 100.0), "weight_kg": (0.1, 10_000.0)}
 COLUMNS = (*CATEGORICAL, *NUMERIC)
+# What follows from the six stats, and is drawn before them: number of values, and the bins of their sum.
+SHAPE = {"twin_attack": 2, "twin_defense": 2, "uneven": len(STATS) + 1}
+_TOTAL = "total"
+_CODES, _NUMBERS = {**CATEGORICAL, **SHAPE}, (_TOTAL, *NUMERIC)
+TOKENS = (*_CODES, *_NUMBERS)  # in the order in which they are drawn
+_TWINS = {"twin_attack": ("attack", "sp_atk"), "twin_defense": ("defense", "sp_def")}
+_ROUND = 5  # what real stats like to be multiples of
 _INTEGER = (*CATEGORICAL, *STATS)
+_FLOATS = ("height_m", "weight_kg")
+_ROWS = 2048  # drawn at once: what the processor's cache holds
 _NEVER = 1e9  # above every value, and finite: averaging the weights subtracts buffers from themselves
-_TYPE1, _TYPE2 = COLUMNS.index("type1"), COLUMNS.index("type2")
+
+
+def _pairs() -> dict[tuple[str, str], tuple[Tensor, str]]:
+    """Two columns of which one limits the other: which values go together, bool (values, values), and the rule."""
+    types = ~torch.eye(len(TYPES), NO_TYPE + 1, dtype=torch.bool)
+    legendary = torch.tensor([[tier == "legendary"] for tier in TIERS]) == torch.tensor([False, True])
+    stages = torch.arange(len(STAGES))
+    return {
+        ("type1", "type2"): (types, "The second type must differ from the first, or be none."),
+        ("tier", "legendary"): (legendary, "What is legendary is of the tier legendary, and nothing else is."),
+        ("line", "stage"): (stages[:, None] >= stages, "No stage lies behind the end of its line."),
+    }
+
+
+PAIRS = _pairs()
+_PARTNER = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 
 
 class StatsModel(nn.Module):
@@ -49,6 +80,8 @@ class StatsModel(nn.Module):
     Args:
         bins: Bins of a numeric column, at most.
         draws: Training values kept of each bin (evenly spaced ones where it holds more).
+        rare: Share of the training values at each end of a column that is not drawn unless asked for: the marks of
+            single species, such as 255 HP or 20 m.
         waves: Cosines through which the network sees and says a bin; fewer is smoother.
         layers: Residual blocks.
         width: Channels.
@@ -61,11 +94,14 @@ class StatsModel(nn.Module):
     filled: Tensor
     mass: Tensor
     basis: Tensor
+    shares: Tensor
+    tilt: Tensor
 
     def __init__(
         self,
         bins: int = 32,
         draws: int = 64,
+        rare: float = 0.005,
         waves: int = 8,
         layers: int = 2,
         width: int = 128,
@@ -74,23 +110,32 @@ class StatsModel(nn.Module):
     ) -> None:
         super().__init__()
         self.ordered = ordered
-        self.bins = bins
+        self.bins, self.rare = bins, rare
         # Edges are the lowest value of each bin but the first, _NEVER where a column has fewer bins. Until `prepare`
         # has seen a table, a stat may be any whole number, a height or weight any up to 20 m and 1000 kg.
-        self.register_buffer("edges", torch.full((len(NUMERIC), bins - 1), _NEVER, dtype=torch.float64))
-        self.register_buffer("values", torch.zeros(len(NUMERIC), bins, draws, dtype=torch.float64))
-        self.register_buffer("filled", torch.ones(len(NUMERIC), bins, dtype=torch.bool))
+        self.register_buffer("edges", torch.full((len(_NUMBERS), bins - 1), _NEVER, dtype=torch.float64))
+        self.register_buffer("values", torch.zeros(len(_NUMBERS), bins, draws, dtype=torch.float64))
+        self.register_buffer("filled", torch.ones(len(_NUMBERS), bins, dtype=torch.bool))
         # The logarithm of a bin's share of the rows: the network says only how a row departs from it, smoothly, and the
         # liking for round numbers stays out of what it has to learn.
-        self.register_buffer("mass", torch.zeros(len(NUMERIC), bins))
-        for row, (name, (low, high)) in enumerate(NUMERIC.items()):
+        self.register_buffer("mass", torch.zeros(len(_NUMBERS), bins))
+        ranges = {_TOTAL: (len(STATS) * STAT_MIN, len(STATS) * STAT_MAX), **NUMERIC}
+        for row, (name, (low, high)) in enumerate(ranges.items()):
             top = {"height_m": 20.0, "weight_kg": 1000.0}.get(name, high)
             self._set_bins(row, _round(name, torch.linspace(low, top, bins * draws, dtype=torch.float64)))
 
+        # The training rows' share of each value of each column, and what `calibrate` adds to the logits.
+        most = max(bins, *_CODES.values())
+        self.register_buffer("shares", torch.zeros(len(TOKENS), most))
+        self.register_buffer("tilt", torch.zeros(len(TOKENS), most))
+        for (a, b), (fits, _) in PAIRS.items():
+            self.register_buffer(f"fits_{a}", fits, persistent=False)
+            self.register_buffer(f"fits_{b}", fits.T, persistent=False)
+
         # An embedding a column, summed: together the first layer of a network on one-hot columns.
-        self.categories = nn.ParameterList(torch.randn(size, width) for size in CATEGORICAL.values())
-        self.numbers = nn.Parameter(torch.randn(len(NUMERIC), waves, width))
-        self.hidden = nn.Parameter(torch.randn(len(COLUMNS), width))
+        self.categories = nn.ParameterList(torch.randn(size, width) for size in _CODES.values())
+        self.numbers = nn.Parameter(torch.randn(len(_NUMBERS), waves, width))
+        self.hidden = nn.Parameter(torch.randn(len(TOKENS), width))
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(width),
@@ -103,17 +148,31 @@ class StatsModel(nn.Module):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.heads = nn.ModuleList(
-            nn.Linear(width, CATEGORICAL[name]) if name in CATEGORICAL else nn.Linear(width, waves) for name in COLUMNS
-        )
+        self.heads = nn.ModuleList(nn.Linear(width, _CODES.get(name, waves)) for name in TOKENS)
         # cos(k * pi * u) at the middle u of each bin: a cosine basis, (bins, waves).
         u = (torch.arange(bins) + 0.5) / bins
         self.register_buffer("basis", torch.cos(math.pi * u[:, None] * torch.arange(1, waves + 1)), persistent=False)
 
     def prepare(self, datamodule: Any) -> None:
         """Take bins and their values from the training split, `datamodule.columns["train"]`, columns of (N,)."""
-        for row, name in enumerate(NUMERIC):
-            self._set_bins(row, _round(name, datamodule.columns["train"][name].double()))
+        columns = _derive(datamodule.columns["train"])
+        for row, name in enumerate(_NUMBERS):
+            self._set_bins(row, _round(name, columns[name].double()))
+        self.shares.copy_(self._count(columns))
+
+    def _count(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """The share of each value of each column, (20, values)."""
+        tokens = self.tokenise(columns)
+        counts = [torch.bincount(column, minlength=self.shares.shape[1]) for column in tokens.T]
+        return torch.stack(counts) / len(tokens)
+
+    def calibrate(self, rows: int = 20_000, rounds: int = 3) -> None:
+        """Tilt each column so that what is drawn has the training rows' shares (raking: Deming and Stephan, Annals of
+        Mathematical Statistics 1940): a network that was stopped early still blurs them. `pokegen zoo export` does."""
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(rounds):
+            drawn = self._count(self.sample(rows, generator=generator))
+            self.tilt += 0.7 * ((self.shares + 1e-4) / (drawn + 1e-4)).log()
 
     def _set_bins(self, row: int, values: Tensor) -> None:
         """Bins of about equal mass; a value never falls into two."""
@@ -130,71 +189,72 @@ class StatsModel(nn.Module):
             cut = below if below and size - below < above - size else above
             parts.append(left[:cut])
             left = left[cut:]
+        usual = values[round(self.rare * len(values))], values[-1 - round(self.rare * len(values))]
         self.edges[row] = _NEVER
         self.filled[row] = False
         self.mass[row] = 0.0
         for i, part in enumerate(parts):
             if i:
                 self.edges[row, i - 1] = part[0]
-            self.values[row, i] = part[torch.arange(draws, device=part.device) * len(part) // draws]
             self.filled[row, i] = True
             self.mass[row, i] = math.log(len(part) / len(values))
+            inside = (part >= usual[0]) & (part <= usual[1])
+            part = part[inside] if inside.any() else part.clamp(*usual)
+            self.values[row, i] = part[torch.arange(draws, device=part.device) * len(part) // draws]
+
+    def _bin(self, row: int, values: Tensor) -> Tensor:
+        """The bins of values (N,) of numeric column `row`."""
+        edges = self.edges[row]
+        return torch.searchsorted(edges, values.double().contiguous().to(edges.device), right=True)
 
     def tokenise(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """Raw columns of (N,) -> int64 (N, 14): categories from 0, bins; -1 where a column is missing or unknown."""
-        n = len(next(iter(columns.values())))
+        """Raw columns of (N,) -> int64 (N, 20): categories from 0, bins; -1 where a column is missing or unknown."""
+        columns = _derive(columns)
         tokens = []
-        for name in COLUMNS:
-            if name not in columns:
-                token = torch.full((n,), -1)
-            elif name in CATEGORICAL:
-                token = torch.where(columns[name] == -1, -1, columns[name] - _LOWEST.get(name, 0))
-            else:
-                edges = self.edges[list(NUMERIC).index(name)]
-                found = torch.searchsorted(edges, columns[name].double().contiguous().to(edges.device), right=True)
-                token = torch.where(columns[name].to(edges.device) == -1, -1, found)
-            tokens.append(token.to(self.edges.device).long())
+        for name in TOKENS:
+            column = columns[name].to(self.edges.device)
+            known = column - _LOWEST.get(name, 0) if name in _CODES else self._bin(_NUMBERS.index(name), column)
+            tokens.append(torch.where(column == -1, -1, known).long())
         return torch.stack(tokens, dim=1)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """The rows as the network reads them: int64 (B, 14), -1 for hidden -> (B, C)."""
-        return torch.stack([self._embed(i, tokens[:, i]) for i in range(len(COLUMNS))]).sum(dim=0)
+        """The rows as the network reads them: int64 (B, 20), -1 for hidden -> (B, C)."""
+        return torch.stack([self._embed(i, tokens[:, i]) for i in range(len(TOKENS))]).sum(dim=0)
 
     def _embed(self, column: int, tokens: Tensor) -> Tensor:
-        if column < len(CATEGORICAL):
-            table = self.categories[column]  # (values, C)
-        else:
-            table = self.basis @ self.numbers[column - len(CATEGORICAL)]  # (bins, C)
+        number = column - len(_CODES)
+        table = self.categories[column] if number < 0 else self.basis @ self.numbers[number]  # (values, C)
         return torch.cat([table, self.hidden[column : column + 1]])[tokens]  # -1 is the last row
 
     def predict(self, x: Tensor, tokens: Tensor, columns: Sequence[int]) -> list[Tensor]:
-        """Logits of some columns, from the sum of the embeddings (B, C) of `tokens` (B, 14)."""
+        """Logits of some columns, from the sum of the embeddings (B, C) of `tokens` (B, 20)."""
         for block in self.blocks:
             x = x + block(x)
         x = self.norm(x)
         logits = []
         for i in columns:
             out = self.heads[i](x)
-            if i >= len(CATEGORICAL):
-                row = i - len(CATEGORICAL)
+            values = self.bins if i >= len(_CODES) else out.shape[1]
+            if i >= len(_CODES):
+                row = i - len(_CODES)
                 out = (out @ self.basis.T + self.mass[row]).masked_fill(~self.filled[row], -torch.inf)  # (B, bins)
-            elif i in (_TYPE1, _TYPE2):  # two types of one kind do not exist, whichever comes first
-                other = tokens[:, _TYPE1 + _TYPE2 - i]
-                taken = (torch.arange(out.shape[1], device=out.device) == other[:, None]) & (other != NO_TYPE)[:, None]
-                out = out.masked_fill(taken, -torch.inf)
-            logits.append(out)
+            elif (partner := _PARTNER.get(TOKENS[i])) is not None:
+                other = tokens[:, TOKENS.index(partner)]
+                fits = getattr(self, f"fits_{partner}")[other] | (other < 0)[:, None]
+                out = out.masked_fill(~fits, -torch.inf)
+            logits.append(out + self.tilt[i, :values])
         return logits
 
     def forward(self, tokens: Tensor) -> list[Tensor]:
-        """Logits of every column given those that are not -1: int64 (B, 14) -> 14 times float32 (B, values)."""
-        return self.predict(self.embed(tokens), tokens, range(len(COLUMNS)))
+        """Logits of every column given those that are not -1: int64 (B, 20) -> 20 times float32 (B, values)."""
+        return self.predict(self.embed(tokens), tokens, range(len(TOKENS)))
 
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """`loss`: nats a column, averaged over random subsets of hidden columns, all sizes alike. Lower is better.
 
         In evaluation the subsets are always the same, so that epochs can be compared.
         """
-        tokens = self.tokenise({name: batch[name] for name in COLUMNS})
+        tokens = self.tokenise(batch)
         if not self.training:
             tokens = tokens.repeat(8, 1)  # steadier
         generator = None if self.training else torch.Generator().manual_seed(0)
@@ -207,7 +267,7 @@ class StatsModel(nn.Module):
         logits = self(tokens.masked_fill(hidden, -1))
         nats = torch.stack(
             [F.cross_entropy(logits[i], tokens[:, i], reduction="none") for i in range(columns)], dim=1
-        )  # (B, 14)
+        )  # (B, 20)
         # A mean over the hidden columns of each row: the bound of the paper, divided by the number of columns.
         loss = ((nats * hidden).sum(dim=1) / hidden.sum(dim=1)).mean()
         return {"loss": loss}
@@ -241,48 +301,105 @@ class StatsModel(nn.Module):
         if generator is None:
             generator = torch.Generator()
             generator.seed()
-        asked = _check_condition(condition, n)
-        tokens = self.tokenise(asked) if asked else torch.full((n, len(COLUMNS)), -1, device=self.edges.device)
+        columns = _derive(_check_condition(condition, n) or {"type1": torch.full((n,), -1)})
+        parts = []
+        for start in range(0, n, _ROWS):
+            part = {name: column[start : start + _ROWS] for name, column in columns.items()}
+            parts.append(self._fill(part, generator, temperature))
+        return {
+            name: torch.cat([part[name] for part in parts]).to(torch.float64 if name in _FLOATS else torch.int64)
+            for name in (*COLUMNS, _TOTAL)
+        }
+
+    def _fill(self, columns: dict[str, Tensor], generator: torch.Generator, temperature: float) -> dict[str, Tensor]:
+        """Columns of `_derive` with each -1 drawn, and the total."""
+        tokens = self.tokenise(columns)
+        n = len(tokens)
         x = self.embed(tokens)  # (n, C)
-        for i in range(len(COLUMNS)):
+        for i, name in enumerate(TOKENS):
             open_ = tokens[:, i] < 0
-            uniform = torch.rand(n, generator=generator)
+            uniform = torch.rand(3, n, generator=generator)
             if not open_.any():
                 continue
-            probabilities = (self.predict(x, tokens, [i])[0].cpu().float() / temperature).softmax(dim=1)
-            drawn = torch.where(open_, _draw(probabilities, uniform).to(tokens.device), tokens[:, i])
-            x = x + self._embed(i, drawn) - self._embed(i, tokens[:, i])
-            tokens[:, i] = drawn
-        return self._raw(tokens.cpu(), asked, generator)
-
-    def _raw(self, tokens: Tensor, asked: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """Tokens (N, 14) as values, those that were asked for as they were."""
-        columns: dict[str, Tensor] = {}
-        for i, name in enumerate(COLUMNS):
-            if name in CATEGORICAL:
-                value = tokens[:, i] + _LOWEST.get(name, 0)
+            logits = self.predict(x, tokens, [i])[0].cpu().float() / temperature
+            if name in _CODES:
+                token = _draw(logits, uniform[0])
+                value = (token + _LOWEST.get(name, 0)).double()
             else:
-                values = self.values[i - len(CATEGORICAL)].cpu()
-                place = torch.randint(values.shape[1], (len(tokens),), generator=generator)
-                value = _round(name, values[tokens[:, i], place])
-            if name in asked:
-                value = torch.where(asked[name] == -1, value.double(), asked[name].double())
-            columns[name] = value.long() if name in _INTEGER else value
-        columns["total"] = sum((columns[stat] for stat in STATS), torch.zeros(len(tokens), dtype=torch.int64))
+                token, value = self._draw_number(name, logits, columns, uniform)
+            token = torch.where(open_, token.to(tokens.device), tokens[:, i])
+            x = x + self._embed(i, token) - self._embed(i, tokens[:, i])
+            tokens[:, i] = token
+            columns[name] = torch.where(open_.cpu(), value, columns[name])
+        columns[_TOTAL] = torch.stack([columns[stat] for stat in STATS]).sum(dim=0)
         return columns
+
+    def _draw_number(
+        self, name: str, logits: Tensor, columns: Mapping[str, Tensor], uniform: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Bins (n,) and values (n,) of a numeric column, from logits (n, bins) and random numbers (3, n)."""
+        row = _NUMBERS.index(name)
+        values = _round(name, self.values[row].cpu())  # (bins, draws)
+        if name not in STATS:
+            bins = _draw(logits, uniform[0])
+            return bins, values[bins, (uniform[1] * values.shape[1]).long()]
+        # As many multiples of five as were drawn, in any order.
+        known = torch.stack([columns[stat] for stat in STATS])  # (6, n)
+        left = columns["uneven"] - ((known >= 0) & (known % _ROUND != 0)).sum(dim=0)
+        odd = uniform[1] * (known < 0).sum(dim=0) < left
+        uneven = values % _ROUND != 0
+        share = torch.stack([1 - uneven.float().mean(dim=1), uneven.float().mean(dim=1)])[odd.long()]  # (n, bins)
+        twin, other = self._twin(name, columns)
+        near = self._bin(row, other).cpu()
+        # Who is to be no twin, is none by chance either.
+        alone = (uneven[near] == odd[:, None]) & (values[near] != other[:, None])
+        lonely = share.scatter(1, near[:, None], alone.float().mean(dim=1, keepdim=True))
+        share = torch.where(twin[:, None], share, lonely)
+        fitting = logits + share.log()
+        bins = _draw(torch.where(fitting.isfinite().any(dim=1, keepdim=True), fitting, logits), uniform[0])
+        fits = (uneven[bins] == odd[:, None]) & (values[bins] != other[:, None])
+        fits |= ~fits.any(dim=1, keepdim=True)
+        place = (uniform[2] * fits.sum(dim=1)).floor()[:, None]
+        value = values[bins, (fits.cumsum(dim=1) > place).int().argmax(dim=1)]
+        return torch.where(twin, near, bins), torch.where(twin, other, value)
+
+    @staticmethod
+    def _twin(name: str, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Whether a stat is to equal another, bool (n,), and that other's values (n,), -1 where there is none yet."""
+        for twin, pair in _TWINS.items():
+            if name in pair:
+                other = columns[pair[1 - pair.index(name)]]
+                return (columns[twin] == 1) & (other >= 0), other
+        nobody = torch.full_like(columns[name], -1)
+        return nobody > 0, nobody
+
+
+def _derive(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The columns, float64 (N,), and those of `SHAPE` and the total: -1 where the stats do not say it."""
+    n = len(next(iter(columns.values())))
+    nothing = torch.full((n,), -1.0, dtype=torch.float64)
+    known = {name: columns.get(name, nothing).double() for name in COLUMNS}
+    stats = torch.stack([known[stat] for stat in STATS], dim=1)
+    whole = (stats >= 0).all(dim=1)
+    known["uneven"] = torch.where(whole, (stats % _ROUND != 0).sum(dim=1).double(), -1)
+    known[_TOTAL] = torch.where(whole, stats.sum(dim=1), -1)
+    for twin, (a, b) in _TWINS.items():
+        both = (known[a] >= 0) & (known[b] >= 0)
+        known[twin] = torch.where(both, (known[a] == known[b]).double(), -1)
+    return known
 
 
 def _round(name: str, values: Tensor) -> Tensor:
     """Stats to whole numbers; heights and weights to 0.1, as the table has them."""
     # Dividing by ten gives the float that "0.7" is; multiplying by 0.1 would not.
-    return values.round() if name in STATS else (values * 10).round() / 10
+    return values.round() if name in (*STATS, _TOTAL) else (values * 10).round() / 10
 
 
-def _draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
+def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     """One index a row of (N, V), by the inverse of the cumulative distribution at `uniform` (N,) in [0, 1)."""
-    cumulative = probabilities.double().cumsum(dim=1)
+    cumulative = logits.softmax(dim=1).double().cumsum(dim=1)
     place = uniform.double()[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, place, right=True)[:, 0].clamp(max=probabilities.shape[1] - 1)
+    return torch.searchsorted(cumulative, place, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
 def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
@@ -309,6 +426,9 @@ def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, T
                 f"Condition {name!r}: expected {kind} {low:g} to {high:g}, or -1 for any, got {value[~inside][0]:g}."
             )
         asked[name] = value.long() if name in _INTEGER else value
-    if "type1" in asked and "type2" in asked and ((asked["type1"] == asked["type2"]) & (asked["type1"] >= 0)).any():
-        raise UserError("The second type must differ from the first, or be none.")
+    for (a, b), (fits, rule) in PAIRS.items():
+        if a in asked and b in asked:
+            first, second = asked[a] - _LOWEST.get(a, 0), asked[b] - _LOWEST.get(b, 0)
+            if not (fits[first, second] | (asked[a] < 0) | (asked[b] < 0)).all():
+                raise UserError(rule)
     return asked

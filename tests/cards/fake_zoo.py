@@ -30,6 +30,7 @@ class Dice:
 
         columns = {"type1": draw(0, NO_TYPE), "color": draw(0, 10), "legendary": draw(0, 2), "stage": draw(1, 4)}
         columns["type2"] = (columns["type1"] + draw(1, NO_TYPE)) % NO_TYPE
+        columns |= {"tier": draw(0, 3), "line": torch.full((n,), 3)}
         columns |= {key: draw(1, 256) for key in STATS}
         columns |= {"height_m": draw(1, 200) / 10, "weight_kg": draw(1, 9999) / 10}
         columns |= condition or {}
@@ -56,7 +57,9 @@ class Syllables:
 
 
 def load(name):
-    """What `pokegen.hub.load` promises: `stats`, `names`, and any sprite model."""
+    """What `pokegen.hub.load` promises: `stats`, `names`, any sprite model; no `reader`, so that nothing is read."""
+    if name == "reader":
+        return SimpleNamespace(model=None, name=name, label="none")
     role = name if name in ("stats", "names") else "sprites"
     model = {"sprites": Blob, "stats": Dice, "names": Syllables}[role]()
     return SimpleNamespace(model=model, name=name, label=LABELS[role])

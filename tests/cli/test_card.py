@@ -61,16 +61,29 @@ def test_name_legendary_single_type_and_model(zoo, tmp_path):
     record = card(tmp_path, "--name", "Flabébé", "--type", "ICE", "--type2", "none", "--legendary", "--model", "vae")[0]
     assert (record["name"], record["types"], record["legendary"]) == ("Flabébé", ["Ice"], True)
     assert (tmp_path / "001-flabebe.json").is_file()
-    assert sorted(zoo) == ["names", "stats", "vae"]
+    assert sorted(zoo) == ["names", "reader", "stats", "vae"]
     assert card(tmp_path, "--no-legendary")[0]["legendary"] is False
+
+
+def test_lines_are_cards_in_turn_and_one_picture(zoo, tmp_path, capsys):
+    records = card(tmp_path, "--evolutions", "3", "--count", "2", "--seed", "4", "--type", "fire")
+    assert [record["stage"] for record in records] == [1, 2, 3] * 2
+    assert [record["seed"] for record in records] == [4] * 3 + [5] * 3
+    assert records[1]["evolves_from"] == records[0]["name"] and records[1]["evolves_to"] == [records[2]["name"]]
+    paths = capsys.readouterr().out.split()
+    assert len(paths) == 6 * 3 + 3
+    assert Image.open(tmp_path / "lines.png").width > 800
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (["--evolutions", "4"], "evolutions must be 2 or 3, got 4"),
+        (["--evolutions", "3", "--legendary"], "'legendary' have 1 or 2 forms, not 3"),
+        (["--tier", "mighty"], "Unknown tier 'mighty'"),
         (["--type", "Plasma"], "Unknown type 'Plasma'. Known types: Bug, Dark, "),
         (["--type", "fire", "--type2", "fire"], "must differ"),
-        (["--count", "0"], "count must be from 1 to 10000, got 0"),
+        (["--count", "0"], "count must be from 1 to 100000, got 0"),
         (["--count", "1000000"], "got 1000000"),
         (["--seed", "-1"], "seed must be"),
         (["--name", "a/b"], "Unusable name 'a/b'"),

@@ -19,6 +19,7 @@ def test_rows_are_as_asked_and_repeat(zoo, tmp_path, capsys):
     text = capsys.readouterr().out
     assert len(rows(text)) == 20
     for row in rows(text):
+        assert row["Line"] == "3" and row["Tier"]
         assert (row["Type1"], row["Type2"], row["Stage"], row["Legendary"]) == ("Bug", "", "2", "False")
         assert int(row["Total"]) == sum(int(row[label]) for label in STAT_LABELS)
         assert len(row["Height (m)"].split(".")[1]) == 1
@@ -31,7 +32,13 @@ def test_rows_are_as_asked_and_repeat(zoo, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [(["--type2", "Plasma"], "Unknown type"), (["--stage", "4"], "stage must be"), (["--count", "0"], "count must be")],
+    [
+        (["--type2", "Plasma"], "Unknown type"),
+        (["--stage", "4"], "stage must be"),
+        (["--count", "0"], "count must be"),
+        (["--line", "1", "--stage", "2"], "no stage 2"),
+        (["--color", "mud"], "Unknown color"),
+    ],
 )
 def test_mistakes_are_one_line(zoo, capsys, options, says):
     assert main(["stats", *options]) == 2

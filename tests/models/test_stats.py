@@ -8,14 +8,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pokegen.errors import UserError
-from pokegen.models.stats import COLUMNS, NUMERIC, StatsModel
-from pokegen.schema import COLORS, NO_TYPE, STATS
+from pokegen.models.stats import COLUMNS, NUMERIC, TOKENS, StatsModel
+from pokegen.schema import COLORS, NO_TYPE, STATS, TIERS
 
 FLOATS = ("height_m", "weight_kg")
 ASKED = {
     "type1": 6,
     "type2": NO_TYPE,
+    "tier": 3,
     "legendary": 1,
+    "line": 3,
     "stage": 3,
     "color": 7,
     "generation": 9,
@@ -40,7 +42,9 @@ def table(n: int) -> dict[str, torch.Tensor]:
     legendary = torch.randint(2, (n,), generator=g)
     rows = {
         "type1": torch.randint(18, (n,), generator=g),
+        "tier": torch.where(legendary == 1, 3, torch.randint(3, (n,), generator=g)),
         "legendary": legendary,
+        "line": torch.full((n,), 3),
         "stage": torch.where(legendary == 1, 1, torch.randint(1, 4, (n,), generator=g)),
         "color": torch.randint(len(COLORS), (n,), generator=g),
         "generation": torch.randint(1, 10, (n,), generator=g),
@@ -89,6 +93,8 @@ def check_rules(rows: dict[str, torch.Tensor], n: int) -> None:
     assert rows["stage"].min() >= 1 and rows["stage"].max() <= 3
     assert rows["generation"].min() >= 1 and rows["generation"].max() <= 9
     assert set(rows["legendary"].tolist()) <= {0, 1}
+    assert torch.equal(rows["legendary"] == 1, rows["tier"] == TIERS.index("legendary"))
+    assert (rows["line"] >= rows["stage"]).all() and rows["line"].max() <= 3
     stats = torch.stack([rows[stat] for stat in STATS])
     assert stats.min() >= 1 and stats.max() <= 255
     assert torch.equal(rows["total"], stats.sum(dim=0))
@@ -143,17 +149,65 @@ def test_values_are_those_of_the_training_rows(model):
         assert set(rows[name].tolist()) <= set(Data.columns["train"][name].tolist())
 
 
+def habits(rows: dict[str, torch.Tensor]) -> list[float]:
+    """Shares: twins of attack, twins of defence, all six stats multiples of five."""
+    stats = torch.stack([rows[stat] for stat in STATS])
+    twins = [(rows[a] == rows[b]).double().mean().item() for a, b in (("attack", "sp_atk"), ("defense", "sp_def"))]
+    return [*twins, (stats % 5 == 0).all(dim=0).double().mean().item()]
+
+
+def test_twins_and_round_numbers_come_as_often_as_in_the_table():
+    g = seeded(1)
+    rows = table(600)
+    even = torch.rand(600, generator=g) < 0.5  # half the rows: multiples of five throughout
+    for stat in STATS:
+        rows[stat] = torch.where(even, 5 * torch.randint(4, 26, (600,), generator=g), 1 + 5 * (rows[stat] // 5))
+    for a, b, share in (("attack", "sp_atk", 0.3), ("defense", "sp_def", 0.6)):
+        rows[b] = torch.where(torch.rand(600, generator=g) < share, rows[a], rows[b])
+    torch.manual_seed(0)
+    network = StatsModel(bins=16, width=48, dropout=0.0, rare=0.0)
+    network.prepare(type("Habits", (), {"columns": {"train": rows}}))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        network.loss(rows)["loss"].backward()
+        optimizer.step()
+    network.eval().calibrate(rows=4000)
+    drawn = habits(network.sample(4000, generator=seeded()))
+    assert drawn == pytest.approx(habits(rows), abs=0.06)
+
+
+def test_calibrated_columns_have_the_tables_shares(model):
+    tilted = copy.deepcopy(model)
+    tilted.heads[TOKENS.index("color")].bias.data[3] += 2  # far too many of one colour
+    wanted = (Data.columns["train"]["color"] == 3).double().mean().item()
+    before = (tilted.sample(4000, generator=seeded())["color"] == 3).double().mean().item()
+    tilted.calibrate(rows=4000)
+    after = (tilted.sample(4000, generator=seeded())["color"] == 3).double().mean().item()
+    assert before > wanted + 0.2
+    assert after == pytest.approx(wanted, abs=0.03)
+
+
+def test_what_is_rare_is_drawn_only_where_it_is_asked_for():
+    rows = {**table(400)}
+    rows["hp"] = torch.cat([torch.tensor([255]), rows["hp"][1:]])
+    network = StatsModel(bins=16, width=48, rare=0.01)
+    network.prepare(type("Rare", (), {"columns": {"train": rows}}))
+    assert network.eval().sample(3000, generator=seeded())["hp"].max() < 255
+    assert (network.sample(5, {"hp": 255}, seeded())["hp"] == 255).all()
+
+
 def test_bins_hold_every_value_once_and_about_equally_many():
     network = StatsModel(bins=8)
     values = torch.cat([torch.arange(100), torch.full((60,), 50)]).double()
-    network._set_bins(0, values)
+    network._set_bins(1, values)
     rows = {"hp": values}
-    bins = network.tokenise(rows)[:, 0 + COLUMNS.index("hp")]
+    bins = network.tokenise(rows)[:, TOKENS.index("hp")]
     assert torch.equal(bins, bins.sort().values) or (bins[:100].diff() >= 0).all()
     assert len(bins[values == 50].unique()) == 1
     assert torch.bincount(bins, minlength=8).max() < 90
     for i in bins.unique():
-        assert set(network.values[0, i].tolist()) <= set(values[bins == i].tolist())
+        assert set(network.values[1, i].tolist()) <= set(values[bins == i].tolist())
 
 
 def test_few_values_leave_bins_empty_and_never_drawn():
@@ -216,6 +270,8 @@ def test_a_seed_is_a_table(model):
         ({"weight_kg": float("nan")}, "0.1 to 10000"),
         ({"hp": torch.tensor([1, 2])}, "one value or 3"),
         ({"type1": 2, "type2": 2}, "differ"),
+        ({"tier": 1, "legendary": 1}, "tier"),
+        ({"line": 2, "stage": 3}, "end of its line"),
     ],
 )
 def test_wrong_conditions_are_refused_in_one_line(untrained, condition, message):

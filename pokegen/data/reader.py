@@ -1,0 +1,126 @@
+"""Names and what their bearers are like, as training data for the reader: a thousand real names, and as many made-up
+ones as wanted, blended from words whose meaning is known, as the real ones are.
+
+    pyrodrake = pyro (Fire) + drake (Dragon)      emberlet = ember (Fire) + an ending of real names
+"""
+
+import random
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from pokegen.data.lexicon import load_lexicon, meanings
+from pokegen.data.pokedex import plain
+from pokegen.data.tables import TableDataModule, columns_of
+from pokegen.data.words import words as common_words
+from pokegen.errors import UserError
+from pokegen.schema import COLORS, STAGES, STATS, TYPES, Species
+
+CODES = {"type1": len(TYPES), "color": len(COLORS), "legendary": 2, "stage": len(STAGES)}
+NUMBERS = (*STATS, "height_m", "weight_kg")
+_ENDINGS = (2, 3, 4)  # letters of a real name's ending
+_PIECE = (4, 7)  # letters that a long word keeps in a blend, at least and at most
+_ROOT = 3.0  # how often a root of the lexicon is taken; a word at most 1
+
+
+class ReaderDataModule(TableDataModule):
+    """Names with targets. A batch: `name`, B strings; each of `CODES` as probabilities, float32 (B, values), all 0
+    where nothing is known; `numbers`, natural logarithms of `NUMBERS`, float32 (B, 8), NaN where unknown.
+
+    Args:
+        real: share of real names in a training batch; the others are blends.
+        lexicon: blend the roots of the lexicon.
+        words: commonest English words to blend, as `lexicon.meanings` understands them; 0 for none.
+        sure: a word takes part if its likeliest type is as likely as this, in [0, 1).
+        epoch_names: names of an epoch.
+        path, batch_size, seed: see TableDataModule.
+    """
+
+    def __init__(
+        self,
+        real: float = 0.05,
+        lexicon: bool = True,
+        words: int = 40_000,
+        sure: float = 0.35,
+        epoch_names: int = 25_600,
+        path: str | None = None,
+        batch_size: int = 256,
+        seed: int = 0,
+    ):
+        if not 0 < real <= 1:
+            raise UserError(f"Expected a share of real names above 0 and at most 1, got {real}.")
+        if epoch_names < batch_size:
+            raise UserError(f"epoch_names ({epoch_names}) give less than one batch.")
+        super().__init__(path=path, batch_size=batch_size, seed=seed)
+        self.real = real if lexicon or words else 1.0
+        self.lexicon, self.words, self.sure, self.epoch_names = lexicon, words, sure, epoch_names
+        self.pieces: dict[str, tuple[np.ndarray, float]] = {}  # word → what it means, and how often it is taken
+
+    def read(self, species: Sequence[Species]) -> dict[str, Any]:
+        columns = columns_of(species)
+        targets: dict[str, Any] = {"name": [plain(s.name) for s in species]}
+        for key, values in CODES.items():
+            codes = columns[key] - int(key == "stage")
+            targets[key] = torch.nn.functional.one_hot(codes, values).float()
+        targets["numbers"] = torch.stack([columns[key].double() for key in NUMBERS], dim=1).log().float()
+        return targets
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.pieces or stage not in (None, "fit"):
+            return
+        if self.words:
+            listed = common_words(self.words, ["en"])
+            for word, means in zip(listed, meanings(listed), strict=True):
+                if (sure := float(means[: len(TYPES)].max())) >= self.sure:
+                    self.pieces[word] = means, sure**2
+        if self.lexicon:
+            self.pieces |= {root: (means, _ROOT) for root, means in load_lexicon().items()}
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(_Names(self), self.batch_size)
+
+
+class _Names(Dataset):
+    """Real names and blends, drawn anew each time."""
+
+    def __init__(self, data: ReaderDataModule):
+        self.data, self.rng = data, random.Random(data.seed)
+        self.real = data.columns["train"]
+        self.words = list(data.pieces)
+        self.sums = list(accumulate(weight for _, weight in data.pieces.values()))
+
+    def __len__(self) -> int:
+        return self.data.epoch_names
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        rng = self.rng
+        if not self.words or rng.random() < self.data.real:
+            row = rng.randrange(len(self.real["name"]))
+            return {key: values[row] for key, values in self.real.items()}
+        first, second = rng.choices(self.words, cum_weights=self.sums, k=2)
+        kind = rng.random()
+        if kind < 0.25:
+            return _target(first, self.data.pieces[first][0])
+        if kind < 0.5:
+            ending = rng.choice(self.real["name"])[-rng.choice(_ENDINGS) :]
+            return _target(_front(first, rng) + ending, self.data.pieces[first][0])
+        a, b = _front(first, rng), _front(second[::-1], rng)[::-1]
+        return _target(a + b[a[-1] == b[0] :], self.data.pieces[first][0], self.data.pieces[second][0])
+
+
+def _front(word: str, rng: random.Random) -> str:
+    """The word, or what a blend keeps of its beginning."""
+    low, high = _PIECE
+    return word if len(word) <= low or rng.random() < 0.5 else word[: rng.randint(low, min(high, len(word)))]
+
+
+def _target(name: str, *means: np.ndarray) -> dict[str, Any]:
+    """What the bearer of a name of one or two pieces is expected to be; of rarity, stage and numbers nothing."""
+    first, color = (part / (part.sum() or 1) for part in np.split(np.sum(means, axis=0), [len(TYPES)]))
+    target = {"type1": first, "color": color, "legendary": np.zeros(2), "stage": np.zeros(len(STAGES))}
+    target["numbers"] = np.full(len(NUMBERS), np.nan)
+    return {"name": name, **{key: torch.tensor(value, dtype=torch.float32) for key, value in target.items()}}
