@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 
 from pokegen.data.reader import ReaderDataModule
 from pokegen.data.splits import split_of
+from pokegen.evaluation.reader import METRICS, scores
 from pokegen.hub import export, load
 from pokegen.models.reader import CODES
 
@@ -64,20 +65,17 @@ def main() -> None:
     truth = {key: torch.cat([part[key] for part in parts]).argmax(dim=1).numpy() for key in CODES}
     families = [species.family for species in data.species if split_of(species.family) == "train"]
 
-    def scores(likely: np.ndarray, key: str = "type1") -> tuple[np.ndarray, float, float]:
-        """Which names are right at once; the share right in three guesses; nats."""
-        order = np.argsort(-likely, axis=1)
-        right = order == truth[key][:, None]
-        nats = -np.log(likely[np.arange(len(likely)), truth[key]] + 1e-9).mean()
-        return right[:, 0], float(right[:, :3].any(axis=1).mean()), float(nats)
+    def score(likely: np.ndarray, key: str = "type1") -> tuple[np.ndarray, list[float]]:
+        """Which names are right at once; top 1, top 3, nats."""
+        values = scores(likely, truth[key])
+        return likely.argmax(axis=1) == truth[key], [values[metric] for metric in METRICS]
 
     usual = np.tile(train["type1"].mean(dim=0).numpy(), (len(names), 1))
     baselines = {"majority class": usual, "letters alone": by_letters(train, families, names)}
     print(f"{len(names)} held-out names")
     print(f"{'Type1':<20}{'top 1':>16}{'top 3':>16}{'nats':>16}")
     for label, likely in baselines.items():
-        right, top3, nats = scores(likely)
-        print(f"{label:<20}{right.mean():>16.3f}{top3:>16.3f}{nats:>16.3f}")
+        print(f"{label:<20}" + "".join(f"{value:>16.3f}" for value in score(likely)[1]))
 
     with tempfile.TemporaryDirectory() as folder:
         for label, options in SETTINGS.items():
@@ -86,15 +84,15 @@ def main() -> None:
                 model = trained(options, seed, Path(folder) / label.replace(" ", "-"))
                 read = [model.read(name)[0] for name in names]
                 likely = {key: torch.stack([each[key] for each in read]).double().numpy() for key in CODES}
-                right, top3, nats = scores(likely["type1"])
+                right, values = score(likely["type1"])
                 first = right if first is None else first
-                others = [scores(likely[key], key)[2] for key in CODES if key != "type1"]
-                results.append([right.mean(), top3, nats, *others])
+                others = [score(likely[key], key)[1][2] for key in CODES if key != "type1"]
+                results.append([*values, *others])
             mean, spread = np.mean(results, axis=0), np.std(results, axis=0, ddof=1)
             cells = "".join(f"{f'{m:.3f} ± {s:.3f}':>16}" for m, s in zip(mean, spread, strict=True))
             print(f"{label:<20}{cells}", flush=True)
             for name, likely in baselines.items():
-                other = scores(likely)[0]
+                other, _ = score(likely)
                 better, worse = int((first & ~other).sum()), int((other & ~first).sum())
                 print(f"{'':<20}{better} names better and {worse} worse than {name}, p = {p_of(better, worse):.2g}")
     base = [train[key].mean(dim=0).numpy()[truth[key]] for key in CODES if key != "type1"]

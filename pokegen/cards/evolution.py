@@ -82,15 +82,14 @@ def grow(first: Form, length: int, second_type: Callable[[], int], rng: random.R
 
 
 @cache
-def _shared() -> tuple[int, ...]:
+def _shared_letters() -> tuple[int, ...]:
     """Letters that the names of neighbours in real lines share at the beginning, where they share a root."""
     pairs = (pair for length in (2, 3) for line in lines(length) for pair in pairwise(line))
-    shared = (_common(plain(a.name), plain(b.name)) for a, b in pairs)
-    return tuple(letters for letters in shared if letters >= ROOT)
+    return tuple(letters for a, b in pairs if (letters := shared(plain(a.name), plain(b.name))) >= ROOT)
 
 
-def _common(a: str, b: str) -> int:
-    """Letters that both begin with."""
+def shared(a: str, b: str) -> int:
+    """Letters that both names begin with."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
@@ -98,4 +97,4 @@ def root(name: str, rng: random.Random) -> str:
     """The beginning of a name that the others of its line take up: as long as in real lines, two letters short of the
     name."""
     letters = plain(name).translate(_NO_DIGITS)
-    return letters[: max(min(ROOT, len(letters)), min(rng.choice(_shared()), len(letters) - 2))].capitalize()
+    return letters[: max(min(ROOT, len(letters)), min(rng.choice(_shared_letters()), len(letters) - 2))].capitalize()

@@ -48,6 +48,7 @@ WORDS = {  # of the conditions' values
     "tier": TIERS,
 }
 _GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
+_CANDIDATES = 4  # for a name of asked types
 _TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
 SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
 
@@ -130,13 +131,14 @@ class Generator:
         asked = _condition(request, 1)
         of_picture: dict[str, Tensor] = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
         asked |= {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
-        if request.evolutions:
-            asked["stage"] = torch.ones(1, dtype=torch.long)
-        forms = [self._row(request, asked, seed)]
+        if request.evolutions:  # few legendaries evolve: only where they are asked to
+            usual = {} if request.tier else {"legendary": torch.zeros(1, dtype=torch.long)}
+            asked = usual | asked | {"stage": torch.ones(1, dtype=torch.long)}
+        first = self._row(request, asked, seed)
+        forms = [first]
         if request.evolutions:
             rng = random.Random(derived_seed(seed, "line"))
-            second = lambda: self._second_type(forms[0], asked, seed)  # noqa: E731
-            forms = evolution.grow(forms[0], request.evolutions, second, rng)
+            forms = evolution.grow(first, request.evolutions, lambda: self._second_type(first, asked, seed), rng)
         names = self._names(forms, request.name, seed)
         pictures = self._pictures(forms, of_picture, seed)
         before: list[str | None] = [None, *names[:-1]]
@@ -203,7 +205,7 @@ class Generator:
     def _names(self, forms: list[evolution.Form], name: str | None, seed: int) -> list[str]:
         """A name for each form, from one root; a given one is the last form's."""
         if name is None:
-            names = self._model("names").sample(1, condition=_drawn(forms[0]), generator=stream(seed, "names"))
+            names = self._new_names(1, _drawn(forms[0]), stream(seed, "names"))
             for form in forms[1:]:
                 names.append(self._relative(names[0], form, names, seed))
             return names
@@ -211,6 +213,25 @@ class Generator:
         for form in forms[:-1]:
             names.insert(-1, self._relative(name, form, names, seed))
         return names
+
+    def _new_names(self, n: int, condition: dict[str, Tensor], generator: torch.Generator, **options: Any) -> list[str]:
+        """`n` names; where types are asked and there is a reader, of some candidates each the one that it reads so."""
+        model, reader = self._model("names"), self._models["reader"]
+        asked = [condition[key] for key in ("type1", "type2") if key in condition]
+        if reader is None or not asked:
+            return model.sample(n, condition=condition, generator=generator, **options)
+        many = {key: values.repeat_interleave(_CANDIDATES) for key, values in condition.items()}
+        state = generator.get_state()
+        try:
+            names = model.sample(n * _CANDIDATES, condition=many, generator=generator, **options)
+        except UserError:  # so many do not begin like that
+            return model.sample(n, condition=condition, generator=generator.set_state(state), **options)
+        with torch.inference_mode():
+            likely = reader([plain(name) for name in names])[0]["type1"].softmax(dim=1) / reader.usual("type1")
+        alone = torch.cat([likely, torch.zeros(len(likely), 1)], dim=1)  # no second type is nothing to be read
+        read = [alone[torch.arange(len(names)), kinds.repeat_interleave(_CANDIDATES)] for kinds in asked]
+        best = torch.stack(read).sum(dim=0).view(n, _CANDIDATES).argmax(dim=1) + torch.arange(n) * _CANDIDATES
+        return [names[i] for i in best.tolist()]
 
     def _relative(self, name: str, form: evolution.Form, avoid: list[str], seed: int) -> str:
         """A name of another form of the line, from the same root, as in Charmander, Charmeleon."""
@@ -428,13 +449,8 @@ class Generator:
         """`n` names, no two alike. Lower `temperature`: nearer to the usual; `prefix`: what each begins with."""
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
         with _one_thread():
-            return self._model("names").sample(
-                n,
-                condition=_condition(request, n),
-                generator=stream(seed, "names"),
-                prefix=prefix,
-                temperature=temperature,
-            )
+            condition, generator = _condition(request, n), stream(seed, "names")
+            return self._new_names(n, condition, generator, prefix=prefix, temperature=temperature)
 
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""

@@ -50,7 +50,7 @@ def fitting(reader: Any, codes: Mapping[str, Tensor], numbers: Tensor, columns: 
     """How well drawn rows, columns of (n,), go with what a `models.reader.Reader` read, but for the types: weights (n,)
     above 0."""
     log = torch.zeros(len(columns["type1"]))
-    for key in ("color", "legendary", "stage"):
+    for key in ("color", "stage"):
         sure = _SURE if key == "color" else 1.0
         log += sure * (codes[key] / reader.usual(key)).log()[columns[key] - int(key == "stage")]
     rows = torch.stack([columns[key].double().log() for key in reader.numbers], dim=1)  # (n, 8)

@@ -282,6 +282,8 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     """Each panel once, into a folder of its own, and the numbers into the model cards."""
     from pokegen import hub
     from pokegen.cli.main import progress
+    from pokegen.data.reader import ReaderDataModule
+    from pokegen.evaluation.reader import evaluate_reader
     from pokegen.evaluation.report import markdown
     from pokegen.evaluation.sprites import score_judge
 
@@ -305,3 +307,5 @@ def _all(args: argparse.Namespace, out: Path) -> None:
         rows = {"trained families": score_judge(hub.load(name).model, trained)}
         rows |= {f"{args.split} families": score_judge(hub.load(name).model, unseen)}
         print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))
+    scored = evaluate_reader(hub.load("reader").model, ReaderDataModule(words=0).columns)
+    print(hub.write_numbers(hub.folder_of("reader"), markdown(scored), command))

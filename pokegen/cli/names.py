@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from pokegen.cards.generator import Generator
 
     out = args.out and writable_file(args.out)
-    names = Generator.from_zoo(roles=("names",)).names(
+    names = Generator.from_zoo(roles=("names", "reader")).names(
         args.count, args.type, args.type2, prefix=args.prefix, temperature=args.temperature, seed=seed
     )
     text = "".join(f"{name}\n" for name in names)

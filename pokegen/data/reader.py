@@ -20,7 +20,7 @@ from pokegen.data.words import words as common_words
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, STAGES, STATS, TYPES, Species
 
-CODES = {"type1": len(TYPES), "color": len(COLORS), "legendary": 2, "stage": len(STAGES)}
+CODES = {"type1": len(TYPES), "color": len(COLORS), "stage": len(STAGES)}
 NUMBERS = (*STATS, "height_m", "weight_kg")
 _ENDINGS = (2, 3, 4)  # letters of a real name's ending
 _PIECE = (4, 7)  # letters that a long word keeps in a blend, at least and at most
@@ -119,8 +119,8 @@ def _front(word: str, rng: random.Random) -> str:
 
 
 def _target(name: str, *means: np.ndarray) -> dict[str, Any]:
-    """What the bearer of a name of one or two pieces is expected to be; of rarity, stage and numbers nothing."""
+    """What the bearer of a name of one or two pieces is expected to be; of stage and numbers nothing."""
     first, color = (part / (part.sum() or 1) for part in np.split(np.sum(means, axis=0), [len(TYPES)]))
-    target = {"type1": first, "color": color, "legendary": np.zeros(2), "stage": np.zeros(len(STAGES))}
+    target = {"type1": first, "color": color, "stage": np.zeros(len(STAGES))}
     target["numbers"] = np.full(len(NUMBERS), np.nan)
     return {"name": name, **{key: torch.tensor(value, dtype=torch.float32) for key, value in target.items()}}

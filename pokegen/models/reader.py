@@ -1,9 +1,9 @@
-"""Reads a name: how likely each type, colour, stage and rarity is, and what the numbers of its bearer are like.
+"""Reads a name: how likely each type, colour and stage is, and what the numbers of its bearer are like.
 
 A bag of letter runs, hashed as in fastText (Bojanowski et al., Enriching Word Vectors with Subword Information, TACL
 2017), so that `pyrodrake` holds both `pyro` and `drake`, then a small network with a head for each column.
 
-Left out: the order of the runs, other scripts than Latin.
+Left out: whether it is legendary, which no name told in validation; the order of the runs; other scripts than Latin.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from pokegen.errors import UserError
 from pokegen.schema import COLORS, STAGES, STATS, TYPES
 
 # Column → number of values.
-CODES = {"type1": len(TYPES), "color": len(COLORS), "legendary": 2, "stage": len(STAGES)}
+CODES = {"type1": len(TYPES), "color": len(COLORS), "stage": len(STAGES)}
 MEANING = ("type1", "color")  # the first of them: what words call to mind
 NUMBERS = (*STATS, "height_m", "weight_kg")
 RUNS = range(2, 7)  # letters of a run; `^` and `$` count as letters before and behind a name

@@ -16,7 +16,7 @@ def test_names_go_to_stdout_or_to_the_file(zoo, tmp_path, capsys):
     assert main(["names", *options, "--out", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}\n"
     assert file.read_text(encoding="utf-8") == text
-    assert zoo == ["names", "names"]
+    assert zoo == ["names", "reader"] * 2
     assert main(["names", *options[:-1], "5"]) == 0
     assert capsys.readouterr().out != text
 
