@@ -22,7 +22,7 @@ ALLOWED = {
     "models": BASE,
     "data": BASE,
     "hub": BASE | {"models"},
-    "cards": BASE | {"models", "hub", "data.pokedex", "data.moves"},
+    "cards": BASE | {"models", "hub", "data.pokedex", "data.moves", "data.splits"},
     "evaluation": BASE | {"models", "hub", "data.pokedex", "data.moves", "data.splits"},
     "tracking": BASE | {"models", "hub"},
     "game": BASE | {"models", "hub"},

@@ -7,7 +7,7 @@ from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
 from pokegen.data.tables import COLUMNS, NamesDataModule, StatsDataModule, columns_of
 from pokegen.errors import DataError
-from pokegen.schema import COLORS, NO_TYPE, STATS, TYPES
+from pokegen.schema import COLORS, NO_TYPE, STATS, TIERS, TYPES
 
 
 def names_in(loader) -> list[str]:
@@ -35,7 +35,9 @@ def test_columns_are_those_of_the_table():
     assert bulbasaur == {
         "type1": TYPES.index("Grass"),
         "type2": TYPES.index("Poison"),
+        "tier": TIERS.index("starter"),
         "legendary": 0,
+        "line": 3,
         "stage": 1,
         "color": COLORS.index("Green"),
         "generation": 1,
@@ -46,6 +48,19 @@ def test_columns_are_those_of_the_table():
     assert columns["type2"][3] == NO_TYPE  # Charmander
     for i, stat in enumerate(STATS):
         assert columns[stat].tolist() == [s.stats[i] for s in species]
+
+
+def test_tiers_and_lines_are_those_of_the_games():
+    species = load_pokedex()
+    columns = columns_of(species)
+    tier = {s.name: TIERS[i] for s, i in zip(species, columns["tier"].tolist(), strict=True)}
+    line = dict(zip((s.name for s in species), columns["line"].tolist(), strict=True))
+    assert sum(value == "starter" for value in tier.values()) == 81
+    assert sum(value == "pseudo" for value in tier.values()) == 30
+    for name, kind in (("Snivy", "starter"), ("Victini", "legendary"), ("Dreepy", "pseudo"), ("Slaking", "regular")):
+        assert tier[name] == kind
+    for name, forms in (("Eevee", 2), ("Tauros", 1), ("Pichu", 3), ("Cosmog", 3), ("Flapple", 2), ("Hydrapple", 3)):
+        assert line[name] == forms
 
 
 def test_batches():
