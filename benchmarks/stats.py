@@ -113,7 +113,7 @@ def forest_flow(train: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
         cat_indexes=[names.index(name) for name in WORDS],
         int_indexes=[names.index(name) for name in STAT_LABELS],
         diffusion_type="flow",
-        n_jobs=2,
+        n_jobs=1,  # with more it waited for itself here
         seed=seed,
     )
     rows = pd.DataFrame(model.generate(batch_size=n), columns=names)
