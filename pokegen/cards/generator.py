@@ -45,7 +45,6 @@ WORDS = {  # of the conditions' values
     "stage": ("no stage", "stage 1", "stage 2", "stage 3"),
     "shiny": ("usual", "shiny"),
     "style": STYLES,
-    "tier": TIERS,
 }
 _GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
 _CANDIDATES = 4  # for a name of asked types
@@ -248,8 +247,8 @@ class Generator:
                 )[0]
             except UserError:  # nothing readable begins like that
                 continue
-        ending = "ling" if not name.lower().endswith("ling") else "kin"
-        return f"{start}{ending}"
+        made_up = (f"{start}{ending}".capitalize() for ending in ("ling", "kin", "let"))
+        return next(other for other in made_up if other not in avoid and not name.lower().endswith(other[-3:]))
 
     def _pictures(self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int) -> list[np.ndarray]:
         """A sprite of each form, uint8 (128, 128, 3): of one latent, where the model has such."""

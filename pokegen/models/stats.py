@@ -234,7 +234,6 @@ class StatsModel(nn.Module):
         logits = []
         for i in columns:
             out = self.heads[i](x)
-            values = self.bins if i >= len(_CODES) else out.shape[1]
             if i >= len(_CODES):
                 row = i - len(_CODES)
                 out = (out @ self.basis.T + self.mass[row]).masked_fill(~self.filled[row], -torch.inf)  # (B, bins)
@@ -242,7 +241,7 @@ class StatsModel(nn.Module):
                 other = tokens[:, TOKENS.index(partner)]
                 fits = getattr(self, f"fits_{partner}")[other] | (other < 0)[:, None]
                 out = out.masked_fill(~fits, -torch.inf)
-            logits.append(out + self.tilt[i, :values])
+            logits.append(out + self.tilt[i, : out.shape[1]])
         return logits
 
     def forward(self, tokens: Tensor) -> list[Tensor]:

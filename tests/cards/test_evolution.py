@@ -11,6 +11,7 @@ from pokegen.cards import evolution
 from pokegen.cards.generator import Generator
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
+from pokegen.errors import UserError
 from pokegen.schema import NO_TYPE, STATS, TYPES
 
 FIRST = {"type1": 6, "type2": NO_TYPE, "legendary": 0, "color": 7, "stage": 1, "height_m": 0.6, "weight_kg": 8.5}
@@ -109,6 +110,18 @@ def test_a_given_name_is_the_last_forms(generator):
     names = [card.name for card in generator.line(3, seed=1, name="Pyrodrake")]
     assert names[-1] == "Pyrodrake" and len(set(names)) == 3
     assert all(name.startswith("Pyr") for name in names)
+
+
+def test_names_that_the_model_cannot_begin_still_differ():
+    class Picky(Syllables):
+        def sample(self, n, condition=None, generator=None, prefix="", **options):
+            if prefix:
+                raise UserError("no")
+            return super().sample(n, condition, generator)
+
+    for name in ("Nxqwling", "Nxqwkin", "Æ"):
+        names = [card.name for card in Generator(Blob(), Dice(), Picky(), LABELS).line(3, seed=1, name=name)]
+        assert len(set(names)) == 3 and names[-1] == name
 
 
 @pytest.mark.parametrize("kind", ["fire", "water"])
