@@ -164,16 +164,11 @@ class Generator:
                     weaknesses=weaknesses(types),
                     resistances=resistances(types),
                     seed=seed,
-                    models=self._used(request),
+                    models={role: label for role, label in self.labels.items() if self._models[role] is not None},
                     image=image,
                 )
             )
         return cards
-
-    def _used(self, request: Request) -> dict[str, str]:
-        """Role to label of the models that a card is made by."""
-        reads = self._models["reader"] is not None and request.name is not None
-        return {role: label for role, label in self.labels.items() if role != "reader" or reads}
 
     def _row(self, request: Request, asked: dict[str, Tensor], seed: int) -> evolution.Form:
         """What the creature is like: as asked, as its name calls to mind, and drawn."""
