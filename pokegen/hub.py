@@ -128,11 +128,11 @@ def load(name: str | Path) -> Loaded:
 
 def _class(path: str) -> type[nn.Module]:
     module, _, name = path.rpartition(".")
-    if not module.startswith("pokegen.models."):  # a config must not be able to import anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen.models, not {path!r}.")
+    if not module.startswith(("pokegen.models.", "pokegen.game.")):  # a config must not import anything else
+        raise CheckpointError(f"Checkpoints hold models of pokegen, not {path!r}.")
     found = getattr(importlib.import_module(module), name)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):  # nor call anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen.models; {path!r} is none.")
+        raise CheckpointError(f"Checkpoints hold models of pokegen; {path!r} is none.")
     return found
 
 

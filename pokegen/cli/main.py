@@ -27,6 +27,7 @@ VERBS = {
     "zoo": "list the shipped models, tell about one, export a run, push one to the hub",
     "evaluate": "score sprites, stats and names against real ones",
     "compare": "runs side by side: settings, best metrics, curves, samples",
+    "game": "environments, recordings of play, keys read from video, and how well a player does",
 }
 T = TypeVar("T")
 

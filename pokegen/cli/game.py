@@ -1,0 +1,192 @@
+"""environments, recordings of play, keys read from video, and how well a player does
+
+examples:
+  pokegen game envs                                    what can be played; --check runs each and measures what it can
+  pokegen game record --env pokegen/Overworld-v0 --player uneven --frames 9000 --out data/recordings/overworld/one
+  pokegen game record --env ALE/SpaceInvaders-v5 --player human --out data/recordings/invaders/mine
+  pokegen game import VIDEO.mp4 KEYS.csv --out data/recordings/emerald/first
+  pokegen game annotate VIDEO… --model idm_gameboy --out data/recordings/labelled
+  pokegen game evaluate --env pokegen/Overworld-v0 --player runs/cloning --episodes 20
+
+A recording is a video and a CSV with a row a frame: the key that was pressed, or none. Training is `pokegen fit --config
+configs/game/idm.yaml` (keys from video) and configs/game/cloning.yaml (a player from recordings).
+"""
+
+import argparse
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from pokegen.errors import UserError
+
+PLAYERS = (
+    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or a cloned policy: a zoo name, "
+    "a checkpoint folder, hf:OWNER/NAME"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="{envs,record,import,annotate,evaluate}")
+
+    action = verbs.add_parser("envs", help="the environments, one a line")
+    action.add_argument("ids", nargs="*", metavar="ID", help="only these")
+    action.add_argument("--check", action="store_true", help="run each, and measure what it can and how fast")
+    action.add_argument("--json", type=Path, metavar="FILE", help="with --check: write the matrix there too")
+
+    action = verbs.add_parser("record", help="play, and record video and keys")
+    _add_env(action)
+    action.add_argument("--player", default="human", help=f"human (a window), {PLAYERS}; default: %(default)s")
+    action.add_argument("--frames", type=_positive, default=9000, help="at most, 15 a second; default: %(default)s")
+    action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
+    action.add_argument("--out", type=Path, required=True, help="writes OUT.mkv and OUT.csv")
+
+    action = verbs.add_parser("import", help="outside video and the CSV of its keys, as a recording")
+    action.add_argument("video", type=Path, help="any size, rate and codec")
+    action.add_argument("keys", type=Path, help="CSV with frame, time (seconds) and key; reward and episode if known")
+    action.add_argument("--out", type=Path, required=True, help="writes OUT.mkv and OUT.csv")
+
+    action = verbs.add_parser("annotate", help="read the keys from video")
+    action.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="any size, rate and codec")
+    action.add_argument("--model", required=True, help="inverse dynamics model: a zoo name, a folder, hf:OWNER/NAME")
+    action.add_argument("--out", type=Path, help="folder of the labels; default: beside each video")
+    action.add_argument(
+        "--shard_frames", type=_positive, default=4500, help="frames a shard, 15 a second; default: %(default)s"
+    )
+    action.add_argument("--devices", type=_positive, default=1, help="processes or GPUs; default: %(default)s")
+    action.add_argument("--num_nodes", type=_positive, default=1, help="machines, under torchrun; default: %(default)s")
+    action.add_argument(
+        "--precision",
+        default="32-true",
+        help="as Lightning's: bf16-mixed is faster where there is bf16 arithmetic; default: %(default)s",
+    )
+
+    action = verbs.add_parser("evaluate", help="returns of whole episodes")
+    _add_env(action)
+    action.add_argument("--player", default="random", help=f"{PLAYERS}; default: %(default)s")
+    action.add_argument("--episodes", type=_positive, default=20, help="default: %(default)s")
+    action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
+    action.add_argument("--json", type=Path, metavar="FILE", help="write returns and lengths there too")
+
+
+def _add_env(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--env", required=True, metavar="ID", help="see: pokegen game envs")
+    parser.add_argument(
+        "--options",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help='of the environment, such as \'{"rom": "my.gb"}\'',
+    )
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> None:
+    {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "evaluate": _evaluate}[args.action](
+        args
+    )
+
+
+def _envs(args: argparse.Namespace) -> None:
+    from pokegen.cli.main import progress
+    from pokegen.game.envs import check
+
+    if args.json and not args.check:
+        raise UserError("--json writes what --check measures: give both.")
+    if not args.check:
+        for line in check.known(args.ids):
+            print(line)
+        return
+    rows = list(progress(check.check(args.ids or None), "environments"))
+    print(check.table(rows))
+    if args.json:
+        _write(args.json, [row.as_dict() for row in rows])
+
+
+def _record(args: argparse.Namespace) -> None:
+    from pokegen.game.envs import make
+    from pokegen.game.players import player_of
+    from pokegen.game.recording import record
+    from pokegen.game.window import Window
+
+    env = make(args.env, **args.options)
+    try:
+        with Window(env) if args.player == "human" else nullcontext(player_of(args.player, env)) as player:
+            print(record(env, player, args.out, args.frames, args.seed))
+    finally:
+        env.close()
+
+
+def _import(args: argparse.Namespace) -> None:
+    from pokegen.game.recording import import_video
+
+    print(import_video(args.video, args.keys, args.out))
+
+
+def _annotate(args: argparse.Namespace) -> None:
+    from pokegen import hub
+    from pokegen.game.annotate import annotate
+    from pokegen.game.idm import VideoReader
+
+    loaded = hub.load(args.model)
+    if not isinstance(loaded.model, VideoReader):
+        raise UserError(f"{args.model} reads no keys: expected an inverse dynamics model.")
+    strategy = "ddp" if args.devices * args.num_nodes > 1 else "auto"
+    labels = annotate(
+        args.videos,
+        loaded.model,
+        mark=loaded.config["sha256"][:12],
+        out=args.out,
+        shard_frames=args.shard_frames,
+        devices=args.devices,
+        num_nodes=args.num_nodes,
+        precision=args.precision,
+        strategy=strategy,
+    )
+    for path in labels:
+        print(path)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from pokegen.cli.main import progress
+    from pokegen.game.envs import make
+    from pokegen.game.evaluate import returns
+    from pokegen.game.players import player_of
+
+    env = make(args.env, **args.options)
+    try:
+        player = player_of(args.player, env)
+        found = list(progress(returns(env, player, args.episodes, args.seed), "episodes", args.episodes))
+    finally:
+        env.close()
+    score, steps = np.array(found).T
+    spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}"
+    print(
+        f"{args.player} plays {args.env}: {score.mean():.2f} a game, {spread}, {steps.mean():.0f} steps, {len(score)} games"
+    )
+    if args.json:
+        _write(
+            args.json,
+            {
+                "env": args.env,
+                "player": args.player,
+                "seed": args.seed,
+                "returns": score.tolist(),
+                "steps": steps.astype(int).tolist(),
+            },
+        )
+
+
+def _write(path: Path, content: Any) -> None:
+    try:
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}. Choose another file.") from error
+    print(path)

@@ -1,0 +1,174 @@
+"""The LightningModule of the models that tell keys from frames, and the callback that stops one which does not look.
+
+Metrics, beside those of models/training.py, for stage val or test; GROUP is a name of `groups`, KEY one of its keys:
+
+    */error                     1 − macro-F1, mean over the groups; lower is better, the best checkpoint is kept by it
+    */macro_f1_GROUP            F1, mean over the keys that were pressed, none included; higher is better
+    */majority_f1_GROUP         the same of a model that always answers the commonest key: what must be beaten
+    */balanced_accuracy_GROUP   mean recall of the keys that were pressed; higher is better, chance is 1 / keys
+    */recall_GROUP_KEY          share of the frames with this key that are told so; higher is better
+    */changed_accuracy          share of the frames told right whose keys differ from those of the frame before; higher
+                                is better (not of a policy, which is asked for one frame of a window)
+    val/depends                 share of the answers that change when the frames are swapped for others; 0 is collapse
+"""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from pokegen.models.training import LikelihoodModule
+
+
+class KeysModule(LikelihoodModule):
+    """Trains a KeyNetwork, and scores the keys that it tells.
+
+    Args:
+        network: a keys.KeyNetwork.
+        lr, weight_decay, warmup_steps, ema_images: see LikelihoodModule; a row is a window.
+    """
+
+    monitor = "val/error"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lr: float = 5e-4,
+        weight_decay: float = 0.05,
+        warmup_steps: int = 100,
+        ema_images: float = 1_000,
+    ):
+        super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
+        self.confusion = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in network.keys.sizes)
+        self.changed = MeanMetric()
+
+    def validation_step(self, batch: dict[str, Any], _: int) -> list[Tensor]:
+        return self._score(batch, "val")
+
+    def test_step(self, batch: dict[str, Any], _: int) -> list[Tensor]:
+        return self._score(batch, "test")
+
+    def _score(self, batch: dict[str, Any], stage: str) -> list[Tensor]:
+        """Count what is told right. Returns the logits of each group."""
+        logits = self.ema(batch["frames"])
+        self._log({"loss": self.ema.nats(logits, batch)}, stage, batch)
+        counts, wanted = batch["counts"], batch["keys"]
+        told = torch.stack([answer.argmax(dim=2) for answer in logits], dim=2)  # (B, T, G)
+        for group, matrix in enumerate(self.confusion):
+            matrix.update(told[..., group][counts], wanted[..., group][counts])
+        changed = (wanted[:, 1:] != wanted[:, :-1]).any(dim=2) & counts[:, 1:] & counts[:, :-1]
+        if changed.any():
+            self.changed.update((told[:, 1:] == wanted[:, 1:]).all(dim=2)[changed].float())
+        return logits
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _report(self, stage: str) -> None:
+        values, scores = {}, []
+        matrices = [matrix.compute() for matrix in self.confusion]
+        for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
+            found = key_scores(matrix)
+            scores.append(found["macro_f1"])
+            values |= {f"{name}_{group}": found[name] for name in ("macro_f1", "majority_f1", "balanced_accuracy")}
+            values |= {f"recall_{group}_{k}": r for k, r in zip(keys, found["recall"], strict=True) if r.isfinite()}
+        values["error"] = 1 - torch.stack(scores).mean()
+        if self.changed.update_count:
+            values["changed_accuracy"] = self.changed.compute()
+        self.log_dict({f"{stage}/{key}": value.float() for key, value in values.items()}, rank_zero_only=True)
+        if self.trainer.is_global_zero and not self.trainer.sanity_checking:
+            self._write(Path(self.trainer.default_root_dir) / f"confusion_{stage}.csv", matrices)
+        for metric in (*self.confusion, self.changed):
+            metric.reset()
+
+    def _write(self, path: Path, matrices: list[Tensor]) -> None:
+        """The confusion matrices: a line for each key that was pressed, a column for each that was told."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
+                lines.writerow([group, *keys])
+                lines.writerows([key, *row] for key, row in zip(keys, matrix.tolist(), strict=True))
+
+
+def key_scores(matrix: Tensor) -> dict[str, Tensor]:
+    """Scores of a confusion matrix, (K, K) counts, a row for each key that was pressed, a column for each told.
+
+    Returns scalars `macro_f1`, `majority_f1`, `balanced_accuracy`, all over the keys that were pressed, and `recall`
+    (K,), NaN where a key was not.
+    """
+    matrix = matrix.double()
+    pressed, told, right = matrix.sum(dim=1), matrix.sum(dim=0), matrix.diagonal()
+    met = pressed > 0
+    f1 = 2 * right / (pressed + told).clamp(min=1)
+    most = pressed.max() / pressed.sum().clamp(min=1)
+    return {
+        "macro_f1": f1[met].mean(),
+        "majority_f1": 2 * most / (1 + most) / met.sum(),
+        "balanced_accuracy": (right / pressed)[met].mean(),
+        "recall": torch.where(met, right / pressed, torch.nan),
+    }
+
+
+class StopOnCollapse(L.Callback):
+    """Stops a run whose answers no longer depend on what it sees, and says so.
+
+    In each validation some batches are answered a second time with the frames of other windows, in another order of
+    time. A model that looks answers otherwise; one that has settled on the commonest key does not.
+
+    Args:
+        least: share of the answers that must change, in (0, 1).
+        patience: validations in a row that may fall short before the run is stopped.
+        batches: of a validation that are answered twice.
+    """
+
+    def __init__(self, least: float = 0.01, patience: int = 3, batches: int = 20):
+        self.least, self.patience, self.batches = least, patience, batches
+        self.short = 0
+        self.answers: dict[str, float] = {}
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.swapped, self.total = 0, 0
+        self.told: list[Tensor] = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int, *_: Any
+    ) -> None:
+        if batch_idx >= self.batches:
+            return
+        generator = torch.Generator().manual_seed(batch_idx)
+        frames = batch["frames"].flatten(0, 1)
+        other = frames[torch.randperm(len(frames), generator=generator)].view_as(batch["frames"])
+        with torch.no_grad():
+            again = module.ema(other)
+        for logits, anew in zip(outputs, again, strict=True):
+            self.swapped += int((logits.argmax(2) != anew.argmax(2)).sum())
+            self.total += logits[..., 0].numel()
+        self.told.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        if not self.total:
+            return
+        depends = self.swapped / self.total
+        module.log("val/depends", depends, rank_zero_only=True)
+        self.short = self.short + 1 if depends < self.least and not trainer.sanity_checking else 0
+        if self.short < self.patience:
+            return
+        rows, counts = torch.cat(self.told).unique(dim=0, return_counts=True)
+        favourite = module.ema.keys.decode(rows[counts.argmax()][None].numpy())[0]
+        share = float(counts.max() / counts.sum())
+        rank_zero_warn(
+            f"stopped: the model does not look at the frames. Other frames change {depends:.1%} of its answers, and "
+            f"{share:.0%} of them are {favourite!r}. Raise model.network.init_args.balance or data.balance, lower "
+            "model.lr, or check that the keys belong to the frames."
+        )
+        trainer.should_stop = True
