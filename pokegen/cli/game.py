@@ -8,8 +8,8 @@ examples:
   pokegen game annotate VIDEO… --model idm_gameboy --out data/recordings/labelled
   pokegen game evaluate --env pokegen/Overworld-v0 --player runs/cloning --episodes 20
 
-A recording is a video and a CSV with a row a frame: the key that was pressed, or none. Training is `pokegen fit --config
-configs/game/idm.yaml` (keys from video) and configs/game/cloning.yaml (a player from recordings).
+A recording is a video and a CSV with a row a frame: the key that was pressed, or none. `pokegen fit` trains on them:
+--config configs/game/idm.yaml reads keys from video, --config configs/game/cloning.yaml learns to play.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from typing import Any
 from pokegen.errors import UserError
 
 PLAYERS = (
-    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or a cloned policy: a zoo name, "
-    "a checkpoint folder, hf:OWNER/NAME"
+    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or a cloned policy: "
+    "a zoo name, a checkpoint folder, hf:OWNER/NAME"
 )
 
 
@@ -73,11 +73,21 @@ def _add_env(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", required=True, metavar="ID", help="see: pokegen game envs")
     parser.add_argument(
         "--options",
-        type=json.loads,
+        type=_json,
         default={},
         metavar="JSON",
         help='of the environment, such as \'{"rom": "my.gb"}\'',
     )
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"expected JSON, got {text!r}: {error}") from error
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f"expected JSON such as '{{\"frameskip\": 4}}', got {text!r}")
+    return options
 
 
 def _positive(text: str) -> int:
@@ -167,21 +177,11 @@ def _evaluate(args: argparse.Namespace) -> None:
     finally:
         env.close()
     score, steps = np.array(found).T
-    spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}"
-    print(
-        f"{args.player} plays {args.env}: {score.mean():.2f} a game, {spread}, {steps.mean():.0f} steps, {len(score)} games"
-    )
+    spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}, {len(score)} games"
+    print(f"{args.player} plays {args.env}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
     if args.json:
-        _write(
-            args.json,
-            {
-                "env": args.env,
-                "player": args.player,
-                "seed": args.seed,
-                "returns": score.tolist(),
-                "steps": steps.astype(int).tolist(),
-            },
-        )
+        facts = {"env": args.env, "player": args.player, "seed": args.seed}
+        _write(args.json, facts | {"returns": score.tolist(), "steps": steps.astype(int).tolist()})
 
 
 def _write(path: Path, content: Any) -> None:

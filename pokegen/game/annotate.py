@@ -1,8 +1,8 @@
 """Labels hours of video with the keys that an inverse dynamics model reads from it, in shards, by Lightning's predict.
 
 Each shard is a few minutes of one video, a file of its own once it is done: a run that was killed goes on behind the
-shards that are there, and several processes or nodes, which must share the folder, take every nth of them. At the end the
-shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet beside it.
+shards that are there, and several processes or nodes, which must share the folder, take every nth of them. At the end
+the shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet.
 
 Memory holds one shard, however long the video is.
 """
@@ -130,17 +130,13 @@ def _merge(shards: Sequence[Shard], table: Path) -> None:
     part = table.with_suffix(".part")
     parquet_part = table.with_suffix(".parquet.part")
     names = reader.ReadOptions(column_names=COLUMNS)
-    types = dict(
-        zip(COLUMNS, (pa.int64(), pa.float64(), pa.string(), pa.float64(), pa.int64(), pa.float32()), strict=True)
-    )
-    with (
-        open(part, "w", encoding="utf-8") as file,
-        parquet.ParquetWriter(parquet_part, pa.schema(types.items())) as rows,
-    ):
+    kinds = (pa.int64(), pa.float64(), pa.string(), pa.float64(), pa.int64(), pa.float32())
+    schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+    options = reader.ConvertOptions(column_types=schema)
+    with open(part, "w", encoding="utf-8") as file, parquet.ParquetWriter(parquet_part, schema) as rows:
         file.write(",".join(COLUMNS) + "\n")
         for shard in shards:
             file.write(shard.file.read_text(encoding="utf-8"))
-            read = reader.read_csv(shard.file, names, convert_options=reader.ConvertOptions(column_types=types))
-            rows.write_table(read)
+            rows.write_table(reader.read_csv(shard.file, names, convert_options=options))
     os.replace(parquet_part, table.with_suffix(".parquet"))
     os.replace(part, table)

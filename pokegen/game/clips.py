@@ -11,6 +11,7 @@ decoded once, into `.frames` beside the recordings, and mapped from there.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class RecordingsDataModule(L.LightningDataModule):
             recording = read_recording(path)
             pixels, keys = _decoded(recording.video, len(recording.keys)), self.keys.encode(recording.keys)
             starts = [0, *(np.flatnonzero(np.diff(recording.episode)) + 1), len(keys)]
-            for a, b in zip(starts, starts[1:], strict=False):
+            for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
         found.sort(key=lambda item: hashlib.sha256(item[0].encode()).digest())  # an order that tells nothing
         digest = hashlib.sha256()

@@ -40,11 +40,11 @@ class Residual(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        nn.init.zeros_(self.convs[1].weight)  # begins as the identity, so that no norm is needed
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        nn.init.zeros_(self.second.weight)  # begins as the identity, so that no norm is needed
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.convs[1](F.relu(self.convs[0](F.relu(x))))
+        return x + self.second(F.relu(self.first(F.relu(x))))
 
 
 def residual_stacks(inputs: int, widths: Sequence[int], blocks: int = 2) -> nn.Sequential:

@@ -29,7 +29,7 @@ class Keys:
 
     def __init__(self, groups: Mapping[str, Sequence[str]]):
         self.groups = {name: (NONE, *keys) for name, keys in groups.items()}
-        self._place = {}
+        self._place: dict[str, tuple[int, int]] = {}  # key → group, value
         for column, values in enumerate(self.groups.values()):
             if len(values) < 2:
                 raise UserError("Each group of keys needs at least one key besides none.")

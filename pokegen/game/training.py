@@ -45,14 +45,15 @@ class KeysModule(LikelihoodModule):
         ema_images: float = 1_000,
     ):
         super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
-        self.confusion = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in network.keys.sizes)
-        self.changed = MeanMetric()
+        sizes = self.ema.keys.sizes
+        self.confusion: Any = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in sizes)
+        self.changed: Any = MeanMetric()
 
-    def validation_step(self, batch: dict[str, Any], _: int) -> list[Tensor]:
+    def validation_step(self, batch: dict[str, Any], _: int) -> Any:  # what StopOnCollapse is given
         return self._score(batch, "val")
 
-    def test_step(self, batch: dict[str, Any], _: int) -> list[Tensor]:
-        return self._score(batch, "test")
+    def test_step(self, batch: dict[str, Any], _: int) -> None:
+        self._score(batch, "test")
 
     def _score(self, batch: dict[str, Any], stage: str) -> list[Tensor]:
         """Count what is told right. Returns the logits of each group."""
@@ -74,7 +75,8 @@ class KeysModule(LikelihoodModule):
         self._report("test")
 
     def _report(self, stage: str) -> None:
-        values, scores = {}, []
+        values: dict[str, Tensor] = {}
+        scores = []
         matrices = [matrix.compute() for matrix in self.confusion]
         for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
             found = key_scores(matrix)
