@@ -27,11 +27,11 @@ SEEDS = (0, 1, 2)
 POKEGEN = (sys.executable, "-m", "pokegen.cli.main")
 CONFIG = "--config", "configs/game/idm.yaml"
 INVADERS = "--config", "configs/experiment/keys_invaders.yaml"
-# source → environment, what its keys need, the group that is scored, the bound of its macro-F1
+# source → environment, what its keys need, the group that is scored, the bound of its macro-F1, epochs of 40,000 frames
 SOURCES = {
-    "gameboy": ("pokegen/GameBoy-v0", (), "keys", 0.95),
-    "overworld": ("pokegen/Overworld-v0", (), "keys", 0.95),
-    "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85),
+    "gameboy": ("pokegen/GameBoy-v0", (), "keys", 0.95, 5),
+    "overworld": ("pokegen/Overworld-v0", (), "keys", 0.95, 2),
+    "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85, 2),
 }
 CHAIN = ("overworld", "invaders")
 FRAMES = 60_000
@@ -107,12 +107,12 @@ def spread(values: list[float]) -> str:
 
 def keys() -> bool:
     kept = True
-    for source, (_, more, group, bound) in SOURCES.items():
+    for source, (_, more, group, bound, epochs) in SOURCES.items():
         folder = play(source, "all", FRAMES, seed=1000)
         found: dict[str, list] = {}
         for seed in SEEDS:
             words = (*CONFIG, *more, "--data.recordings", f"[{folder}]", "--seed_everything", seed, "--data.seed", seed)
-            done = fit(f"{source}-{seed}", *words, "--data.epoch_frames", 30_000, "--trainer.max_epochs", 4)
+            done = fit(f"{source}-{seed}", *words, "--trainer.max_epochs", epochs)
             for name, (labels, matrix) in tested(done).items():
                 found.setdefault(name, []).append(scores(matrix) | {"labels": labels})
             found.setdefault("depends", []).append(last(done, "val/depends"))
@@ -166,7 +166,7 @@ def chain() -> bool:
                 word = name.split()[-1].strip("%") or "few"
                 clone = fit(f"{source}-clone-{word}-{seed}", "--config", "configs/game/cloning.yaml", *more, *seeds,
                             "--data.recordings", f"[{', '.join(map(str, folders))}]", "--data.epoch_frames", 40_000,
-                            "--trainer.max_epochs", 3, "--data.val_frames", 4000)  # fmt: skip
+                            "--trainer.max_epochs", 2, "--data.val_frames", 4000)  # fmt: skip
                 returns = clone / "returns.json"
                 if not returns.is_file():
                     run("zoo", "export", clone, clone / "zoo")

@@ -11,19 +11,23 @@ from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 
 MODELS = sorted(p.stem for p in shipped("configs").glob("*.yaml"))
+GAME = sorted(p.stem for p in shipped("configs/game").glob("*.yaml"))
 EXPERIMENTS = sorted(p.stem for p in shipped("configs/experiment").glob("*.yaml"))
-EVERY = [*MODELS, *(f"experiment/{name}" for name in EXPERIMENTS)]
+EVERY = [*MODELS, *(f"game/{name}" for name in GAME), *(f"experiment/{name}" for name in EXPERIMENTS)]
 
 
 def argv(name):
     """An experiment changes a model's config, so it stands behind one."""
-    base = ["--config", "configs/dcgan.yaml"] if name.startswith("experiment/") else []
-    return [*base, "--config", f"configs/{name}.yaml"]
+    experiment = name.removeprefix("experiment/")
+    base = "game/idm" if experiment.startswith(("idm_", "keys_")) else "dcgan"
+    before = ["--config", f"configs/{base}.yaml"] if experiment != name else []
+    return [*before, "--config", f"configs/{name}.yaml"]
 
 
 def test_no_config_is_missed():
     assert {"cgan", "dcgan", "judge", "names", "stats", "type_judge", "vae"} <= set(MODELS)
     assert "smoke" in EXPERIMENTS
+    assert {"cloning", "idm"} <= set(GAME)
     assert {f"configs/{name}.yaml" for name in EVERY} == {
         p.relative_to(shipped()).as_posix()
         for p in shipped("configs").rglob("*.y*ml")

@@ -103,7 +103,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _envs(args: argparse.Namespace) -> None:
-    from pokegen.cli.main import progress
     from pokegen.game.envs import check
 
     if args.json and not args.check:
@@ -112,8 +111,11 @@ def _envs(args: argparse.Namespace) -> None:
         for line in check.known(args.ids):
             print(line)
         return
-    rows = list(progress(check.check(args.ids or None), "environments"))
-    print(check.table(rows))
+    print(check.heading())
+    rows = []
+    for row in check.check(args.ids or None):
+        print(check.line(row), flush=True)
+        rows.append(row)
     if args.json:
         _write(args.json, [row.as_dict() for row in rows])
 

@@ -63,7 +63,7 @@ class RecordingsDataModule(L.LightningDataModule):
 
     Args:
         recordings: folders of recordings, or their CSV files.
-        groups: the keys, as the model's: see keys.Keys. Linked to the model's by its config.
+        groups: the keys, which must be the model's: see keys.Keys.
         window: frames of a window.
         causal: ask for the last frame of a window alone, as a policy must answer, and not for all.
         batch_size: windows a batch.

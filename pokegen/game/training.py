@@ -49,6 +49,16 @@ class KeysModule(LikelihoodModule):
         self.confusion: Any = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in sizes)
         self.changed: Any = MeanMetric()
 
+    def configure_optimizers(self) -> Any:
+        """LikelihoodModule's, with a step size that falls in a straight line behind the warm-up, to 0 at the run's
+        end."""
+        chosen = super().configure_optimizers()
+        warm, steps = max(1, self.warmup_steps), self.trainer.estimated_stepping_batches
+        chosen["lr_scheduler"]["scheduler"] = torch.optim.lr_scheduler.LambdaLR(
+            chosen["optimizer"], lambda step: max(0.0, min((step + 1) / warm, 1 - step / steps))
+        )
+        return chosen
+
     def validation_step(self, batch: dict[str, Any], _: int) -> Any:  # what StopOnCollapse is given
         return self._score(batch, "val")
 

@@ -33,8 +33,8 @@ _LANDER = ("none", "left", "main", "right")  # gymnasium/envs/box2d/lunar_lander
 for _name, _entry, _limit in (
     ("Overworld", "overworld:Overworld", 600),
     ("Fighter", "fighter:Fighter", 300),
-    ("GameBoy", "gameboy:GameBoy", 600),
-    ("GameBoyAdvance", "advance:GameBoyAdvance", 600),
+    ("GameBoy", "gameboy:GameBoy", None),
+    ("GameBoyAdvance", "advance:GameBoyAdvance", None),
     ("Desktop", "desktop:Desktop", None),
 ):
     gymnasium.register(f"pokegen/{_name}-v0", f"pokegen.game.envs.{_entry}", max_episode_steps=_limit)
