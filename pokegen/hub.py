@@ -129,10 +129,10 @@ def load(name: str | Path) -> Loaded:
 def _class(path: str) -> type[nn.Module]:
     module, _, name = path.rpartition(".")
     if not module.startswith(("pokegen.models.", "pokegen.game.")):  # a config must not import anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen, not {path!r}.")
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game, not {path!r}.")
     found = getattr(importlib.import_module(module), name)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):  # nor call anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen; {path!r} is none.")
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game; {path!r} is none.")
     return found
 
 

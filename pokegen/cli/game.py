@@ -6,7 +6,7 @@ examples:
   pokegen game record --env ALE/SpaceInvaders-v5 --player human --out data/recordings/invaders/mine
   pokegen game import VIDEO.mp4 KEYS.csv --out data/recordings/emerald/first
   pokegen game annotate VIDEO… --model idm_gameboy --out data/recordings/labelled
-  pokegen game evaluate --env pokegen/Overworld-v0 --player runs/cloning --episodes 20
+  pokegen game evaluate --env pokegen/Overworld-v0 --player checkpoints/mine --episodes 20
 
 A recording is a video and a CSV with a row a frame: the key that was pressed, or none. `pokegen fit` trains on them:
 --config configs/game/idm.yaml reads keys from video, --config configs/game/cloning.yaml learns to play.

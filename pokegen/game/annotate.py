@@ -10,12 +10,16 @@ Memory holds one shard, however long the video is.
 import csv
 import os
 import shutil
+import sys
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -35,10 +39,12 @@ class Shard:
 
 
 class Shards(Dataset):
-    """Shards that are not labelled yet, decoded when asked for, with `margin` frames more on both sides."""
+    """Shards that are not labelled yet, decoded when asked for, with `margin` frames or a little more on both sides:
+    a model's window, so that labels do not depend on where shards begin. Of fewer than `least` some come twice."""
 
-    def __init__(self, shards: Sequence[Shard], margin: int):
-        self.shards, self.margin = [s for s in shards if not s.file.is_file()], margin
+    def __init__(self, shards: Sequence[Shard], margin: int, least: int = 1):
+        todo, self.margin = [s for s in shards if not s.file.is_file()], margin
+        self.shards = todo * -(-least // len(todo)) if 0 < len(todo) < least else todo
 
     def __len__(self) -> int:
         return len(self.shards)
@@ -47,6 +53,7 @@ class Shards(Dataset):
         """The shard, how many frames stand before its first, and the frames, uint8 (N, 128, 128)."""
         shard = self.shards[index]
         first = max(0, shard.start - self.margin)
+        first -= first % max(1, self.margin // 2)  # windows stand as in the whole video, half a window apart
         pictures = [torch.from_numpy(f) for f in frames(shard.video, start=first, stop=shard.stop + self.margin)]
         if len(pictures) < shard.stop - first:
             raise UserError(f"{shard.video} cannot be decoded beyond {(first + len(pictures)) / FPS:.1f} seconds.")
@@ -60,23 +67,25 @@ class Annotator(L.LightningModule):
         super().__init__()
         self.network = network
 
-    def predict_step(self, batch: tuple[Shard, int, Tensor], _: int) -> None:
+    def predict_step(self, batch: tuple[Shard, int, Tensor], _: int) -> Path:
         shard, before, pictures = batch
         values, sure = self.network.read(pictures)
         rows = slice(before, before + shard.stop - shard.start)
         pressed = self.network.keys.decode(values[rows].cpu().numpy())
-        part = shard.file.with_suffix(f".{os.getpid()}.part")
+        part = shard.file.with_suffix(f".{self.global_rank}.part")
         with open(part, "w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file, lineterminator="\n")
             for frame, key, share in zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True):
                 lines.writerow((frame, f"{frame / FPS:.4f}", key, 0.0, 0, f"{share:.4f}"))
         os.replace(part, shard.file)
+        return shard.file
 
 
 def annotate(
     videos: Sequence[Path], network: VideoReader, mark: str, out: Path | None, shard_frames: int, **options: Any
 ) -> list[Path]:
-    """Label videos; the paths of their CSV files. UserError for a video that cannot be read, or whose CSV is there.
+    """Label videos; the paths of their CSV files, none in any process but the first. UserError for a video that cannot
+    be read, or whose CSV is there, and for options that Lightning refuses.
 
     Args:
         videos: of any size and rate.
@@ -89,9 +98,6 @@ def annotate(
     """
     if shard_frames < network.window:
         raise UserError(f"shard_frames must be at least the model's window, {network.window}, got {shard_frames}.")
-    trainer = L.Trainer(
-        logger=False, enable_checkpointing=False, enable_model_summary=False, use_distributed_sampler=True, **options
-    )
     labels, plan = [], []
     for video in videos:
         folder = out or video.parent
@@ -102,11 +108,25 @@ def annotate(
             raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
         count = count_frames(video)
         work = folder / f".{video.stem}-{mark}-{shard_frames}"
-        work.mkdir(parents=True, exist_ok=True)
         starts = range(0, count, shard_frames)
         plan.append([Shard(video, start, min(start + shard_frames, count), work) for start in starts])
         labels.append(table)
-    shards = Shards([shard for each in plan for shard in each], margin=network.window)
+    bar = options.setdefault("enable_progress_bar", sys.stderr.isatty())  # standard output is for the paths
+    try:
+        trainer = L.Trainer(
+            callbacks=[RichProgressBar(console_kwargs={"stderr": True})] if bar else [],
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=True,
+            **options,
+        )
+    except (ValueError, MisconfigurationException) as error:  # a precision that is none, GPUs that are not there
+        raise UserError(f"{error}") from error
+    for each in plan:  # not before videos and options are known to be good
+        each[0].file.parent.mkdir(parents=True, exist_ok=True)
+    # Lightning's sampler wants a shard for each process.
+    shards = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
     if len(shards):
         loader = DataLoader(shards, batch_size=1, collate_fn=lambda items: items[0])
         trainer.predict(Annotator(network), loader, return_predictions=False)
@@ -118,7 +138,7 @@ def annotate(
             if not beside.exists():
                 beside.symlink_to(video.resolve())
             shutil.rmtree(each[0].file.parent)
-    return labels
+    return labels if trainer.is_global_zero else []
 
 
 def _merge(shards: Sequence[Shard], table: Path) -> None:

@@ -96,6 +96,8 @@ class RecordingsDataModule(L.LightningDataModule):
             raise UserError(f"val_share ({val_share}) and test_share ({test_share}) must leave episodes to train on.")
         if batch_size < 1 or epoch_frames < batch_size:
             raise UserError(f"epoch_frames ({epoch_frames}) must be at least batch_size ({batch_size}), and that 1.")
+        if window < (1 if causal else 4):
+            raise UserError(f"window must be at least 4 frames, or 1 of causal windows, got {window}.")
         self.recordings, self.keys, self.window, self.causal = recordings, Keys(groups), window, causal
         self.batch_size, self.epoch_frames, self.balance = batch_size, epoch_frames, balance
         self.shares, self.val_frames, self.seed = (val_share, test_share), val_frames, seed
@@ -112,7 +114,8 @@ class RecordingsDataModule(L.LightningDataModule):
             starts = [0, *(np.flatnonzero(np.diff(recording.episode)) + 1), len(keys)]
             for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
-        found.sort(key=lambda item: hashlib.sha256(item[0].encode()).digest())  # an order that tells nothing
+        # An order that tells nothing; of equal names, as two folders may hold, by the keys.
+        found.sort(key=lambda item: (hashlib.sha256(item[0].encode()).digest(), item[1][1].tobytes()))
         digest = hashlib.sha256()
         for name, (_, keys) in found:
             digest.update(name.encode() + keys.tobytes())
@@ -121,7 +124,7 @@ class RecordingsDataModule(L.LightningDataModule):
         parts = {"val": found[:val], "test": found[val : val + test], "train": found[val + test :]}
         self.episodes = {split: [episode for _, episode in parts[split]] for split in SPLITS}
         for split, share in zip(("val", "test"), self.shares, strict=True):
-            if share and not self.episodes[split]:
+            if (share and not self.episodes[split]) or not self.episodes["train"]:
                 raise DataError(f"{len(found)} episodes are too few for a {split}_share of {share}. Record more.")
 
     @property
@@ -136,7 +139,7 @@ class RecordingsDataModule(L.LightningDataModule):
         _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         owner = np.repeat(np.arange(len(episodes)), [len(keys) for _, keys in episodes])
         row = np.concatenate([np.arange(len(keys)) for _, keys in episodes])
-        weights = torch.from_numpy(counts[inverse.ravel()] ** -self.balance)
+        weights = torch.from_numpy(counts[inverse.ravel()] ** -float(self.balance))
         return self._loader("train", _Drawn(self, weights, owner, row), drop_last=True)
 
     def val_dataloader(self) -> Any:
@@ -197,7 +200,7 @@ def _csv_files(recordings: Sequence[str]) -> list[Path]:
         if not inside:
             raise DataError(f"No recording in {path}. Make one: pokegen game record --env ID --out {path}")
         files += inside
-    return files
+    return list(dict.fromkeys(files))  # once, whether named or in a folder that is: else a test could be trained on
 
 
 def _decoded(video: Path, count: int) -> np.ndarray:
@@ -211,9 +214,16 @@ def _decoded(video: Path, count: int) -> np.ndarray:
             old.unlink()
         part = cache.with_suffix(f".{os.getpid()}.part")
         shape = (count, FRAME_SIZE, FRAME_SIZE)
-        pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        for i, frame in enumerate(frames(video, stop=count)):
-            pixels[i] = frame
-        pixels.flush()
-        os.replace(part, cache)
+        try:
+            pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            decoded = 0
+            for frame in frames(video, stop=count):
+                pixels[decoded] = frame
+                decoded += 1
+            if decoded < count:
+                raise DataError(f"{video} cannot be decoded beyond {decoded} of {count} frames. Record it again.")
+            pixels.flush()
+            os.replace(part, cache)
+        finally:
+            part.unlink(missing_ok=True)
     return np.load(cache, mmap_mode="r")

@@ -92,8 +92,8 @@ class VideoReader(KeyNetwork):
     def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """A run of frames, uint8 (N, 128, 128) → each group's likeliest value, int64 (N, G), and how sure all of them
         together are, float32 (N,) in [0, 1]. Windows overlap by half, and each answers for its middle."""
-        n, half = len(frames), self.window // 2
-        starts = torch.arange(0, max(1, n - half), half)
+        n, half = len(frames), max(1, self.window // 2)
+        starts = torch.arange(0, max(1, n - self.window // 2), half)
         within = (starts[:, None] + torch.arange(self.window)).clamp(max=n - 1)  # the last frame is repeated
         values, sure = torch.zeros(n, len(self.keys.sizes), dtype=torch.long), torch.ones(n)
         for rows in within.split(16):

@@ -100,7 +100,8 @@ class KeyNetwork(nn.Module):
 
     def prepare(self, datamodule: Any) -> None:
         """Take from the training recordings how often each key is pressed. UserError where their keys are others."""
-        if datamodule.keys.groups != self.keys.groups or datamodule.window != self.window:
+        same = list(datamodule.keys.groups.items()) == list(self.keys.groups.items())  # in the same order too
+        if not same or datamodule.window != self.window:
             raise UserError("groups and window must be the same in model and data.")
         self.frequency.copy_(torch.cat([torch.as_tensor(share) for share in datamodule.frequencies]))
 
@@ -125,6 +126,7 @@ class KeyNetwork(nn.Module):
             weights = share.clamp(min=1e-4).pow(-self.balance)
             weights = weights / (weights * share).sum()  # so that a frame counts 1 on average
             nats = F.cross_entropy(answer.flatten(0, 1), value.flatten(), reduction="none").view_as(counts)
-            eased = (1 - (-nats).exp()).pow(self.focal) if self.focal else 1.0
+            # Away from 0, where an exponent below 1 has no gradient.
+            eased = (1 - (-nats).exp()).clamp(min=1e-6).pow(self.focal) if self.focal else 1.0
             total = total + (nats * eased * weights[value] * counts).sum() / counts.sum().clamp(min=1)
         return total

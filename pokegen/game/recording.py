@@ -144,10 +144,20 @@ def record(env: gymnasium.Env, player: "Player", out: Path, frames: int, seed: i
         player: gives the index of an action before each step. KeyboardInterrupt, from the keyboard or from the player,
             ends the recording early and cleanly.
         seed: of the first episode; the next has seed + 1, and so on.
+
+    Where nothing was played, nothing is left.
     """
-    with Recorder(out, fps) as recorder, suppress(KeyboardInterrupt):
-        for step in islice(played(env, player, seed), frames):
-            recorder.add(*step)
+    recorder = Recorder(out, fps)
+    try:
+        with recorder, suppress(KeyboardInterrupt):
+            for step in islice(played(env, player, seed), frames):
+                recorder.add(*step)
+    finally:
+        if not recorder.frames:
+            recorder.video.unlink(missing_ok=True)
+            recorder.csv.unlink()
+    if not recorder.frames:
+        raise UserError("Ended before the first frame: nothing is recorded.")
     return recorder.csv
 
 
