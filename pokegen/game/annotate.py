@@ -11,7 +11,6 @@ import csv
 import os
 import shutil
 import sys
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

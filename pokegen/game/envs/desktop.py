@@ -91,7 +91,8 @@ class Desktop(gymnasium.Env):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        if self.command and (self.restart or self._process is None or self._process.poll() is not None):
+        over = self._target is None or self._process is None or self._process.poll() is not None
+        if self.command and (self.restart or over):
             self._stop()
             self._start()
         self._target = self._find()
@@ -119,7 +120,8 @@ class Desktop(gymnasium.Env):
                     self._send(X.ButtonRelease, 1)
                 self._wait()
             self._capture()
-        except (error.BadWindow, error.BadDrawable):  # it is closed
+        except (error.BadWindow, error.BadDrawable):  # it is closed, though its program may still be ending
+            self._target = None
             return self._frame, 0.0, True, False, {}
         reward = float(self.reward(self._frame)) if self.reward else 0.0
         return self._frame, reward, bool(self.done and self.done(self._frame)), False, {}
