@@ -214,7 +214,8 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         "epochs": int(saved["epoch"]) + 1,
         **({"began with": _beginning(Path(start))} if (start := settings.get("init_from")) else {}),
         "seed": settings.get("seed_everything"),
-        "data": settings["data"] | {"init_args": {k: v for k, v in data.items() if k != "root"}},  # whose own path
+        "data": settings["data"]
+        | {"init_args": {k: v for k, v in data.items() if k not in ("root", "recordings")}},  # whose own paths
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     } | _told(run, int(saved["state_dict"]["images_seen"]))
     save(network, folder, class_path, init_args, half=half, version=version, training=training)

@@ -160,7 +160,7 @@ class StopOnCollapse(L.Callback):
         generator = torch.Generator().manual_seed(batch_idx)
         frames = batch["frames"].flatten(0, 1)
         other = frames[torch.randperm(len(frames), generator=generator)].view_as(batch["frames"])
-        with torch.no_grad():
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
             again = module.ema(other)
         for logits, anew in zip(outputs, again, strict=True):
             self.swapped += int((logits.argmax(2) != anew.argmax(2)).sum())
@@ -168,9 +168,11 @@ class StopOnCollapse(L.Callback):
         self.told.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
 
     def on_validation_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        if not self.total:
+        counts = torch.tensor([self.swapped, self.total], dtype=torch.float64, device=module.device)
+        swapped, total = trainer.strategy.reduce(counts, reduce_op="sum").tolist()  # or one process stops alone
+        if not total:
             return
-        depends = self.swapped / self.total
+        depends = swapped / total
         module.log("val/depends", depends, rank_zero_only=True)
         self.short = self.short + 1 if depends < self.least and not trainer.sanity_checking else 0
         if self.short < self.patience:

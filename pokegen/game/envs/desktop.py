@@ -80,6 +80,7 @@ class Desktop(gymnasium.Env):
         self._server, self._grabber = _connect(self.display)
         self._codes = [self._code(name) for name in self.keys]
         self._target: Any = None  # the X window
+        self._closed = False
         self._others: set[int] = set()  # windows that were there before the program was
         self._process: subprocess.Popen | None = None
         self._frame = np.zeros((size, size, 3), np.uint8)
@@ -91,11 +92,11 @@ class Desktop(gymnasium.Env):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        over = self._target is None or self._process is None or self._process.poll() is not None
+        over = self._closed or self._process is None or self._process.poll() is not None
         if self.command and (self.restart or over):
             self._stop()
             self._start()
-        self._target = self._find()
+        self._target, self._closed = self._find(), False
         self._focus()
         self._due = time.monotonic() + self.step_time  # for the program to draw
         self._wait()
@@ -121,7 +122,7 @@ class Desktop(gymnasium.Env):
                 self._wait()
             self._capture()
         except (error.BadWindow, error.BadDrawable):  # it is closed, though its program may still be ending
-            self._target = None
+            self._closed = True
             return self._frame, 0.0, True, False, {}
         reward = float(self.reward(self._frame)) if self.reward else 0.0
         return self._frame, reward, bool(self.done and self.done(self._frame)), False, {}
