@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from lamps import GROUPS, record_lamps
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
 from pokegen import hub
@@ -285,9 +286,10 @@ def test_only_misses_in_a_row_stop_a_run():
 
     class Run:
         sanity_checking = should_stop = False
+        strategy = SingleDeviceStrategy()
 
     class Module:
-        ema = attentive()
+        ema, device = attentive(), torch.device("cpu")
 
         def log(self, *_, **__):
             pass
