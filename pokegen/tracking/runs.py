@@ -348,7 +348,10 @@ def loggers(run: Path, log: str) -> list[Logger]:
 
 
 def checkpoints(run: Path, monitor: str | None) -> list[L.Callback]:
-    """The last after each epoch, and the best by `monitor` (lower is better) where there is one."""
+    """The last after each epoch, and the best by `monitor` where there is one: the highest return, else the lowest."""
     options: dict[str, Any] = {"dirpath": run / "checkpoints", "enable_version_counter": False}
     last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
-    return [last, *([ModelCheckpoint(filename="best", monitor=monitor, **options)] if monitor else [])]
+    if not monitor:
+        return [last]
+    mode = "max" if monitor.endswith("return") else "min"
+    return [last, ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **options)]

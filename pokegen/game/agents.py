@@ -1,0 +1,300 @@
+"""What the agents that learn by playing share: their networks' base, their budget, and one training step.
+
+A training step is a ticket: `rollout` steps of all environments, the updates that they allow, one row of the log. So
+Lightning's own work, a fraction of a millisecond for each step, weighs little, and two cores are kept by the
+environments and by matrix products. Budgets are environment steps; those whose action the autoreset ignored count too.
+
+What `images` is to the other models of the zoo is here an environment step: the log's column `images`, the half-life of
+the averaged weights. At each checkpoint all environments start anew, seeded from the run's own random numbers, so that a
+run that was stopped there and one that was not go on alike.
+
+Metrics, beside those of each agent:
+
+    train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them; higher is better
+    train/env_steps             steps of all environments so far
+    train/updates               steps of the optimizer so far
+    train/steps_per_second      of all environments, learning included, since the step before
+    val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has the highest
+    val/return_deviation        standard deviation of those returns
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import lightning as L
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from pokegen.errors import UserError
+from pokegen.game.envs import vector
+from pokegen.models.training import TrainingModule
+
+VAL_SEED = 1_000_000  # of validation's episodes, far from those of training and of a report
+RECENT = 100  # episodes
+
+
+class AgentNetwork(nn.Module):
+    """What plays one environment.
+
+    Args:
+        env: its id, see envs.make.
+        options: of the environment; `state: true` shows a mini-game's state instead of its picture.
+    """
+
+    def __init__(self, env: str, options: Mapping[str, Any] | None = None):
+        super().__init__()
+        self.env, self.options = env, dict(options or {})
+        one = self.single()
+        self.observation_space: Any = one.observation_space
+        self.action_space: Any = one.action_space
+        one.close()
+
+    def single(self, render_mode: str | None = None) -> gymnasium.Env:
+        """The environment, as it is played."""
+        return vector.single(self.env, render_mode, **self.options)
+
+    def vector(self, count: int, **options: Any) -> gymnasium.vector.VectorEnv:
+        """Several of it at once."""
+        return vector.make_vector(self.env, count, **self.options | options)
+
+    def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """How it plays: actions of the action space, (N, …), for N observations."""
+        raise NotImplementedError
+
+
+class Body(nn.Module):
+    """Observations → features (N, `size`): of stacked screens, uint8 (N, 4, 84, 84), the convolutions of Mnih et al.,
+    Nature 2015, and layers; of vectors (N, D), layers alone.
+
+    Args:
+        space: of one observation.
+        hidden: units of the layers.
+        activation: between them; behind convolutions it is ReLU.
+        widths: channels of the three convolutions.
+    """
+
+    def __init__(
+        self,
+        space: spaces.Box,
+        hidden: Sequence[int],
+        activation: type[nn.Module] = nn.ReLU,
+        widths: Sequence[int] = (32, 64, 64),
+    ):
+        super().__init__()
+        self.screens = len(space.shape) == 3
+        layers: list[nn.Module] = []
+        size = math.prod(space.shape)
+        if self.screens:
+            channels, side = space.shape[0], space.shape[1]
+            for width, kernel, stride in zip(widths, (8, 4, 3), (4, 2, 1), strict=True):
+                layers += [nn.Conv2d(channels, width, kernel, stride), nn.ReLU()]
+                channels, side = width, (side - kernel) // stride + 1
+            layers.append(nn.Flatten())
+            size = channels * side**2
+        for width in hidden:
+            layers += [nn.Linear(size, width), activation()]
+            size = width
+        self.layers, self.size = nn.Sequential(*layers), size
+
+    def forward(self, observation: Tensor) -> Tensor:
+        if self.screens:
+            fast = torch.is_autocast_enabled(observation.device.type)
+            x = observation.to(torch.get_autocast_dtype(observation.device.type) if fast else torch.float32)
+            return self.layers(x.div_(255).contiguous(memory_format=torch.channels_last))
+        return self.layers(observation.float().flatten(1))
+
+
+class Steps(L.LightningDataModule):
+    """The budget: tickets in place of data.
+
+    Args:
+        steps: environment steps in all.
+        epoch_steps: between two validations and checkpoints; 0 for a twentieth of all.
+    """
+
+    def __init__(self, steps: int, epoch_steps: int = 0):
+        super().__init__()
+        if steps < 1 or not 0 <= epoch_steps <= steps:
+            raise UserError(f"steps must be at least 1 and epoch_steps in [0, steps], got {steps} and {epoch_steps}.")
+        self.steps, self.epoch_steps = steps, epoch_steps or math.ceil(steps / 20)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.trainer and self.trainer.max_epochs in (None, -1):
+            self.trainer.fit_loop.max_epochs = math.ceil(self.steps / self.epoch_steps)
+
+    def train_dataloader(self) -> DataLoader:
+        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
+        return DataLoader(range(max(1, round(self.epoch_steps / module.ticket_steps))), batch_size=None)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(range(1), batch_size=None)  # type: ignore[arg-type]
+
+    test_dataloader = val_dataloader
+
+
+class AgentModule(TrainingModule):
+    """Collects, learns, counts; a subclass says how it acts and learns.
+
+    Args:
+        network: what plays.
+        num_envs: environments at once.
+        rollout: steps of each in a training step.
+        ema_steps: half-life of the averaged weights, in environment steps; 0 keeps the current ones.
+        val_episodes: of a validation.
+        threads: of ALE's vector environment.
+        processes: a process for each environment, where a step takes milliseconds.
+    """
+
+    monitor = "val/return"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_envs: int,
+        rollout: int,
+        ema_steps: float = 0.0,
+        val_episodes: int = 20,
+        threads: int = 1,
+        processes: bool = False,
+    ):
+        if min(num_envs, rollout, val_episodes) < 1:
+            raise UserError("num_envs, rollout and val_episodes must be at least 1.")
+        super().__init__(network, ema_steps)
+        self.automatic_optimization = False
+        self.net = network
+        self.num_envs, self.rollout, self.val_episodes = num_envs, rollout, val_episodes
+        self.ticket_steps = num_envs * rollout
+        self.vector_options = {"threads": threads} | ({"processes": True} if processes else {})
+        self.draws = torch.Generator()  # all chance of a run, but the environments' own, which it seeds
+        self.updates = 0
+        self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
+        self.envs: Any = None
+        self.fresh, self.restored = True, False
+
+    @property
+    def network(self) -> Any:
+        return self.net
+
+    @property
+    def env_steps(self) -> int:
+        return int(self.images_seen)
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is played, in [0, 1]."""
+        return min(1.0, self.env_steps / self.trainer.datamodule.steps)  # type: ignore[attr-defined]
+
+    def learn(self) -> dict[str, Any]:
+        """`rollout` steps of all environments and what is learned of them; values for the log."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs beside weights and optimizers: tensors, numbers, strings."""
+        return {}
+
+    def take_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if not self.restored:
+            self.draws.manual_seed(torch.initial_seed() % 2**63)
+        self.envs = self.envs or self.net.vector(self.num_envs, **self.vector_options)
+        self.clock = time.monotonic()
+
+    def teardown(self, stage: str) -> None:
+        if self.envs is not None:
+            self.envs.close()
+            self.envs = None
+
+    def training_step(self, ticket: Any, _: int) -> None:
+        if self.fresh:
+            self.fresh = False
+            self.reset()
+        values = self.learn()
+        self.count(self.ticket_steps)
+        now = time.monotonic()
+        values |= {
+            "env_steps": float(self.env_steps),
+            "updates": float(self.updates),
+            "steps_per_second": self.ticket_steps / (now - self.clock),
+        }
+        self.clock = now
+        if self.recent:
+            values["return"], values["length"] = np.mean(self.recent, axis=0).tolist()
+            self.log("return", values["return"], prog_bar=True, logger=False, batch_size=1)
+        self.log_dict({f"train/{key}": float(value) for key, value in values.items()}, batch_size=1)
+
+    def reset(self) -> None:
+        """Start all environments anew."""
+        seeds = torch.randint(2**31 - 1, (self.num_envs,), generator=self.draws).tolist()
+        seed = np.array(seeds, np.int32) if "Atari" in type(self.envs).__name__ else seeds
+        observation, info = self.envs.reset(seed=seed)
+        self.seen = np.array(observation)
+        self.lives = info.get("lives")
+        self.dead = np.zeros(self.num_envs, bool)  # whose next step is a reset
+        self.sums, self.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, int)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One step of all environments.
+
+        Returns float32 rewards, bool `terminated`, bool `over` (terminated or truncated), bool `dead` (the step was a
+        reset), bool `hurt` (a life was lost), each (N,). `self.seen` is what is observed then.
+        """
+        dead = self.dead
+        observation, reward, terminated, truncated, info = self.envs.step(actions)
+        self.seen = np.array(observation)
+        terminated, over = np.array(terminated), terminated | truncated
+        self.sums += reward
+        self.lengths += ~dead
+        for i in np.flatnonzero(over):
+            self.recent.append((float(self.sums[i]), int(self.lengths[i])))
+            self.sums[i], self.lengths[i] = 0.0, 0
+        hurt = np.zeros(self.num_envs, bool)
+        if self.lives is not None:
+            hurt = (info["lives"] < self.lives) & ~dead
+            self.lives = np.array(info["lives"])
+        self.dead = over
+        return np.asarray(reward, np.float32), terminated, over, dead, hurt
+
+    def validation_step(self, ticket: Any, _: int) -> None:
+        if not self.trainer.sanity_checking:
+            self._play("val", VAL_SEED)
+
+    def test_step(self, ticket: Any, _: int) -> None:
+        self._play("test", 0)
+
+    def _play(self, stage: str, seed: int) -> None:
+        from pokegen.game.evaluate import network_returns
+
+        found = np.array(network_returns(self.ema, self.val_episodes, seed), float)
+        mean, deviation = found.mean(axis=0), found.std(axis=0)
+        self.log(f"{stage}/return", mean[0], prog_bar=True, batch_size=1)
+        self.log_dict({f"{stage}/return_deviation": deviation[0], f"{stage}/length": mean[1]}, batch_size=1)
+
+    def on_validation_end(self) -> None:
+        self.clock = time.monotonic()  # what plays there is no training
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["agent"] = {
+            "draws": self.draws.get_state(),
+            "updates": self.updates,
+            "recent": [list(episode) for episode in self.recent],
+            "more": self.state(),
+        }
+        self.fresh = True
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["agent"]
+        self.draws.set_state(state["draws"])
+        self.updates = state["updates"]
+        self.recent.extend((episode[0], episode[1]) for episode in state["recent"])
+        self.take_state(state["more"])
+        self.fresh = self.restored = True
