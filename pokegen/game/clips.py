@@ -11,6 +11,7 @@ decoded once, into `.frames` beside the recordings, and mapped from there.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class RecordingsDataModule(L.LightningDataModule):
         epoch_frames: frames an epoch, those of all windows together; of a causal window one.
         balance: in [0, 1]: a window is drawn around a frame, which is drawn by its keys' frequency to the power of
             −balance; 1 draws rare keys as often as common ones.
-        val_share, test_share: of the episodes.
+        val_share, test_share: of the episodes. Without a validation no checkpoint is the best: the last is exported.
         val_frames: frames of a validation at most; 0 for all.
         seed: of the order of windows.
     """
@@ -209,12 +210,12 @@ def _decoded(video: Path, count: int) -> np.ndarray:
     name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count}".encode()).hexdigest()[:12]
     cache = video.resolve().parent / ".frames" / f"{video.stem}-{name}.npy"
     if not cache.is_file():
-        cache.parent.mkdir(exist_ok=True)
-        for old in cache.parent.glob(f"{video.stem}-????????????.npy"):
-            old.unlink()
         part = cache.with_suffix(f".{os.getpid()}.part")
         shape = (count, FRAME_SIZE, FRAME_SIZE)
         try:
+            cache.parent.mkdir(exist_ok=True)
+            for old in cache.parent.glob(f"{video.stem}-????????????.npy"):
+                old.unlink()
             pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
             decoded = 0
             for frame in frames(video, stop=count):
@@ -224,6 +225,12 @@ def _decoded(video: Path, count: int) -> np.ndarray:
                 raise DataError(f"{video} cannot be decoded beyond {decoded} of {count} frames. Record it again.")
             pixels.flush()
             os.replace(part, cache)
+        except OSError as error:
+            raise UserError(
+                f"{video} cannot be decoded into {cache.parent}: {error.strerror}. Copy the recording to where you may "
+                f"write and have {count * FRAME_SIZE**2 / 1e9:.1f} GB."
+            ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
     return np.load(cache, mmap_mode="r")

@@ -140,10 +140,12 @@ class InverseDynamics(VideoReader):
         dropout: float = 0.1,
     ):
         super().__init__(groups, window, balance, focal)
-        side = FRAME_SIZE // stem_stride // 2 ** len(stacks)
-        if side < 1 or width % heads:
+        if stem_stride * 2 ** len(stacks) > FRAME_SIZE or width % heads:
             raise UserError("stem_stride and stacks must leave a pixel of 128, and width be a multiple of heads.")
-        padding = (stem_kernel - stem_stride + 1) // 2
+        padding = max(0, (stem_kernel - stem_stride + 1) // 2)
+        side = (FRAME_SIZE + 2 * padding - stem_kernel) // stem_stride + 1
+        for _ in stacks:
+            side = -(-side // 2)
         self.stem = nn.Conv2d(AROUND, stem_width, stem_kernel, stem_stride, padding)
         self.motion = motion
         self.stacks = residual_stacks(stem_width, stacks)

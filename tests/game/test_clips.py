@@ -302,6 +302,15 @@ def test_a_video_that_ends_early_leaves_no_black_frames(tmp_path, monkeypatch, e
     assert list((tmp_path / ".frames").iterdir()) == []
 
 
+def test_where_nothing_can_be_written_is_told(tmp_path):
+    write(tmp_path / "one", *film("one"))
+    (tmp_path / ".frames").write_text("a file, so that no folder can be made")
+    with pytest.raises(
+        UserError, match=r"one\.mkv cannot be decoded into .*\.frames: .*\. Copy the recording to where"
+    ):
+        data(tmp_path)
+
+
 # ----------------------------------------------------------------------------------------------------------- errors
 
 

@@ -82,6 +82,15 @@ def test_impossible_sizes_are_refused(options):
         tiny(**options)
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 8), (2, 8), (4, 8), (5, 8), (9, 8), (2, 3), (5, 6)])
+def test_every_kernel_and_stride_has_a_network(kernel, stride):
+    assert tiny(stem_kernel=kernel, stem_stride=stride)(noise(1, 8))[0].shape == (1, 8, 3)
+
+
+def test_an_even_kernel_without_stride_has_a_network():
+    assert tiny(stem_kernel=2, stem_stride=1, stacks=(2, 2, 2, 2))(noise(1, 8))[0].shape == (1, 8, 3)
+
+
 def test_sizes_are_as_their_descriptions_say():
     settings = [shipped(f"configs/{name}.yaml") for name in ("game/idm", "experiment/idm_large")]
     base, large = (yaml.safe_load(p.read_text())["model"]["init_args"]["network"]["init_args"] for p in settings)
