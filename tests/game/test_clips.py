@@ -306,7 +306,7 @@ def test_where_nothing_can_be_written_is_told(tmp_path):
     write(tmp_path / "one", *film("one"))
     (tmp_path / ".frames").write_text("a file, so that no folder can be made")
     with pytest.raises(
-        UserError, match=r"one\.mkv cannot be decoded into .*\.frames: .*\. Copy the recording to where"
+        UserError, match=r"one\.mkv cannot be decoded into .*\.frames: .*\. Copy the recording"
     ):
         data(tmp_path)
 
