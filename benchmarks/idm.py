@@ -212,10 +212,10 @@ def cost() -> bool:
 
 def traces() -> bool:
     from pokegen.game.envs import action_names, make, restore, save
-    from pokegen.game.players import player_of
+    from pokegen.game.players import Invader
 
     env = make("ALE/SpaceInvaders-v5")
-    names, player = action_names(env), player_of("uneven", env)
+    names, player = action_names(env), Invader()
     seen = pressed = 0
     for seed in range(5):
         observation, _ = env.reset(seed=seed)

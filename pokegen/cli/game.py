@@ -6,7 +6,8 @@ examples:
   pokegen game record --env ALE/SpaceInvaders-v5 --player human --out data/recordings/invaders/mine
   pokegen game import VIDEO.mp4 KEYS.csv --out data/recordings/emerald/first
   pokegen game annotate VIDEO… --model idm_gameboy --out data/recordings/labelled
-  pokegen game evaluate --env pokegen/Overworld-v0 --player checkpoints/mine --episodes 20
+  pokegen game play --agent dqn_invaders --out game.mp4
+  pokegen game evaluate --player dqn_invaders --episodes 100
 
 A recording is a video and a CSV with a row a frame: the key that was pressed, or none. `pokegen fit` trains on them:
 --config configs/game/idm.yaml reads keys from video, --config configs/game/cloning.yaml learns to play.
@@ -21,13 +22,13 @@ from typing import Any
 from pokegen.errors import UserError
 
 PLAYERS = (
-    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or a cloned policy: "
-    "a zoo name, a checkpoint folder, hf:OWNER/NAME"
+    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or an agent or a cloned "
+    "policy: a zoo name, a checkpoint folder, hf:OWNER/NAME"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="action", required=True, metavar="{envs,record,import,annotate,evaluate}")
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate}")
 
     action = verbs.add_parser("envs", help="the environments, one a line")
     action.add_argument("ids", nargs="*", metavar="ID", help="only these")
@@ -61,16 +62,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as Lightning's: bf16-mixed is faster where there is bf16 arithmetic; default: %(default)s",
     )
 
-    action = verbs.add_parser("evaluate", help="returns of whole episodes")
-    _add_env(action)
-    action.add_argument("--player", default="random", help=f"{PLAYERS}; default: %(default)s")
-    action.add_argument("--episodes", type=_positive, default=20, help="default: %(default)s")
+    action = verbs.add_parser("play", help="whole episodes, as a video of what is seen on the screen")
+    _add_env(action, required=False)
+    action.add_argument("--agent", required=True, help=PLAYERS)
+    action.add_argument("--episodes", type=_positive, default=1, help="default: %(default)s")
+    action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
+    action.add_argument("--out", type=Path, required=True, metavar="FILE", help="the video: .mp4, .mkv or .gif")
+
+    action = verbs.add_parser("evaluate", help="returns of whole episodes, beside those of random play and of a person")
+    _add_env(action, required=False)
+    action.add_argument(
+        "--player", nargs="+", default=["random"], help=f"{PLAYERS}; several are runs of one agent; default: random"
+    )
+    action.add_argument("--episodes", type=_positive, default=20, help="of each player; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--json", type=Path, metavar="FILE", help="write returns and lengths there too")
 
 
-def _add_env(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--env", required=True, metavar="ID", help="see: pokegen game envs")
+def _add_env(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    more = "" if required else "; an agent knows its own"
+    parser.add_argument("--env", required=required, metavar="ID", help=f"see: pokegen game envs{more}")
     parser.add_argument(
         "--options",
         type=_json,
@@ -97,9 +108,8 @@ def _positive(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "evaluate": _evaluate}[args.action](
-        args
-    )
+    verbs = {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "play": _play}
+    (verbs | {"evaluate": _evaluate})[args.action](args)
 
 
 def _envs(args: argparse.Namespace) -> None:
@@ -122,14 +132,19 @@ def _envs(args: argparse.Namespace) -> None:
 
 def _record(args: argparse.Namespace) -> None:
     from pokegen.game.envs import make
-    from pokegen.game.players import player_of
+    from pokegen.game.players import seat
     from pokegen.game.recording import record
     from pokegen.game.window import Window
 
-    env = make(args.env, **args.options)
+    if args.player == "human":
+        env = make(args.env, **args.options)
+        player: Any = Window(env)
+    else:
+        env, scripted = seat(args.player, args.env, args.options)
+        player = nullcontext(scripted)
     try:
-        with Window(env) if args.player == "human" else nullcontext(player_of(args.player, env)) as player:
-            print(record(env, player, args.out, args.frames, args.seed))
+        with player as playing:
+            print(record(env, playing, args.out, args.frames, args.seed))
     finally:
         env.close()
 
@@ -164,26 +179,61 @@ def _annotate(args: argparse.Namespace) -> None:
         print(path)
 
 
+def _play(args: argparse.Namespace) -> None:
+    from pokegen.game.players import seat
+    from pokegen.game.recording import film
+
+    env, player = seat(args.agent, args.env, args.options)
+    try:
+        for episode, (total, steps) in enumerate(film(env, player, args.out, args.episodes, args.seed)):
+            print(f"episode {episode}: {total:.2f} in {steps} steps")
+    finally:
+        env.close()
+    print(args.out)
+
+
 def _evaluate(args: argparse.Namespace) -> None:
     import numpy as np
 
     from pokegen.cli.main import progress
-    from pokegen.game.envs import make
-    from pokegen.game.evaluate import returns
-    from pokegen.game.players import player_of
+    from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
+    from pokegen.game.players import Random, seat
 
-    env = make(args.env, **args.options)
-    try:
-        player = player_of(args.player, env)
-        found = list(progress(returns(env, player, args.episodes, args.seed), "episodes", args.episodes))
-    finally:
-        env.close()
-    score, steps = np.array(found).T
-    spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}, {len(score)} games"
-    print(f"{args.player} plays {args.env}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
+    runs, facts = [], []
+    for name in args.player:
+        env, player = seat(name, args.env, args.options)
+        try:
+            found = episodes_of(env, player, args.episodes, args.seed)
+            runs.append(np.array(list(progress(found, f"{name}'s episodes", args.episodes))))
+            title = env.spec.id if env.spec else args.env
+        finally:
+            env.close()
+        score, steps = runs[-1].T
+        spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}, {len(score)} games"
+        print(f"{name} plays {title}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
+        facts.append({"player": name, "returns": score.tolist(), "steps": steps.astype(int).tolist()})
+    means = [run[:, 0].mean() for run in runs]
+    scores = [run[:, 0] for run in runs]
+    for what, statistic in (("mean", lambda x: x.mean(axis=-1)), ("interquartile mean", interquartile_mean)):
+        low, high = interval(scores, statistic)
+        print(f"{what} {statistic(np.concatenate(scores)):.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    if len(runs) > 1:
+        print(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
+    if args.player != ["random"]:
+        env, player = seat(args.player[0], args.env, args.options, render_mode=None)
+        try:
+            beside = np.array(list(progress(episodes_of(env, Random(), args.episodes, args.seed), "random play",
+                                            args.episodes)))[:, 0]  # fmt: skip
+        finally:
+            env.close()
+        print(f"random play: {beside.mean():.2f} ± {beside.std():.2f}")
+    if title in REFERENCES:
+        chance, person = REFERENCES[title]
+        share = (np.mean(means) - chance) / (person - chance)
+        print(f"published: random {chance:g}, a person {person:g}; this is {share:.0%} of the way")
     if args.json:
-        facts = {"env": args.env, "player": args.player, "seed": args.seed}
-        _write(args.json, facts | {"returns": score.tolist(), "steps": steps.astype(int).tolist()})
+        one = facts[0] if len(facts) == 1 else {"runs": facts}
+        _write(args.json, {"env": title, "seed": args.seed} | one)
 
 
 def _write(path: Path, content: Any) -> None:

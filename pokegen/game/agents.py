@@ -5,16 +5,16 @@ Lightning's own work, a fraction of a millisecond for each step, weighs little, 
 environments and by matrix products. Budgets are environment steps; those whose action the autoreset ignored count too.
 
 What `images` is to the other models of the zoo is here an environment step: the log's column `images`, the half-life of
-the averaged weights. At each checkpoint all environments start anew, seeded from the run's own random numbers, so that a
-run that was stopped there and one that was not go on alike.
+the averaged weights. At each checkpoint all environments start anew, seeded from the run's own random numbers, so that
+a run that was stopped there and one that was not go on alike.
 
 Metrics, beside those of each agent:
 
-    train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them; higher is better
+    train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them
     train/env_steps             steps of all environments so far
     train/updates               steps of the optimizer so far
     train/steps_per_second      of all environments, learning included, since the step before
-    val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has the highest
+    val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has most
     val/return_deviation        standard deviation of those returns
 """
 
@@ -70,8 +70,8 @@ class AgentNetwork(nn.Module):
 
 
 class Body(nn.Module):
-    """Observations → features (N, `size`): of stacked screens, uint8 (N, 4, 84, 84), the convolutions of Mnih et al.,
-    Nature 2015, and layers; of vectors (N, D), layers alone.
+    """Observations → features (N, `size`): of stacked screens, uint8 (N, K, H, W) or in color (N, K, H, W, 3), the
+    convolutions of Mnih et al., Nature 2015, and layers; of vectors (N, D), layers alone.
 
     Args:
         space: of one observation.
@@ -88,16 +88,17 @@ class Body(nn.Module):
         widths: Sequence[int] = (32, 64, 64),
     ):
         super().__init__()
-        self.screens = len(space.shape) == 3
+        self.screens = len(space.shape) >= 3
         layers: list[nn.Module] = []
         size = math.prod(space.shape)
         if self.screens:
-            channels, side = space.shape[0], space.shape[1]
+            stack, *sides = space.shape[:3]
+            channels = stack * math.prod(space.shape[3:])
             for width, kernel, stride in zip(widths, (8, 4, 3), (4, 2, 1), strict=True):
                 layers += [nn.Conv2d(channels, width, kernel, stride), nn.ReLU()]
-                channels, side = width, (side - kernel) // stride + 1
+                channels, sides = width, [(side - kernel) // stride + 1 for side in sides]
             layers.append(nn.Flatten())
-            size = channels * side**2
+            size = channels * math.prod(sides)
         for width in hidden:
             layers += [nn.Linear(size, width), activation()]
             size = width
@@ -107,6 +108,8 @@ class Body(nn.Module):
         if self.screens:
             fast = torch.is_autocast_enabled(observation.device.type)
             x = observation.to(torch.get_autocast_dtype(observation.device.type) if fast else torch.float32)
+            if x.ndim == 5:
+                x = x.permute(0, 1, 4, 2, 3).flatten(1, 2)  # (N, 3K, H, W)
             return self.layers(x.div_(255).contiguous(memory_format=torch.channels_last))
         return self.layers(observation.float().flatten(1))
 
@@ -250,7 +253,7 @@ class AgentModule(TrainingModule):
         """
         dead = self.dead
         observation, reward, terminated, truncated, info = self.envs.step(actions)
-        self.seen = np.array(observation)
+        self.seen, self.info = np.array(observation), info
         terminated, over = np.array(terminated), terminated | truncated
         self.sums += reward
         self.lengths += ~dead

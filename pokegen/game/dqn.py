@@ -16,6 +16,7 @@ Metrics beside those of agents.py:
     train/epsilon   share of the actions that are drawn at random
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,13 +90,13 @@ class Replay:
     Args:
         capacity: steps of all environments together.
         count: N.
-        space: of an observation; of uint8 (K, H, W) the last frame of K is kept, else all of it.
+        space: of an observation; of uint8 (K, H, W) or (K, H, W, 3) the last frame of K is kept, else all of it.
         alpha: exponent of the priorities (Schaul et al., eq. 1); 0 draws evenly.
     """
 
     def __init__(self, capacity: int, count: int, space: spaces.Box, alpha: float = 0.0):
         self.rows, self.count, self.alpha = capacity // count, count, alpha
-        self.stack = space.shape[0] if len(space.shape) == 3 else 0
+        self.stack = space.shape[0] if len(space.shape) >= 3 else 0
         frame = space.shape[1:] if self.stack else space.shape
         self.frames = np.zeros((self.rows, count, *frame), space.dtype)
         self.actions = np.zeros((self.rows, count), np.int64)
@@ -107,11 +108,12 @@ class Replay:
         self.priority = np.zeros((self.rows, count), np.float64)  # to the power of alpha
         self.highest = 1.0
         self.added = 0  # rows, ever
+        self.started = True  # the next row follows no other
 
     @staticmethod
     def memory(capacity: int, space: spaces.Box) -> int:
         """Bytes that so many steps take."""
-        frame = space.shape[1:] if len(space.shape) == 3 else space.shape
+        frame = space.shape[1:] if len(space.shape) >= 3 else space.shape
         return capacity * (int(np.prod(frame)) * np.dtype(space.dtype).itemsize + 8 + 4 + 3 + 4 + 8)
 
     def __len__(self) -> int:
@@ -123,7 +125,7 @@ class Replay:
             row = (self.added - 1) % self.rows
             self.dead[row], self.over[row] = True, True
             self.priority[row] = 0.0
-        self._start = True
+        self.started = True
 
     def add(
         self, seen: np.ndarray, action: np.ndarray, reward: np.ndarray, terminal: np.ndarray, over: np.ndarray,
@@ -135,13 +137,11 @@ class Replay:
         self.actions[row], self.rewards[row] = action, reward
         self.terminal[row], self.over[row], self.dead[row] = terminal, over, dead
         # What a reset shows begins an episode: the row behind a dead step.
-        fresh = np.ones(self.count, bool) if self._start else self.dead[before]
+        fresh = np.ones(self.count, bool) if self.started else self.dead[before]
         self.age[row] = np.where(fresh, 0, self.age[before] + 1)
         self.priority[row] = np.where(dead, 0.0, self.highest)
         self.added += 1
-        self._start = False
-
-    _start = True
+        self.started = False
 
     def draw(
         self, batch: int, n: int, discount: float, generator: torch.Generator, beta: float = 0.0
@@ -160,8 +160,7 @@ class Replay:
         draws = torch.rand(2, batch, generator=generator, dtype=torch.float64).numpy()
         if self.alpha:
             order = np.arange(first, last + 1) % self.rows
-            whole = ready == 0 or (order[0] == 0 and order[-1] == ready - 1)
-            mass = np.cumsum(self.priority[:ready] if whole else self.priority[order])
+            mass = np.cumsum(self.priority[order])
             place = np.minimum(np.searchsorted(mass, draws[0] * mass[-1], side="right"), ready * self.count - 1)
             t, e = first + place // self.count, place % self.count
             chance = self.priority[t % self.rows, e] / mass[-1]
@@ -282,11 +281,9 @@ class DQN(AgentModule):
         super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes)
         if capacity < max(warmup_steps, num_envs * (n_step + 8)):
             raise UserError(f"capacity ({capacity}) must hold warmup_steps ({warmup_steps}) and n-step returns.")
-        import copy
-
         self.target = copy.deepcopy(network).requires_grad_(False).eval()
         self.lr, self.lr_end, self.adam_eps, self.discount = lr, lr_end, adam_eps, discount
-        self.batch_size, self.updates_a_step, self.n_step, self.double = batch_size, updates, n_step, double
+        self.batch_size, self.updates_a_step, self.n_step, self.doubled = batch_size, updates, n_step, double
         self.target_steps, self.capacity, self.warmup_steps = target_steps, capacity, warmup_steps
         self.epsilons = epsilon_start, epsilon_end, epsilon_steps
         self.alpha, self.beta, self.clip_rewards, self.life_loss = alpha, beta, clip_rewards, life_loss
@@ -351,7 +348,7 @@ class DQN(AgentModule):
         seen, action, reward, then, factor, _, weights = (torch.from_numpy(x).to(self.device) for x in drawn)
         with torch.no_grad():
             future = self.target(then)
-            chosen = (self.net(then) if self.double else future).argmax(dim=1, keepdim=True)
+            chosen = (self.net(then) if self.doubled else future).argmax(dim=1, keepdim=True)
             wanted = reward + factor * future.gather(1, chosen)[:, 0]
         value = self.net(seen).gather(1, action[:, None])[:, 0]
         loss = (weights * F.smooth_l1_loss(value, wanted, reduction="none")).mean()

@@ -11,9 +11,10 @@ import gymnasium
 import numpy as np
 
 from pokegen.errors import UserError
-from pokegen.game.envs import action_names
+from pokegen.game.envs import action_at, action_names, make
 from pokegen.game.keys import NONE
 
+SCRIPTS = ("random", "expert", "uneven")
 SCRIPTED = "pokegen's own environments, LunarLander and ALE/SpaceInvaders-v5"
 
 
@@ -107,16 +108,16 @@ class Uneven:
         self._playing, self._left = False, 0
         self.player.begin(seed)
 
-    def __call__(self, env: gymnasium.Env, observation: Any) -> int:
+    def __call__(self, env: gymnasium.Env, observation: Any) -> Any:
         if not self._left:
             self._playing = not self._playing
             self._left = int(self._rng.geometric(1 / (self.burst if self._playing else self.pause)))
         self._left -= 1
         names = action_names(env)
         if not self._playing:
-            return names.index(NONE)
+            return action_at(env, names.index(NONE))
         if self._rng.random() < self.curious:
-            return int(self._rng.integers(len(names)))
+            return action_at(env, int(self._rng.integers(len(names))))
         return self.player(env, observation)
 
 
@@ -136,7 +137,7 @@ class Clone:
         self._generator = torch.Generator().manual_seed(seed)
         self._seen: deque[np.ndarray] = deque(maxlen=self.policy.window)
 
-    def __call__(self, env: gymnasium.Env, observation: Any) -> int:
+    def __call__(self, env: gymnasium.Env, observation: Any) -> Any:
         import torch
 
         from pokegen.game.recording import gray
@@ -144,23 +145,72 @@ class Clone:
         frame = gray(env.render())  # type: ignore[arg-type]
         self._seen.extend([frame] * (1 if self._seen else self.policy.window))
         actions = torch.from_numpy(self.policy.keys.encode(action_names(env)))
-        return self.policy.act(torch.from_numpy(np.stack(self._seen)), actions, self._generator)
+        return action_at(env, self.policy.act(torch.from_numpy(np.stack(self._seen)), actions, self._generator))
 
 
-def player_of(name: str, env: gymnasium.Env) -> Player:
-    """random, expert, uneven (the expert, as a person would play), or a checkpoint: zoo name, folder, hf:OWNER/NAME."""
-    if name == "random":
-        return Random()
-    invaders = env.spec is not None and env.spec.id.startswith("ALE/SpaceInvaders")
-    if name in ("expert", "uneven") and invaders:
-        return Invader()
-    if name in ("expert", "uneven"):
-        return Expert() if name == "expert" else Uneven(Expert())
+class Agent:
+    """A network that plays by observations, of the environment that its `single` makes.
+
+    Args:
+        network: an agents.AgentNetwork in evaluation mode.
+    """
+
+    def __init__(self, network: Any):
+        self.network = network
+
+    def begin(self, seed: int) -> None:
+        import torch
+
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, env: gymnasium.Env, observation: Any) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            action = self.network.act(torch.from_numpy(np.asarray(observation))[None], self._generator)[0].numpy()
+        return action if action.ndim else int(action)
+
+
+def seat(
+    name: str, env: str | None, options: dict[str, Any], render_mode: str | None = "rgb_array"
+) -> tuple[gymnasium.Env, Player]:
+    """A player, and the environment as it sees it.
+
+    Args:
+        name: random, expert, uneven (the expert, as a person would play), or a checkpoint: zoo name, folder,
+            hf:OWNER/NAME.
+        env: an id, see envs.make; None for that of an agent, which was trained on one.
+        options: of the environment; an agent has its own.
+        render_mode: see envs.make.
+    """
+    if name in SCRIPTS:
+        if env is None:
+            raise UserError(f"{name} plays any environment: say which by --env.")
+        made = make(env, render_mode, **options)
+        return made, _script(name, made)
     from pokegen import hub
+    from pokegen.game.agents import AgentNetwork
     from pokegen.game.cloning import Policy
 
-    policy = hub.load(name).model
-    if not isinstance(policy, Policy):
-        raise UserError(f"{name} plays nothing: expected a cloned policy, got {type(policy).__name__}.")
-    policy.keys.encode(action_names(env))  # or say which action is no key of its
-    return Clone(policy)
+    model = hub.load(name).model
+    if isinstance(model, AgentNetwork):
+        if env not in (None, model.env):
+            raise UserError(f"{name} plays {model.env}, not {env}.")
+        if options:
+            raise UserError(f"{name} has the options that it was trained with, {model.options}: leave out --options.")
+        return model.single(render_mode), Agent(model)
+    if not isinstance(model, Policy):
+        raise UserError(f"{name} plays nothing: expected an agent or a cloned policy, got {type(model).__name__}.")
+    if env is None:
+        raise UserError(f"{name} plays from pictures: say by --env which environment.")
+    made = make(env, render_mode, **options)
+    model.keys.encode(action_names(made))  # or say which action is no key of its
+    return made, Clone(model)
+
+
+def _script(name: str, env: gymnasium.Env) -> Player:
+    if name == "random":
+        return Random()
+    if env.spec is not None and env.spec.id.startswith("ALE/SpaceInvaders"):
+        return Invader()
+    return Expert() if name == "expert" else Uneven(Expert())

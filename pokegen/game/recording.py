@@ -32,7 +32,7 @@ import gymnasium
 import numpy as np
 
 from pokegen.errors import UserError
-from pokegen.game.envs import action_names, require
+from pokegen.game.envs import action_index, action_names, require
 
 FPS = 15
 SIZE = 128
@@ -130,9 +130,9 @@ def played(env: gymnasium.Env, player: "Player", seed: int) -> Iterator[tuple[np
         over = False
         while not over:
             frame: Any = env.render()
-            action = int(player(env, observation))
+            action = player(env, observation)
             observation, reward, terminated, truncated, _ = env.step(action)
-            yield frame, names[action], float(reward), episode
+            yield frame, names[action_index(env, action)], float(reward), episode
             over = terminated or truncated
 
 
@@ -159,6 +159,44 @@ def record(env: gymnasium.Env, player: "Player", out: Path, frames: int, seed: i
     if not recorder.frames:
         raise UserError("Ended before the first frame: nothing is recorded.")
     return recorder.csv
+
+
+def film(env: gymnasium.Env, player: "Player", out: Path, episodes: int, seed: int) -> Iterator[tuple[float, int]]:
+    """Play whole episodes and write what is seen, in its own size and at the environment's rate: H.264, or a GIF.
+
+    Yields the return and the steps of each episode. The nth is reset with seed + n. An existing file is replaced.
+    """
+    if out.suffix.lower() not in (*VIDEOS, ".gif"):
+        raise UserError(f"Cannot write a video to {out.name}: end it in .mp4, .mkv or .gif.")
+    av = require("av")
+    rate = round(env.metadata.get("render_fps") or FPS)
+    inner: Any = env.unwrapped
+    if hasattr(inner, "ale"):
+        rate = 60 // 4  # a step is four of a console's frames, whatever renders
+    frame: Any
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        file = av.open(str(out), "w")
+    except OSError as error:
+        raise UserError(f"Cannot write {out}: {error.strerror}. Choose another file.") from error
+    with file:
+        stream: Any = None
+        for episode in range(seed, seed + episodes):
+            observation, _ = env.reset(seed=episode)
+            player.begin(episode)
+            total, steps, over = 0.0, 0, False
+            while not over:
+                frame = np.ascontiguousarray(env.render())
+                if stream is None:
+                    codec, pixels = ("gif", "rgb8") if out.suffix.lower() == ".gif" else ("libx264", "yuv420p")
+                    stream = file.add_stream(codec, rate=rate)
+                    height, width = (side - side % 2 for side in frame.shape[:2])  # as that pixel format needs
+                    stream.height, stream.width, stream.pix_fmt = height, width, pixels
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(frame[:height, :width].copy(), format="rgb24")))
+                observation, reward, terminated, truncated, _ = env.step(player(env, observation))
+                total, steps, over = total + float(reward), steps + 1, terminated or truncated
+            yield total, steps
+        file.mux(stream.encode(None))
 
 
 @dataclass

@@ -39,8 +39,8 @@ def play(replay: Replay, space: spaces.Box, steps: int, seed: int = 0) -> list[l
         hurt = (rng.random(COUNT) < 0.1) & ~dead & ~ended & ~cut  # a life, not the game
         replay.add(seen.copy(), action, reward, ended | hurt, ended | cut, dead)
         for i in range(COUNT):
-            kept[i].append({"seen": seen[i].copy(), "action": action[i], "reward": float(reward[i]),
-                            "terminal": bool(ended[i] or hurt[i]), "over": bool(ended[i] or cut[i]), "dead": bool(dead[i])})  # fmt: skip
+            step = {"seen": seen[i].copy(), "action": action[i], "reward": float(reward[i]), "dead": bool(dead[i])}
+            kept[i].append(step | {"terminal": bool(ended[i] or hurt[i]), "over": bool(ended[i] or cut[i])})
             frame[i] = np.full_like(frame[i], next(number) % 256)
             show(i, bool(dead[i]))  # the step behind an end is the reset, which shows a new episode's first frame
         dead = ended | cut

@@ -11,10 +11,11 @@ from lamps import GROUPS, Lamps
 from pokegen import hub
 from pokegen.errors import CheckpointError, UserError
 from pokegen.game.cloning import Policy
+from pokegen.game.dqn import QNetwork
 from pokegen.game.envs import KEYS, action_names, make
 from pokegen.game.evaluate import returns
 from pokegen.game.idm import InverseDynamics
-from pokegen.game.players import Clone, Expert, Invader, Random, Uneven, player_of
+from pokegen.game.players import Agent, Clone, Expert, Invader, Random, Uneven, seat
 from pokegen.game.recording import gray
 
 POLICY = {"groups": GROUPS, "widths": [4, 4, 4], "hidden": 16}
@@ -201,17 +202,17 @@ def test_a_policy_tells_keys_of_one_frame():
 
 @pytest.mark.parametrize(("name", "kind"), [("random", Random), ("expert", Expert), ("uneven", Uneven)])
 def test_players_by_name(name, kind):
-    assert type(player_of(name, Lamps())) is kind
+    assert type(seat(name, "tests/Lamps-v0", {})[1]) is kind
 
 
 @pytest.mark.parametrize(("name", "kind"), [("random", Random), ("expert", Invader), ("uneven", Invader)])
-def test_players_of_space_invaders_by_name(invaders, name, kind):
-    assert type(player_of(name, invaders)) is kind
+def test_players_of_space_invaders_by_name(name, kind):
+    assert type(seat(name, "ALE/SpaceInvaders-v5", {})[1]) is kind
 
 
 def test_a_checkpoint_plays(tmp_path):
     hub.save(policy(move="right", fire=1), tmp_path / "mine", "pokegen.game.cloning.Policy", POLICY, version="1")
-    player = player_of(str(tmp_path / "mine"), Lamps())
+    _, player = seat(str(tmp_path / "mine"), "tests/Lamps-v0", {})
     assert type(player) is Clone
     assert not player.policy.training
     assert play(Lamps(), player, 5) == ["right+fire"] * 5
@@ -220,19 +221,44 @@ def test_a_checkpoint_plays(tmp_path):
 def test_a_checkpoint_that_is_no_policy_plays_nothing(tmp_path):
     init = {"groups": GROUPS, "stem_stride": 8, "stem_width": 4, "stacks": [4], "width": 16}
     hub.save(InverseDynamics(**init), tmp_path / "idm", "pokegen.game.idm.InverseDynamics", init, version="1")
-    with pytest.raises(UserError, match="idm plays nothing: expected a cloned policy, got InverseDynamics"):
-        player_of(str(tmp_path / "idm"), Lamps())
+    with pytest.raises(UserError, match="idm plays nothing: expected an agent or a cloned policy, got InverseDynamics"):
+        seat(str(tmp_path / "idm"), "tests/Lamps-v0", {})
 
 
-def test_a_policy_must_know_the_environments_actions(tmp_path, overworld):
+def test_a_policy_must_know_the_environments_actions(tmp_path):
     hub.save(policy(), tmp_path / "mine", "pokegen.game.cloning.Policy", POLICY, version="1")
     with pytest.raises(UserError, match=r"Unknown key 'up'\. This model's keys: none, left, right, fire"):
-        player_of(str(tmp_path / "mine"), overworld)
+        seat(str(tmp_path / "mine"), "pokegen/Overworld-v0", {})
 
 
 def test_an_unknown_player_is_told():
     with pytest.raises(CheckpointError, match="Unknown model 'nobody'"):
-        player_of("nobody", Lamps())
+        seat("nobody", "tests/Lamps-v0", {})
+
+
+@pytest.fixture
+def agent(tmp_path):
+    """The folder of an agent that was never trained."""
+    arguments = {"env": "LunarLander-v3", "hidden": [8]}
+    hub.save(QNetwork(**arguments), tmp_path / "agent", "pokegen.game.dqn.QNetwork", arguments, version="1")
+    return str(tmp_path / "agent")
+
+
+def test_an_agent_brings_its_environment(agent):
+    env, player = seat(agent, None, {})
+    assert env.spec.id == "LunarLander-v3"
+    assert type(player) is Agent
+    player.begin(0)
+    assert env.action_space.contains(player(env, env.reset(seed=0)[0]))
+    with pytest.raises(UserError, match=r"plays LunarLander-v3, not pokegen/Fighter-v0"):
+        seat(agent, "pokegen/Fighter-v0", {})
+    with pytest.raises(UserError, match="leave out --options"):
+        seat(agent, None, {"continuous": True})
+
+
+def test_who_has_no_environment_of_its_own_is_asked_for_one():
+    with pytest.raises(UserError, match="random plays any environment: say which by --env"):
+        seat("random", None, {})
 
 
 # ----------------------------------------------------------------------------------------------------------- returns

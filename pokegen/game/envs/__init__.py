@@ -15,6 +15,7 @@ A package is imported when its environment is asked for; what is not installed i
 import contextlib
 import difflib
 import importlib
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from types import ModuleType
 from typing import Any, SupportsFloat
 
 import gymnasium
+import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from pokegen.errors import UserError
@@ -136,14 +138,19 @@ class _Doom(gymnasium.Wrapper):
 
 
 def action_names(env: gymnasium.Env) -> tuple[str, ...]:
-    """The name of each action of a Discrete space, in its order: lower case, the idle action "none", keys that are
+    """The name of each action, in the order of `action_index`: lower case, the idle action "none", keys that are
     pressed together joined by "+", as in ("none", "fire", "right", "right+fire").
 
     They are what the environment says: its attribute `action_names`, Atari's meanings, ViZDoom's buttons, LunarLander's
-    engines. Raises UserError where it says nothing: names are never guessed.
+    engines, or, of a MultiDiscrete space, `action_parts`, a tuple of names for each part, the first of which is idle.
+    Raises UserError where it says nothing: names are never guessed.
     """
     inner: Any = env.unwrapped
     names: tuple[str, ...] = ()
+    if isinstance(env.action_space, gymnasium.spaces.MultiDiscrete) and hasattr(inner, "action_parts"):
+        idle = [part[0] for part in inner.action_parts]
+        choices = itertools.product(*inner.action_parts)
+        return tuple("+".join(n for n, i in zip(c, idle, strict=True) if n != i) or "none" for c in choices)
     if hasattr(inner, "action_names"):
         names = tuple(inner.action_names)
     elif hasattr(inner, "get_action_meanings"):
@@ -163,6 +170,20 @@ def action_names(env: gymnasium.Env) -> tuple[str, ...]:
             "the environment has an attribute action_names with a name for each action."
         )
     return names
+
+
+def action_index(env: gymnasium.Env, action: Any) -> int:
+    """The place of an action among `action_names`."""
+    if isinstance(env.action_space, gymnasium.spaces.MultiDiscrete):
+        return int(np.ravel_multi_index(tuple(action), tuple(env.action_space.nvec)))
+    return int(action)
+
+
+def action_at(env: gymnasium.Env, index: int) -> Any:
+    """The action at a place among `action_names`: int, or int64 (parts,) of a MultiDiscrete space."""
+    if isinstance(env.action_space, gymnasium.spaces.MultiDiscrete):
+        return np.array(np.unravel_index(index, tuple(env.action_space.nvec)))
+    return index
 
 
 def save(env: gymnasium.Env) -> Any:

@@ -3,9 +3,10 @@
 An environment that has ended is reset by the step after (Gymnasium's AutoresetMode.NEXT_STEP): the observation of an
 episode's end is seen like any other, and the step after it, whose action is ignored and whose reward is 0, is dead.
 
-Atari is ALE's own C++ vector environment: gray 84×84 screens, the last four stacked, each the maximum of the last two of
-the frames that a step skips (Mnih et al. 2015, methods), up to 30 idle steps at the start, rewards as the game gives
-them. `single` is one environment which shows the same to a player, and can be rendered.
+Atari is ALE's own C++ vector environment: gray 84×84 screens, the last four stacked, each the maximum of the last two
+of the frames that a step skips (Mnih et al. 2015, methods), up to 30 idle steps at the start, rewards as the game gives
+them. Its options `height`, `width`, `color` and `stack` say otherwise. `single` is one environment which shows the same
+to a player, and can be rendered.
 """
 
 import functools
@@ -18,8 +19,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from pokegen.errors import UserError
 from pokegen.game.envs import make, require
 
-SCREEN, STACK, NOOPS = 84, 4, 30  # pixels, frames, steps at most
+NOOPS = 30  # idle steps before an Atari game, at most
 _FRAMES = 108_000  # of an Atari game at most, 30 minutes
+_SCREEN = {"height": 84, "width": 84, "color": False, "stack": 4}
 
 
 class State(gymnasium.ObservationWrapper):
@@ -41,7 +43,7 @@ def single(id: str, render_mode: str | None = None, state: bool = False, **optio
     """One environment that shows what the vector environment of the same arguments does.
 
     Args:
-        id, render_mode, options: see envs.make; of Atari, `frameskip` as there.
+        id, render_mode, options: see envs.make; of Atari also `height`, `width`, `color`, `stack`.
         state: show a mini-game's state, float32 (D,), instead of its picture.
     """
     if not id.startswith("ALE/"):
@@ -49,10 +51,17 @@ def single(id: str, render_mode: str | None = None, state: bool = False, **optio
         return State(env) if state else env
     from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
+    screen = {key: options.pop(key, usual) for key, usual in _SCREEN.items()}
     skip = options.pop("frameskip", 4)
     env = make(id, render_mode=render_mode, frameskip=1, max_num_frames_per_episode=_FRAMES, **options)
-    env = AtariPreprocessing(env, noop_max=NOOPS, frame_skip=skip, screen_size=SCREEN)
-    return FrameStackObservation(env, STACK, padding_type="zero")
+    env = AtariPreprocessing(
+        env,
+        noop_max=NOOPS,
+        frame_skip=skip,
+        screen_size=(screen["width"], screen["height"]),
+        grayscale_obs=not screen["color"],
+    )
+    return FrameStackObservation(env, screen["stack"], padding_type="zero")
 
 
 def make_vector(
@@ -77,6 +86,7 @@ def make_vector(
     make(id).close()  # or say in one line what is wrong with the id
     vector = require("ale_py.vector_env", "ale-py")
     game = "".join(f"_{c.lower()}" if c.isupper() else c for c in id[4:].partition("-")[0]).lstrip("_")
+    screen = {key: options.pop(key, usual) for key, usual in _SCREEN.items()}
     options = {"frameskip": 4, "repeat_action_probability": 0.0, "full_action_space": False} | options
     return vector.AtariVectorEnv(
         game,
@@ -84,9 +94,10 @@ def make_vector(
         num_threads=threads,
         autoreset_mode=AutoresetMode.NEXT_STEP,
         max_num_frames_per_episode=_FRAMES,
-        img_height=SCREEN,
-        img_width=SCREEN,
-        stack_num=STACK,
+        img_height=screen["height"],
+        img_width=screen["width"],
+        grayscale=not screen["color"],
+        stack_num=screen["stack"],
         noop_max=NOOPS,
         reward_clipping=False,
         use_fire_reset=False,
