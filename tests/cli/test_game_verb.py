@@ -81,14 +81,41 @@ def test_record_of_a_clone(models, tmp_path, capsys):
 
 def test_evaluate(tmp_path, capsys):
     argv = ["game", "evaluate", "--env", ENV, "--player", "expert", "--episodes", 3, "--json", tmp_path / "found.json"]
-    first, second = said(capsys, *argv).splitlines()
+    first, mean, middle, chance, path = said(capsys, *argv).splitlines()
     spread = "standard deviation 0.00, from 20 to 20, 3 games of 20 steps"
     assert first == f"expert plays {ENV}: 20.00 a game, {spread}"
-    assert second == str(tmp_path / "found.json")
+    assert mean == "mean 20.00, 95 % interval 20.00 to 20.00"
+    assert middle == "interquartile mean 20.00, 95 % interval 20.00 to 20.00"
+    assert 0 <= float(chance.split()[2]) < 10  # random play
+    assert path == str(tmp_path / "found.json")
     assert json.loads((tmp_path / "found.json").read_text()) == {
         **{"env": ENV, "player": "expert", "seed": 0},
         **{"returns": [20.0] * 3, "steps": [20] * 3},
     }
+
+
+def test_evaluate_several_runs_beside_what_is_published(capsys):
+    argv = ["game", "evaluate", "--env", "ALE/Boxing-v5", "--player", "random", "random", "--episodes", 2]
+    said_ = said(capsys, *argv, "--options", '{"max_num_frames_per_episode": 400}')
+    assert "of 2 runs: " in said_
+    assert "published: random 0.1, a person 12.1; this is" in said_
+
+
+def test_play_films_whole_episodes(models, tmp_path, capsys):
+    import av
+
+    argv = ["game", "play", "--env", ENV, "--agent", models / "policy", "--episodes", 2, "--seed", 5]
+    for name in ("game.mp4", "game.gif"):
+        *episodes, path = said(capsys, *argv, "--out", tmp_path / name).splitlines()
+        assert [line.split()[-2] for line in episodes] == ["20", "20"]
+        assert path == str(tmp_path / name)
+        with av.open(path) as file:
+            shown = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        assert len(shown) == 40
+        assert {frame.shape for frame in shown} == {(32, 32, 3)}
+        upper = shown[10][6, :30].astype(int).mean(axis=1)  # of the lamps that tell what was pressed, always right
+        assert upper[15] > 200 > max(upper[5], upper[25])
+    one_line(["game", "play", "--env", ENV, "--agent", "random", "--out", str(tmp_path / "game.txt")], capsys, ".mp4")
 
 
 def test_evaluate_is_seeded(tmp_path, capsys):
