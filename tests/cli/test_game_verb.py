@@ -115,7 +115,7 @@ def test_play_films_whole_episodes(models, tmp_path, capsys):
         assert {frame.shape for frame in shown} == {(32, 32, 3)}
         upper = shown[10][6, :30].astype(int).mean(axis=1)  # of the lamps that tell what was pressed, always right
         assert upper[15] > 200 > max(upper[5], upper[25])
-    one_line(["game", "play", "--env", ENV, "--agent", "random", "--out", str(tmp_path / "game.txt")], capsys, ".mp4")
+    assert ".mp4" in one_line(capsys, *argv, "--out", tmp_path / "game.txt")
 
 
 def test_evaluate_is_seeded(tmp_path, capsys):

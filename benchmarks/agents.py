@@ -1,0 +1,180 @@
+"""The agents of the zoo: how fast they learn beside Stable-Baselines3, and how well they play beside random play and
+what is published.
+
+    pip install --no-deps --target runs/sb3 stable-baselines3      the reference; gymnasium stays as pokegen needs it
+    python benchmarks/agents.py speed        DQN on Space Invaders, PPO on LunarLander, each beside the reference's
+    python benchmarks/agents.py scores       100 episodes of each shipped agent, with 95 % intervals
+    python benchmarks/agents.py first        the Space Invaders notebook's setting, three seeds
+
+`speed` runs both sides in turns, each in a process of its own with one thread, the same hyper-parameters and the same
+number of environments, and takes the ratio of neighbours; it tells the share of the time outside collecting and
+learning too, which is Lightning's. Status 1 where a bound is missed. Figures: agents.md.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path("runs/agents")
+POKEGEN = (sys.executable, "-m", "pokegen.cli.main")
+QUIET = ("--log", "csv", "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
+EPISODES = 100
+
+# The reference's defaults for Atari and rl-baselines3-zoo's for LunarLander, on both sides.
+OURS = {
+    "dqn": ["--config", "configs/game/dqn.yaml", *(f"--model.init_args.{word}" for word in (
+        "num_envs=8", "rollout=32", "updates=64", "batch_size=32", "lr=1e-4", "n_step=1", "double=false",
+        "network.init_args.dueling=false", "capacity=100000", "warmup_steps=1000", "alpha=0", "ema_steps=0",
+        "target_steps=1000", "epsilon_end=0.01", "epsilon_steps=100000", "val_episodes=1"))],
+    "ppo": ["--config", "configs/game/ppo.yaml", *(f"--model.init_args.{word}" for word in (
+        "num_envs=16", "rollout=1024", "batch_size=64", "epochs=4", "val_episodes=1"))],
+}  # fmt: skip
+STEPS = {"dqn": 10_240, "ppo": 65_536}
+BOUNDS = {"dqn": 2.0, "ppo": 1.0}
+
+
+def reference(name: str) -> None:
+    """In a process of its own: print the reference's environment steps a second, its first tenth left out."""
+    import torch
+
+    torch.set_num_threads(1)
+    if name == "dqn":
+        import ale_py
+        import gymnasium
+        from stable_baselines3 import DQN
+        from stable_baselines3.common.env_util import make_atari_env
+        from stable_baselines3.common.vec_env import VecFrameStack
+
+        gymnasium.register_envs(ale_py)
+        envs = VecFrameStack(make_atari_env("SpaceInvadersNoFrameskip-v4", n_envs=8, seed=0), 4)
+        model = DQN("CnnPolicy", envs, learning_rate=1e-4, buffer_size=100_000, learning_starts=1000, batch_size=32,
+                    train_freq=4, gradient_steps=8, target_update_interval=1000, device="cpu", seed=0)  # fmt: skip
+    else:
+        from stable_baselines3 import PPO
+        from stable_baselines3.common.env_util import make_vec_env
+
+        envs = make_vec_env("LunarLander-v3", n_envs=16, seed=0, env_kwargs={"continuous": True})
+        model = PPO("MlpPolicy", envs, n_steps=1024, batch_size=64, gae_lambda=0.98, gamma=0.999, n_epochs=4,
+                    ent_coef=0.01, device="cpu", seed=0)  # fmt: skip
+    warm = 1024 if name == "dqn" else 16_384
+    model.learn(warm)
+    began, before = time.time(), model.num_timesteps
+    model.learn(STEPS[name], reset_num_timesteps=False)
+    print((model.num_timesteps - before) / (time.time() - began))
+
+
+def ours(name: str) -> None:
+    """The same of pokegen's, by the clock of the training steps behind the warm-up, and the share outside of them."""
+    import torch
+
+    torch.set_num_threads(1)
+    from pokegen.cli import fit
+    from pokegen.game.agents import AgentModule
+
+    marks: list[tuple[int, float, float]] = []  # steps, when the step began, seconds inside
+    step, started, inside = AgentModule.training_step, False, 0.0
+
+    def timed(function):
+        def wrapped(*args, **kwargs):
+            nonlocal inside
+            began = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                inside += time.perf_counter() - began
+
+        return wrapped
+
+    def training_step(self, ticket, index):
+        nonlocal started
+        if not started:
+            started = True
+            self.learn, self.count = timed(self.learn), timed(self.count)
+        marks.append((self.env_steps, time.perf_counter(), inside))
+        return step(self, ticket, index)
+
+    AgentModule.training_step = training_step
+    warm = 1024 if name == "dqn" else 16_384
+    steps = STEPS[name] + warm
+    fit.run_training(["fit", *OURS[name], *QUIET, "--runs", str(ROOT), "--run", f"speed-{name}", "--data.steps",
+                      str(steps), "--data.epoch_steps", str(steps), "--trainer.limit_val_batches", "0"])  # fmt: skip
+    first = next(i for i, (played, *_) in enumerate(marks) if played >= warm)
+    (a, began, i0), (b, ended, i1) = marks[first], marks[-1]
+    print((b - a) / (ended - began), 1 - (i1 - i0) / (ended - began))
+
+
+def child(side: str, name: str) -> list[float]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    environment["PYTHONPATH"] = os.pathsep.join(["runs/sb3", environment.get("PYTHONPATH", "")])
+    subprocess.run(["rm", "-rf", str(ROOT / f"speed-{name}")], check=True)
+    done = subprocess.run([sys.executable, __file__, f"_{side}", name], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(done.stderr[-4000:])
+    return [float(word) for word in done.stdout.split()[-(2 if side == "ours" else 1) :]]
+
+
+def speed(rounds: int = 3) -> bool:
+    kept = True
+    for name, bound in BOUNDS.items():
+        pairs, outside = [], []
+        for turn in range(rounds):
+            order = ("ours", "reference") if turn % 2 else ("reference", "ours")
+            found = {side: child(side, name) for side in order}
+            pairs.append((found["ours"][0], found["reference"][0]))
+            outside.append(found["ours"][1])
+            mine, theirs = pairs[-1]
+            print(f"{name}, round {turn}: pokegen {mine:.0f}, Stable-Baselines3 {theirs:.0f} steps/s", flush=True)
+        ratios = sorted(a / b for a, b in pairs)
+        middle = float(np.median(ratios))
+        print(f"{name}: {middle:.2f} times the reference ({ratios[0]:.2f} to {ratios[-1]:.2f}), bound {bound}; "
+              f"{np.median(outside):.1%} of the time outside collect and learn, bound 10 %", flush=True)  # fmt: skip
+        kept &= middle >= bound and float(np.median(outside)) < 0.1
+    return kept
+
+
+def run(*words: object) -> str:
+    done = subprocess.run([*POKEGEN, *map(str, words)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, words))}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def scores() -> bool:
+    from pokegen import hub
+
+    for name in hub.available():
+        if hub.read_config(hub.folder_of(name))["class_path"].startswith("pokegen.game."):
+            print(f"## {name}\n{run('game', 'evaluate', '--player', name, '--episodes', EPISODES)}", flush=True)
+    return True
+
+
+def first() -> bool:
+    """The notebook's ten test games, its exploration of 0.2 included, three seeds."""
+    returns = []
+    for seed in range(3):
+        folder = ROOT / f"first-{seed}"
+        if not (folder / "zoo" / "config.yaml").is_file():
+            run("fit", "--config", "configs/game/dqn.yaml", "--config", "configs/experiment/dqn_first.yaml", *QUIET,
+                "--runs", ROOT, "--run", f"first-{seed}", "--seed_everything", seed)  # fmt: skip
+            run("zoo", "export", folder, folder / "zoo")
+        run("game", "evaluate", "--player", folder / "zoo", "--episodes", 10, "--json", folder / "returns.json")
+        returns.append(float(np.mean(json.loads((folder / "returns.json").read_text())["returns"])))
+    print(f"the notebook's setting, ten games each: {np.mean(returns):.0f} ± {np.std(returns, ddof=1):.0f}: {returns}")
+    return True
+
+
+STAGES = {"speed": speed, "scores": scores, "first": first}
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] in ("_ours", "_reference"):
+        {"_ours": ours, "_reference": reference}[sys.argv[1]](sys.argv[2])
+        sys.exit()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*", choices=[*STAGES, []], default=list(STAGES))
+    sys.exit(not all([STAGES[stage]() for stage in parser.parse_args().stages]))
