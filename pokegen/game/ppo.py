@@ -288,6 +288,8 @@ class PPO(AgentModule):
         clip_rewards: to their signs.
         life_loss: the loss of a life ends the future, not the game.
         target_kl: no further pass over a rollout after one whose mean approx_kl passed this; 0 for all passes.
+        critic_steps: environment steps at the start in which the critic's own layers learn alone, so that a cloned
+            policy is not spoilt by values of an untaught critic.
     """
 
     def __init__(
@@ -315,6 +317,7 @@ class PPO(AgentModule):
         clip_rewards: bool = False,
         life_loss: bool = False,
         target_kl: float = 0.0,
+        critic_steps: int = 0,
     ):
         super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes)
         if not isinstance(network, ActorCritic):
@@ -328,6 +331,7 @@ class PPO(AgentModule):
         self.clip, self.clip_values, self.entropy, self.value_weight = clip, clip_values, entropy, value_weight
         self.gradient_clip, self.normalise_advantages = gradient_clip, normalise_advantages
         self.clip_rewards, self.life_loss, self.target_kl = clip_rewards, life_loss, target_kl
+        self.critic_steps = critic_steps
         self.scale = Scale(discount) if normalise_rewards else None
 
     def configure_optimizers(self) -> Any:
@@ -388,7 +392,9 @@ class PPO(AgentModule):
 
     def improve(self, played: Played, rewards: np.ndarray) -> dict[str, Any]:
         """All passes over a rollout."""
-        p = played
+        p, alone = played, self.env_steps < self.critic_steps
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(not alone or name.startswith("critic."))
         advantage = advantages(rewards, p.values, p.terminated, p.over, p.dead, self.discount, self.trace)
         wanted = advantage + p.values[:-1]
         live = np.flatnonzero(~p.dead)
