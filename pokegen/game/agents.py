@@ -18,6 +18,7 @@ Metrics, beside those of each agent:
     val/return_deviation        standard deviation of those returns
 """
 
+import functools
 import math
 import time
 from collections import deque
@@ -153,6 +154,8 @@ class AgentModule(TrainingModule):
         val_episodes: of a validation.
         threads: of ALE's vector environment.
         processes: a process for each environment, where a step takes milliseconds.
+        reward_model: a reward.RewardModel's zoo name, folder or hf:OWNER/NAME, whose answers are learned from in place
+            of the game's rewards; what is logged and validated are the game's. Not of Atari.
     """
 
     monitor = "val/return"
@@ -166,6 +169,7 @@ class AgentModule(TrainingModule):
         val_episodes: int = 20,
         threads: int = 1,
         processes: bool = False,
+        reward_model: str = "",
     ):
         if min(num_envs, rollout, val_episodes) < 1:
             raise UserError("num_envs, rollout and val_episodes must be at least 1.")
@@ -174,7 +178,13 @@ class AgentModule(TrainingModule):
         self.net = network
         self.num_envs, self.rollout, self.val_episodes = num_envs, rollout, val_episodes
         self.ticket_steps = num_envs * rollout
-        self.vector_options = {"threads": threads} | ({"processes": True} if processes else {})
+        self.vector_options: dict[str, Any] = {"threads": threads} | ({"processes": True} if processes else {})
+        if reward_model:
+            if network.env.startswith("ALE/"):  # type: ignore[union-attr, operator]
+                raise UserError("ALE's vector environment renders nothing for a reward_model: leave it out.")
+            self.vector_options["render_mode"] = "rgb_array"
+        self.reward_model = reward_model
+        self.judge: Any = None  # not a part of this module: its weights are its own
         self.draws = torch.Generator()  # all chance of a run, but the environments' own, which it seeds
         self.updates = 0
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
@@ -210,6 +220,15 @@ class AgentModule(TrainingModule):
         if not self.restored:
             self.draws.manual_seed(torch.initial_seed() % 2**63)
         self.envs = self.envs or self.net.vector(self.num_envs, **self.vector_options)
+        if self.reward_model and self.judge is None:
+            from pokegen import hub
+            from pokegen.game.reward import RewardModel
+
+            judge = hub.load(self.reward_model).model
+            if not isinstance(judge, RewardModel):
+                raise UserError(f"{self.reward_model} tells no rewards: expected a reward model.")
+            self.judge = functools.partial(judge.to(self.device))  # hidden from nn.Module
+            self.film = np.zeros((self.num_envs, judge.window, 128, 128), np.uint8)
         self.clock = time.monotonic()
 
     def teardown(self, stage: str) -> None:
@@ -235,15 +254,32 @@ class AgentModule(TrainingModule):
             self.log("return", values["return"], prog_bar=True, logger=False, batch_size=1)
         self.log_dict({f"train/{key}": float(value) for key, value in values.items()}, batch_size=1)
 
+    def seeds(self) -> list[int]:
+        """Of the environments that are started anew."""
+        return torch.randint(2**31 - 1, (self.num_envs,), generator=self.draws).tolist()
+
     def reset(self) -> None:
         """Start all environments anew."""
-        seeds = torch.randint(2**31 - 1, (self.num_envs,), generator=self.draws).tolist()
+        seeds = self.seeds()
         seed = np.array(seeds, np.int32) if "Atari" in type(self.envs).__name__ else seeds
         observation, info = self.envs.reset(seed=seed)
         self.seen = np.array(observation)
         self.lives = info.get("lives")
         self.dead = np.zeros(self.num_envs, bool)  # whose next step is a reset
         self.sums, self.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, int)
+        if self.judge:
+            self._judged(np.ones(self.num_envs, bool))
+
+    @torch.inference_mode()
+    def _judged(self, dead: np.ndarray) -> np.ndarray:
+        """What the reward model tells of a step that has just been made, float32 (N,); 0 of resets."""
+        from pokegen.game.recording import gray
+
+        shown = np.stack([gray(frame) for frame in self.envs.render()])
+        self.film = np.concatenate([self.film[:, 1:], shown[:, None]], axis=1)
+        self.film[dead] = shown[dead, None]
+        told = self.judge(torch.from_numpy(self.film).to(self.device)).cpu().numpy()
+        return np.where(dead, 0, told).astype(np.float32)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One step of all environments.
@@ -265,7 +301,8 @@ class AgentModule(TrainingModule):
             hurt = (info["lives"] < self.lives) & ~dead
             self.lives = np.array(info["lives"])
         self.dead = over
-        return np.asarray(reward, np.float32), terminated, over, dead, hurt
+        learned = self._judged(dead) if self.judge else np.asarray(reward, np.float32)
+        return learned, terminated, over, dead, hurt
 
     def validation_step(self, ticket: Any, _: int) -> None:
         if not self.trainer.sanity_checking:

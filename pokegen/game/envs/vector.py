@@ -30,7 +30,7 @@ class State(gymnasium.ObservationWrapper):
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
         inner: Any = env.unwrapped
-        if not hasattr(inner, "vector"):
+        if not hasattr(type(inner), "vector"):  # which may need a reset
             raise UserError(f"{type(inner).__name__} has no state to show: it lacks `vector`. Leave out `state`.")
         env.reset(seed=0)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, inner.vector.shape, np.float32)
