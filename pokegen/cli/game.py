@@ -8,6 +8,7 @@ examples:
   pokegen game annotate VIDEO… --model idm_gameboy --out data/recordings/labelled
   pokegen game play --agent dqn_invaders --out game.mp4
   pokegen game evaluate --player dqn_invaders --episodes 100
+  pokegen game phases configs/phases/fighter.yaml --seeds 3
 
 A recording is a video and a CSV with a row a frame: the key that was pressed, or none. `pokegen fit` trains on them:
 --config configs/game/idm.yaml reads keys from video, --config configs/game/cloning.yaml learns to play.
@@ -28,7 +29,9 @@ PLAYERS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate}")
+    verbs = parser.add_subparsers(
+        dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate,phases}"
+    )
 
     action = verbs.add_parser("envs", help="the environments, one a line")
     action.add_argument("ids", nargs="*", metavar="ID", help="only these")
@@ -78,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--json", type=Path, metavar="FILE", help="write returns and lengths there too")
 
+    action = verbs.add_parser("phases", help="teacher, study, exploration, consolidation, play: a plan, and its table")
+    action.add_argument("plan", type=Path, help="YAML, such as configs/phases/fighter.yaml")
+    action.add_argument("--only", choices=("teacher", "study", "exploration", "consolidation", "play"), help="this one")
+    action.add_argument("--seeds", type=_positive, default=1, help="run it so many times; default: %(default)s")
+    action.add_argument("--out", type=Path, help="folder; default: runs/phases-PLAN")
+
 
 def _add_env(parser: argparse.ArgumentParser, required: bool = True) -> None:
     more = "" if required else "; an agent knows its own"
@@ -109,7 +118,7 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> None:
     verbs = {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "play": _play}
-    (verbs | {"evaluate": _evaluate})[args.action](args)
+    (verbs | {"evaluate": _evaluate, "phases": _phases})[args.action](args)
 
 
 def _envs(args: argparse.Namespace) -> None:
@@ -234,6 +243,24 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.json:
         one = facts[0] if len(facts) == 1 else {"runs": facts}
         _write(args.json, {"env": title, "seed": args.seed} | one)
+
+
+def _phases(args: argparse.Namespace) -> None:
+    from pokegen.game import phases
+
+    out = args.out or Path("runs") / f"phases-{args.plan.stem}"
+    scores = []
+    for seed in range(args.seeds):
+        for score in phases.run_plan(args.plan, out, seed, args.only):
+            scores.append(score)
+            mean = sum(score.returns) / len(score.returns)
+            print(f"seed {seed}, {score.phase}: {mean:.2f} a game, {len(score.returns)} games", flush=True)
+    rows = phases.table(scores)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    phases.write(scores, out / "phases.csv")
+    print(out / "phases.csv")
 
 
 def _write(path: Path, content: Any) -> None:

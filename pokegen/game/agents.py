@@ -178,7 +178,9 @@ class AgentModule(TrainingModule):
         self.net = network
         self.num_envs, self.rollout, self.val_episodes = num_envs, rollout, val_episodes
         self.ticket_steps = num_envs * rollout
-        self.vector_options: dict[str, Any] = {"threads": threads} | ({"processes": True} if processes else {})
+        self.vector_options: dict[str, Any] = {"threads": threads}
+        if processes:
+            self.vector_options["processes"] = True
         if reward_model:
             if network.env.startswith("ALE/"):  # type: ignore[union-attr, operator]
                 raise UserError("ALE's vector environment renders nothing for a reward_model: leave it out.")

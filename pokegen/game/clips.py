@@ -4,6 +4,11 @@
     keys      int64 (B, T, G), each group's value, see keys.py; of causal windows (B, 1, G), those of the last frame
     counts    bool (B, T) or (B, 1), the frames whose keys are asked for
 
+and of causal windows that are trained on also
+
+    combinations  int64 (N, G), the keys that are ever pressed together
+    odds          float32 (N,), log of how much more often than another each is drawn, for `balance`
+
 Splits are by episode, fixed by a hash, so that no frame of a test episode is ever seen in training. The frames are
 decoded once, into `.frames` beside the recordings, and mapped from there.
 """
@@ -34,10 +39,10 @@ Episode = tuple[np.ndarray, np.ndarray]  # frames uint8 (N, 128, 128), keys int6
 
 class Clips(Dataset):
     """Windows of `length` frames of episodes, which it is asked for as `Window`s, a batch at once. Keys are told of the
-    last `told` frames."""
+    last `told` frames; `also` is a part of each batch."""
 
-    def __init__(self, episodes: Sequence[Episode], length: int, told: int):
-        self.episodes, self.length, self.told = episodes, length, told
+    def __init__(self, episodes: Sequence[Episode], length: int, told: int, also: Mapping[str, Tensor] = {}):
+        self.episodes, self.length, self.told, self.also = episodes, length, told, also
 
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self.episodes)
@@ -52,7 +57,7 @@ class Clips(Dataset):
             batch["keys"].append(keys[rows][-self.told :])
             counts = (rows == start + place) & (place >= low) & (place < high)
             batch["counts"].append(counts[-self.told :])
-        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()}
+        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()} | {**self.also}
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -109,9 +114,9 @@ class RecordingsDataModule(L.LightningDataModule):
         if self.episodes:
             return
         found: list[tuple[str, Episode]] = []
-        for path in _csv_files(self.recordings):
+        for path in csv_files(self.recordings):
             recording = read_recording(path)
-            pixels, keys = _decoded(recording.video, len(recording.keys)), self.keys.encode(recording.keys)
+            pixels, keys = decoded(recording.video, len(recording.keys)), self.keys.encode(recording.keys)
             starts = [0, *(np.flatnonzero(np.diff(recording.episode)) + 1), len(keys)]
             for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
@@ -137,11 +142,13 @@ class RecordingsDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         episodes = self.episodes["train"]
         keys = np.concatenate([keys for _, keys in episodes])
-        _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        rows, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         owner = np.repeat(np.arange(len(episodes)), [len(keys) for _, keys in episodes])
         row = np.concatenate([np.arange(len(keys)) for _, keys in episodes])
-        weights = torch.from_numpy(counts[inverse.ravel()] ** -float(self.balance))
-        return self._loader("train", _Drawn(self, weights, owner, row), drop_last=True)
+        weights = torch.from_numpy(counts ** -float(self.balance))  # (N,)
+        also = {"combinations": torch.from_numpy(rows), "odds": weights.log().float()} if self.causal else {}
+        drawn = _Drawn(self, weights[torch.from_numpy(inverse.ravel())], owner, row)
+        return self._loader("train", drawn, also, drop_last=True)
 
     def val_dataloader(self) -> Any:
         return self._sweep("val", self.val_frames)
@@ -164,10 +171,10 @@ class RecordingsDataModule(L.LightningDataModule):
         asked = 1 if self.causal else max(1, self.window // 2)
         if most and len(windows) * asked > most:
             windows = windows[:: -(-len(windows) * asked // most)]
-        return self._loader(split, windows) if windows else []
+        return self._loader(split, windows, {}) if windows else []
 
-    def _loader(self, split: str, sampler: Any, **options: Any) -> DataLoader:
-        clips = Clips(self.episodes[split], self.window, told=1 if self.causal else self.window)
+    def _loader(self, split: str, sampler: Any, also: dict[str, Tensor], **options: Any) -> DataLoader:
+        clips = Clips(self.episodes[split], self.window, 1 if self.causal else self.window, also)
         return DataLoader(clips, self.batch_size, sampler=sampler, collate_fn=_as_it_is, **options)
 
 
@@ -193,7 +200,7 @@ class _Drawn:
         return ((self.owner[i], self.row[i] - p, 0, length) for i, p in zip(drawn, place, strict=True))
 
 
-def _csv_files(recordings: Sequence[str]) -> list[Path]:
+def csv_files(recordings: Sequence[str]) -> list[Path]:
     """Those of the folders, sorted, and those named. DataError where there are none."""
     files: list[Path] = []
     for path in map(Path, recordings):
@@ -204,7 +211,7 @@ def _csv_files(recordings: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))  # once, whether named or in a folder that is: else a test could be trained on
 
 
-def _decoded(video: Path, count: int) -> np.ndarray:
+def decoded(video: Path, count: int) -> np.ndarray:
     """The first `count` frames of a video, uint8 (count, 128, 128), from the cache that it is decoded into once."""
     facts = video.stat()
     name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count}".encode()).hexdigest()[:12]
@@ -217,12 +224,12 @@ def _decoded(video: Path, count: int) -> np.ndarray:
             for old in cache.parent.glob(f"{video.stem}-????????????.npy"):
                 old.unlink()
             pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            decoded = 0
+            done = 0
             for frame in frames(video, stop=count):
-                pixels[decoded] = frame
-                decoded += 1
-            if decoded < count:
-                raise DataError(f"{video} cannot be decoded beyond {decoded} of {count} frames. Record it again.")
+                pixels[done] = frame
+                done += 1
+            if done < count:
+                raise DataError(f"{video} cannot be decoded beyond {done} of {count} frames. Record it again.")
             pixels.flush()
             os.replace(part, cache)
         except OSError as error:

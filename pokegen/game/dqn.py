@@ -225,7 +225,8 @@ class DQN(AgentModule):
     """Trains a QNetwork.
 
     Args:
-        network, num_envs, rollout, ema_steps, val_episodes, threads, processes: see agents.AgentModule.
+        network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model: see
+            agents.AgentModule.
         lr: Adam's step size.
         lr_end: the share of it that is left at the budget's end, in a straight line.
         adam_eps: Adam's ε; the 1.5e-4 of Rainbow suits clipped rewards.
@@ -257,6 +258,7 @@ class DQN(AgentModule):
         val_episodes: int = 20,
         threads: int = 1,
         processes: bool = False,
+        reward_model: str = "",
         lr: float = 1e-4,
         lr_end: float = 1.0,
         adam_eps: float = 1.5e-4,
@@ -278,7 +280,7 @@ class DQN(AgentModule):
         gradient_clip: float = 10.0,
         save_replay: bool = False,
     ):
-        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes)
+        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model)
         if capacity < max(warmup_steps, num_envs * (n_step + 8)):
             raise UserError(f"capacity ({capacity}) must hold warmup_steps ({warmup_steps}) and n-step returns.")
         self.target = copy.deepcopy(network).requires_grad_(False).eval()

@@ -57,28 +57,33 @@ class Expert:
 
 
 class Invader:
-    """Plays ALE/SpaceInvaders-v5 unevenly, as a person does: goes below an invader, stands, shoots now and then.
+    """Plays ALE/SpaceInvaders-v5 unevenly, as a person does: goes below an invader, stands, shoots; and waits a while
+    after each shot, since another press is lost until that has landed.
 
     Args:
         stand: mean steps of a stop; their lengths are geometric.
-        fire: share of the steps at which the fire key is down.
+        flight: steps that it waits for a shot at least.
+        idle: mean steps from there to the next shot; geometric.
     """
 
     _EDGES = 42, 115  # screen columns that the cannon reaches
     _X, _OFFSET = 28, 2  # the byte of RAM that holds the cannon's column, and what the screen adds to it
     _INVADER = 134, 134, 29  # RGB
 
-    def __init__(self, stand: float = 32, fire: float = 0.35):
-        self.stand, self.fire = stand, fire
+    def __init__(self, stand: float = 80, flight: int = 8, idle: float = 4):
+        self.stand, self.flight, self.idle = stand, flight, idle
 
     def begin(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._goal, self._wait = 0, 0
+        self._goal, self._wait, self._loads = 0, 0, 0
 
     def __call__(self, env: gymnasium.Env, observation: Any) -> int:
         ale = env.unwrapped.ale  # type: ignore[attr-defined]
         x = int(ale.getRAM()[self._X]) + self._OFFSET
-        keys = ["fire"] if self._rng.random() < self.fire else []
+        self._loads -= 1
+        keys = ["fire"] if self._loads < 0 else []
+        if keys:
+            self._loads = self.flight + int(self._rng.geometric(1 / self.idle)) - 1
         if self._goal and abs(x - self._goal) > 4:
             keys.insert(0, "right" if self._goal > x else "left")
         elif self._wait:
@@ -187,7 +192,7 @@ def seat(
         if env is None:
             raise UserError(f"{name} plays any environment: say which by --env.")
         made = make(env, render_mode, **options)
-        return made, _script(name, made)
+        return made, script(name, made)
     from pokegen import hub
     from pokegen.game.agents import AgentNetwork
     from pokegen.game.cloning import Policy
@@ -208,9 +213,10 @@ def seat(
     return made, Clone(model)
 
 
-def _script(name: str, env: gymnasium.Env) -> Player:
+def script(name: str, env: gymnasium.Env) -> Player:
+    """random, expert or uneven, as they play this environment."""
     if name == "random":
         return Random()
     if env.spec is not None and env.spec.id.startswith("ALE/SpaceInvaders"):
-        return Invader()
+        return Invader(stand=12, flight=0, idle=1) if name == "expert" else Invader()
     return Expert() if name == "expert" else Uneven(Expert())

@@ -271,7 +271,8 @@ class PPO(AgentModule):
     """Trains an ActorCritic.
 
     Args:
-        network, num_envs, rollout, ema_steps, val_episodes, threads, processes: see agents.AgentModule.
+        network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model: see
+            agents.AgentModule.
         lr: Adam's step size.
         lr_end: the share of it that is left at the budget's end, in a straight line.
         discount: of a step, γ.
@@ -301,6 +302,7 @@ class PPO(AgentModule):
         val_episodes: int = 20,
         threads: int = 1,
         processes: bool = False,
+        reward_model: str = "",
         lr: float = 3e-4,
         lr_end: float = 1.0,
         discount: float = 0.99,
@@ -319,7 +321,7 @@ class PPO(AgentModule):
         target_kl: float = 0.0,
         critic_steps: int = 0,
     ):
-        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes)
+        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model)
         if not isinstance(network, ActorCritic):
             raise UserError(f"PPO trains pokegen.game.ppo.ActorCritic or a kind of it, got {type(network).__name__}.")
         if batch_size < 2 or epochs < 1:
