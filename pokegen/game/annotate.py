@@ -2,7 +2,8 @@
 
 Each shard is a few minutes of one video, a file of its own once it is done: a run that was killed goes on behind the
 shards that are there, and several processes or nodes, which must share the folder, take every nth of them. At the end
-the shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet.
+the shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet. Where
+episodes end is not known: each shard is one, so that a part of a video can be held out.
 
 Memory holds one shard, however long the video is.
 """
@@ -30,10 +31,10 @@ COLUMNS = (*HEADER, "confidence")  # the last in [0, 1]: how likely the model ho
 
 
 class Shard:
-    """Frames `start` to `stop` of a video, and the file of their labels."""
+    """Frames `start` to `stop` of a video, its `number`th shard, and the file of their labels."""
 
-    def __init__(self, video: Path, start: int, stop: int, folder: Path):
-        self.video, self.start, self.stop = video, start, stop
+    def __init__(self, video: Path, start: int, stop: int, folder: Path, number: int = 0):
+        self.video, self.start, self.stop, self.number = video, start, stop, number
         self.file = folder / f"{start:09d}-{stop:09d}.csv"
 
 
@@ -75,7 +76,7 @@ class Annotator(L.LightningModule):
         with open(part, "w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file, lineterminator="\n")
             for frame, key, share in zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True):
-                lines.writerow((frame, f"{frame / FPS:.4f}", key, 0.0, 0, f"{share:.4f}"))
+                lines.writerow((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}"))
         os.replace(part, shard.file)
         return shard.file
 
@@ -108,7 +109,8 @@ def annotate(
         count = count_frames(video)
         work = folder / f".{video.stem}-{mark}-{shard_frames}"
         starts = range(0, count, shard_frames)
-        plan.append([Shard(video, start, min(start + shard_frames, count), work) for start in starts])
+        shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
+        plan.append(shards)
         labels.append(table)
     bar = options.setdefault("enable_progress_bar", sys.stderr.isatty())  # standard output is for the paths
     try:
@@ -125,9 +127,9 @@ def annotate(
     for each in plan:  # not before videos and options are known to be good
         each[0].file.parent.mkdir(parents=True, exist_ok=True)
     # Lightning's sampler wants a shard for each process.
-    shards = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
-    if len(shards):
-        loader = DataLoader(shards, batch_size=1, collate_fn=lambda items: items[0])
+    todo = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
+    if len(todo):
+        loader = DataLoader(todo, batch_size=1, collate_fn=lambda items: items[0])
         trainer.predict(Annotator(network), loader, return_predictions=False)
     trainer.strategy.barrier()
     if trainer.is_global_zero:

@@ -85,6 +85,7 @@ class KeyNetwork(nn.Module):
     A subclass has `features`, (B, T, 128, 128) in [0, 1] → (B, T', C), and `head`, a Linear of sum(keys.sizes).
     """
 
+    monitor = "val/error"  # the metric, lower is better, by which the best checkpoint is kept
     frequency: Tensor
     head: nn.Linear
 

@@ -2,7 +2,8 @@
 
 Metrics, beside those of models/training.py, for stage val or test; GROUP is a name of `groups`, KEY one of its keys:
 
-    */error                     1 − macro-F1, mean over the groups; lower is better, the best checkpoint is kept by it
+    */error                     1 − macro-F1, mean over the groups; lower is better, the best checkpoint is kept by it,
+                                of a policy by */loss
     */macro_f1_GROUP            F1, mean over the keys that were pressed, none included; higher is better
     */majority_f1_GROUP         the same of a model that always answers the commonest key: what must be beaten
     */balanced_accuracy_GROUP   mean recall of the keys that were pressed; higher is better, chance is 1 / keys
@@ -34,8 +35,6 @@ class KeysModule(LikelihoodModule):
         lr, weight_decay, warmup_steps, ema_images: see LikelihoodModule; a row is a window.
     """
 
-    monitor = "val/error"
-
     def __init__(
         self,
         network: nn.Module,
@@ -45,6 +44,7 @@ class KeysModule(LikelihoodModule):
         ema_images: float = 1_000,
     ):
         super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
+        self.monitor = self.ema.monitor
         sizes = self.ema.keys.sizes
         self.confusion: Any = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in sizes)
         self.changed: Any = MeanMetric()

@@ -85,7 +85,7 @@ def test_a_row_for_each_frame(network, video):
     assert [int(row["frame"]) for row in found] == list(range(FRAMES))
     np.testing.assert_allclose([float(row["time"]) for row in found], np.arange(FRAMES) / 15, atol=1e-4)
     assert {row["reward"] for row in found} == {"0.0"}
-    assert {row["episode"] for row in found} == {"0"}
+    assert [int(row["episode"]) for row in found] == [frame // 40 for frame in range(FRAMES)]  # each shard is one
     assert sorted(p.name for p in video.parent.iterdir()) == ["one.csv", "one.mkv", "one.parquet"]  # no shards left
 
 
@@ -106,7 +106,7 @@ def test_parquet_holds_what_the_csv_holds(network, video):
 
 def test_the_folder_of_labels_is_one_of_recordings(network, video, whole, tmp_path):
     out = tmp_path / "labelled"
-    (table,) = label(video, network, out)
+    (table,) = label(video, network, out, 1000)
     assert (out / "one.mkv").resolve() == video
     found = read_recording(table)
     assert found.keys == whole[0]

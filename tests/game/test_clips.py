@@ -182,8 +182,21 @@ def test_causal_batches_hold_one_row_of_keys(folder):
         "frames": (5, 4, 128, 128),
         "keys": (5, 1, 2),
         "counts": (5, 1),
+        "combinations": (4, 2),
+        "odds": (4,),
     }
     assert batch["counts"].all()
+
+
+@pytest.mark.parametrize("balance", [0, 0.5, 1])
+def test_odds_tell_how_much_more_often_keys_are_drawn_than_pressed(folder, balance):
+    module = data(folder, window=4, causal=True, balance=balance, epoch_frames=20_000)
+    batch = next(iter(module.train_dataloader()))
+    keys = np.concatenate([keys for _, keys in module.episodes["train"]])
+    pressed = [(keys == row).all(1).mean() for row in batch["combinations"].numpy()]
+    shares = pressed * np.exp(batch["odds"].numpy())
+    found = dict(zip(module.keys.decode(batch["combinations"]), shares / shares.sum(), strict=True))
+    assert drawn(module) == pytest.approx(found, abs=0.015)
 
 
 def test_without_a_share_there_is_nothing_to_validate(folder):
@@ -305,9 +318,7 @@ def test_a_video_that_ends_early_leaves_no_black_frames(tmp_path, monkeypatch, e
 def test_where_nothing_can_be_written_is_told(tmp_path):
     write(tmp_path / "one", *film("one"))
     (tmp_path / ".frames").write_text("a file, so that no folder can be made")
-    with pytest.raises(
-        UserError, match=r"one\.mkv cannot be decoded into .*\.frames: .*\. Copy the recording"
-    ):
+    with pytest.raises(UserError, match=r"one\.mkv cannot be decoded into .*\.frames: .*\. Copy the recording"):
         data(tmp_path)
 
 

@@ -180,7 +180,7 @@ def trainer(folder, **options):
 
 
 def recordings(folder, causal=False, **options):
-    window = 4 if causal else 8
+    window = 2 if causal else 8
     return RecordingsDataModule([str(folder)], GROUPS, window, causal, **({"epoch_frames": 160} | options))
 
 
@@ -192,8 +192,8 @@ def copy(module):
 
 def test_a_step_moves_what_is_to_be_trained_and_validation_nothing(folder, tmp_path):
     torch.manual_seed(0)
-    policy = Policy(GROUPS, widths=(4, 4, 4), hidden=16, dropout=0.0)
-    policy.trunk[0].requires_grad_(False)
+    policy = Policy(GROUPS, widths=(4, 4, 4), blocks=0, hidden=16, dropout=0.0)
+    policy.stem[0].requires_grad_(False)
     module = KeysModule(policy, lr=0.01, warmup_steps=0)
     data = recordings(folder, causal=True)
     data.setup("fit")
@@ -204,7 +204,7 @@ def test_a_step_moves_what_is_to_be_trained_and_validation_nothing(folder, tmp_p
     moved = {key for key in before if not before[key].equal(after[key])}
     trained = {name for name, p in policy.named_parameters() if p.requires_grad}
     assert {key.removeprefix("net.") for key in moved if key.startswith("net.")} == trained
-    assert "trunk.0.weight" not in trained
+    assert "stem.0.weight" not in trained
     assert {key.removeprefix("ema.") for key in moved if key.startswith("ema.")} == {*trained, "frequency"}
     assert moved - {f"{net}.{key}" for net in ("net", "ema") for key in (*trained, "frequency")} == {"images_seen"}
     trainer(tmp_path).validate(module, data, verbose=False)
@@ -233,6 +233,11 @@ def test_the_step_size_rises_and_falls_to_nothing(folder, tmp_path):
     data = recordings(folder, causal=True, epoch_frames=80, val_share=0)
     trainer(tmp_path, max_epochs=2, callbacks=[Sizes()]).fit(module, data)
     assert sizes == pytest.approx([0.25, 0.5, 0.75, *(1 - step / 20 for step in range(3, 20))])
+
+
+def test_a_policy_is_kept_by_its_loss_and_others_by_their_error():
+    assert KeysModule(Policy(GROUPS, widths=(4, 4, 4), hidden=16)).monitor == "val/loss"
+    assert KeysModule(InverseDynamics(GROUPS, **TINY)).monitor == "val/error"
 
 
 # --------------------------------------------------------------------------------------------------------- collapse
