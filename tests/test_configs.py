@@ -7,6 +7,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from pokegen.cli import fit
 from pokegen.cli.main import main
+from pokegen.game.agents import Steps
 from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 
@@ -16,10 +17,16 @@ EXPERIMENTS = sorted(p.stem for p in shipped("configs/experiment").glob("*.yaml"
 EVERY = [*MODELS, *(f"game/{name}" for name in GAME), *(f"experiment/{name}" for name in EXPERIMENTS)]
 
 
+BASES = {
+    **{"idm": "game/idm", "keys": "game/idm", "dqn": "game/dqn", "gail": "game/gail", "evolution": "game/evolution"},
+    **{"fighter": "game/ppo", "phases": "game/ppo"},
+}  # of experiments of the game module, by the first word of their names
+
+
 def argv(name):
     """An experiment changes a model's config, so it stands behind one."""
     experiment = name.removeprefix("experiment/")
-    base = "game/idm" if experiment.startswith(("idm_", "keys_")) else "dcgan"
+    base = "game/bc" if experiment.endswith("_study") else BASES.get(experiment.partition("_")[0], "dcgan")
     before = ["--config", f"configs/{base}.yaml"] if experiment != name else []
     return [*before, "--config", f"configs/{name}.yaml"]
 
@@ -31,7 +38,8 @@ def test_no_config_is_missed():
     assert {f"configs/{name}.yaml" for name in EVERY} == {
         p.relative_to(shipped()).as_posix()
         for p in shipped("configs").rglob("*.y*ml")
-        if p.parent.name != "sweep"  # W&B's own format: tests/tracking/test_sweeps.py
+        # W&B's own format: tests/tracking/test_sweeps.py; plans: tests/game/test_phases.py
+        if p.parent.name not in ("sweep", "phases")
     }
 
 
@@ -74,9 +82,10 @@ def test_its_nets_are_built_without_data(name, tmp_path, monkeypatch):
     (config,) = built
     assert isinstance(config.model, TrainingModule)
     trained = sum(p.numel() for p in config.model.parameters() if p.requires_grad)
-    assert 10_000 < trained < 100_000_000
+    agent = isinstance(config.data, Steps)
+    assert (100 if agent else 10_000) < trained < 100_000_000
     assert all(p.isfinite().all() for p in config.model.parameters())
     ema = dict(config.model.ema.named_parameters())
     assert all(torch.equal(p, ema[key]) for key, p in config.model.network.named_parameters())
-    assert config.data.batch_size > 0
+    assert (config.data.steps if agent else config.data.batch_size) > 0
     assert list(tmp_path.iterdir()) == []

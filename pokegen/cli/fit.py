@@ -258,7 +258,8 @@ def _find_configs(argv: list[str]) -> list[str]:
         if not path.is_file():
             if not (shipped() / path).is_file():
                 every = (p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.yaml"))
-                known = sorted(path for path in every if not path.startswith("configs/sweep/"))  # those are W&B's
+                others = "configs/sweep/", "configs/phases/"  # W&B's, and plans of `pokegen game phases`
+                known = sorted(path for path in every if not path.startswith(others))
                 raise UserError(f"No config {str(path)!r}. Shipped configs: {', '.join(known)}.")
             path = shipped() / path
         try:
