@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--episodes", type=_positive, default=20, help="of each player; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--json", type=Path, metavar="FILE", help="write returns and lengths there too")
+    action.add_argument("--card", action="store_true", help="write the figures into the checkpoint's model card")
 
     action = verbs.add_parser("phases", help="teacher, study, exploration, consolidation, play: a plan, and its table")
     action.add_argument("plan", type=Path, help="YAML, such as configs/phases/fighter.yaml")
@@ -204,10 +205,13 @@ def _play(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import numpy as np
 
+    from pokegen import hub
     from pokegen.cli.main import progress
     from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
-    from pokegen.game.players import Random, seat
+    from pokegen.game.players import SCRIPTS, Random, seat
 
+    if args.card and (len(args.player) > 1 or args.player[0] in SCRIPTS):
+        raise UserError("--card writes into the model card of one checkpoint: name it alone by --player.")
     runs, facts = [], []
     for name in args.player:
         env, player = seat(name, args.env, args.options)
@@ -221,28 +225,40 @@ def _evaluate(args: argparse.Namespace) -> None:
         spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}, {len(score)} games"
         print(f"{name} plays {title}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
         facts.append({"player": name, "returns": score.tolist(), "steps": steps.astype(int).tolist()})
-    means = [run[:, 0].mean() for run in runs]
     scores = [run[:, 0] for run in runs]
-    for what, statistic in (("mean", lambda x: x.mean(axis=-1)), ("interquartile mean", interquartile_mean)):
-        low, high = interval(scores, statistic)
-        print(f"{what} {statistic(np.concatenate(scores)):.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    rows = [["", "mean", "95 % interval", "standard deviation"]]
+    middle = float(np.concatenate(scores).mean())
+    low, high = interval(scores, lambda x: x.mean(axis=-1))
+    rows.append(["return", f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{np.concatenate(scores).std():.2f}"])
+    print(f"mean {middle:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    low, high = interval(scores)
+    inner = float(interquartile_mean(np.concatenate(scores)))
+    rows.append(["its middle half", f"{inner:.2f}", f"{low:.2f} to {high:.2f}", ""])
+    print(f"interquartile mean {inner:.2f}, 95 % interval {low:.2f} to {high:.2f}")
     if len(runs) > 1:
+        means = [run.mean() for run in scores]
         print(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
     if args.player != ["random"]:
-        env, player = seat(args.player[0], args.env, args.options, render_mode=None)
+        env, player = seat(args.player[0], args.env, args.options)
         try:
-            beside = np.array(list(progress(episodes_of(env, Random(), args.episodes, args.seed), "random play",
-                                            args.episodes)))[:, 0]  # fmt: skip
+            played = progress(episodes_of(env, Random(), args.episodes, args.seed), "random play", args.episodes)
+            chance = np.array(list(played))[:, 0]
         finally:
             env.close()
-        print(f"random play: {beside.mean():.2f} ± {beside.std():.2f}")
+        rows.append(["random play", f"{chance.mean():.2f}", "", f"{chance.std():.2f}"])
+        print(f"random play: {chance.mean():.2f} ± {chance.std():.2f}")
     if title in REFERENCES:
-        chance, person = REFERENCES[title]
-        share = (np.mean(means) - chance) / (person - chance)
-        print(f"published: random {chance:g}, a person {person:g}; this is {share:.0%} of the way")
+        idle, person = REFERENCES[title]
+        rows += [["random play, published", f"{idle:g}", "", ""], ["a person, published", f"{person:g}", "", ""]]
+        share = (middle - idle) / (person - idle)
+        print(f"published: random {idle:g}, a person {person:g}; this is {share:.0%} of the way")
     if args.json:
         one = facts[0] if len(facts) == 1 else {"runs": facts}
         _write(args.json, {"env": title, "seed": args.seed} | one)
+    if args.card:
+        table = "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * 4, *rows[1:]])
+        command = f"pokegen game evaluate --player {args.player[0]} --episodes {args.episodes} --seed {args.seed}"
+        print(hub.write_numbers(hub.folder_of(args.player[0]), table, command))
 
 
 def _phases(args: argparse.Namespace) -> None:

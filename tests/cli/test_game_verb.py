@@ -101,6 +101,16 @@ def test_evaluate_several_runs_beside_what_is_published(capsys):
     assert "published: random 0.1, a person 12.1; this is" in said_
 
 
+def test_evaluate_writes_the_model_card(models, tmp_path, capsys):
+    folder = tmp_path / "policy"
+    shutil.copytree(models / "policy", folder)
+    argv = ["game", "evaluate", "--env", ENV, "--player", folder, "--episodes", 2]
+    assert said(capsys, *argv, "--card").splitlines()[-1] == str(folder / "README.md")
+    assert hub.numbers_of(folder) == {"policy": hub.read_config(folder)["sha256"][:12]}
+    assert "| random play | " in (folder / "README.md").read_text()
+    assert "one checkpoint" in one_line(capsys, *argv[:-3], "random", "--card")
+
+
 def test_play_films_whole_episodes(models, tmp_path, capsys):
     import av
 
