@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         help="the one that decides and is plotted, such as val/loss; default: all are plotted, and the"
-        " first of val/kernel_distance, val/loss or another that runs share decides",
+        " first of val/kernel_distance, val/loss, val/return or another that runs share decides",
     )
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="of all runs; default: %(default)s"

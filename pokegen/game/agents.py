@@ -13,7 +13,7 @@ Metrics, beside those of each agent:
     train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them
     train/env_steps             steps of all environments so far
     train/updates               steps of the optimizer so far
-    train/steps_per_second      of all environments, learning included, since the step before
+    train/speed      of all environments, learning included, since the step before
     val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has most
     val/return_deviation        standard deviation of those returns
 """
@@ -248,7 +248,7 @@ class AgentModule(TrainingModule):
         values |= {
             "env_steps": float(self.env_steps),
             "updates": float(self.updates),
-            "steps_per_second": self.ticket_steps / (now - self.clock),
+            "speed": self.ticket_steps / (now - self.clock),
         }
         self.clock = now
         if self.recent:

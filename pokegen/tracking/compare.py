@@ -21,9 +21,11 @@ from pokegen.errors import UserError
 from pokegen.tracking.read import Run
 
 # A metric's direction, by the words of its name. Whatever is not named here is a loss or a distance: lower is better.
-HIGHER = {"accuracy", "f1", "coverage", "density", "precision", "recall", "quality", "distinct", "new", "return"}
+HIGHER = {"accuracy", "f1", "coverage", "density", "precision", "recall", "quality", "distinct", "new"}
+HIGHER |= {"return", "explained", "speed"}
 NEITHER = {"real", "fake", "kl", "auc", "ratio", "lr"}  # logits, a part of a loss, best at a half or at 1, a setting
-PREFERRED = ("val/kernel_distance", "val/loss")
+NEITHER |= {"deviation", "length", "steps", "updates", "entropy", "epsilon", "value", "clip"}  # of agents
+PREFERRED = ("val/kernel_distance", "val/loss", "val/return")
 # What may differ between any two runs, and says nothing about what they train
 _BOOKKEEPING = {"config", "run", "runs", "log", "ckpt_path", "weights_only"}
 _FACTS = {"data_hash": "data", "torch": "torch", "gpu": "gpu", "cpus": "cpus", "pokegen": "pokegen"}
@@ -46,6 +48,8 @@ Section = tuple[str, list[Row]]
 def direction(metric: str) -> int:
     """-1 where lower is better, 1 where higher is, 0 where neither is."""
     words = set(re.split(r"[/_]", metric.lower()))
+    if "loss" in words:
+        return -1
     return 0 if words & NEITHER else 1 if words & HIGHER else -1
 
 

@@ -40,7 +40,9 @@ def pixels(picture):
             for m in ("val/loss", "val/kernel_distance", "val/frechet_distance", "train/discriminator", "val/bits")
         ],
         *[(m, 1) for m in ("val/accuracy", "val/type_accuracy", "val/coverage", "val/density", "val/macro_f1")],
-        *[(m, 0) for m in ("train/real", "train/fake", "val/kl", "val/auc")],
+        *[(m, 1) for m in ("val/return", "train/explained_variance", "train/speed")],
+        *[(m, 0) for m in ("train/real", "train/fake", "val/kl", "val/auc", "val/return_deviation", "train/env_steps")],
+        ("train/value_loss", -1),
     ],
 )
 def test_which_way_a_metric_is_better(metric, way):
