@@ -26,6 +26,7 @@ PLAYERS = (
     "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or an agent or a cloned "
     "policy: a zoo name, a checkpoint folder, hf:OWNER/NAME"
 )
+PLAYS = {"random": "random play", "expert": "the script"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -208,7 +209,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from pokegen import hub
     from pokegen.cli.main import progress
     from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
-    from pokegen.game.players import SCRIPTS, Random, seat
+    from pokegen.game.players import SCRIPTS, script, seat
 
     if args.card and (len(args.player) > 1 or args.player[0] in SCRIPTS):
         raise UserError("--card writes into the model card of one checkpoint: name it alone by --player.")
@@ -238,15 +239,19 @@ def _evaluate(args: argparse.Namespace) -> None:
     if len(runs) > 1:
         means = [run.mean() for run in scores]
         print(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
-    if args.player != ["random"]:
-        env, player = seat(args.player[0], args.env, args.options)
+    for name in ("random", "expert"):  # what every report stands beside
+        if args.player == [name]:
+            continue
+        env, _ = seat(args.player[0], args.env, args.options)
         try:
-            played = progress(episodes_of(env, Random(), args.episodes, args.seed), "random play", args.episodes)
-            chance = np.array(list(played))[:, 0]
+            played = episodes_of(env, script(name, env), args.episodes, args.seed)
+            beside = np.array(list(progress(played, f"{name} play", args.episodes)))[:, 0]
+        except UserError:  # no script plays it
+            continue
         finally:
             env.close()
-        rows.append(["random play", f"{chance.mean():.2f}", "", f"{chance.std():.2f}"])
-        print(f"random play: {chance.mean():.2f} ± {chance.std():.2f}")
+        rows.append([PLAYS[name], f"{beside.mean():.2f}", "", f"{beside.std():.2f}"])
+        print(f"{PLAYS[name]}: {beside.mean():.2f} ± {beside.std():.2f}")
     if title in REFERENCES:
         idle, person = REFERENCES[title]
         rows += [["random play, published", f"{idle:g}", "", ""], ["a person, published", f"{person:g}", "", ""]]

@@ -13,13 +13,14 @@ Metrics, beside those of each agent:
     train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them
     train/env_steps             steps of all environments so far
     train/updates               steps of the optimizer so far
-    train/speed      of all environments, learning included, since the step before
+    train/speed                 steps of all environments a second, learning included, since the step before
     val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has most
     val/return_deviation        standard deviation of those returns
 """
 
 import functools
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,13 @@ class Body(nn.Module):
         return self.layers(observation.float().flatten(1))
 
 
+def idle_cores() -> int:
+    """Cores that nothing ran on in the last minute, by the system's load; at least one, and at most what torch would
+    take, which OMP_NUM_THREADS limits."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(torch.get_num_threads(), round((os.cpu_count() or 1) - busy)))
+
+
 class Steps(L.LightningDataModule):
     """The budget: tickets in place of data.
 
@@ -152,7 +160,8 @@ class AgentModule(TrainingModule):
         rollout: steps of each in a training step.
         ema_steps: half-life of the averaged weights, in environment steps; 0 keeps the current ones.
         val_episodes: of a validation.
-        threads: of ALE's vector environment.
+        threads: of matrix products and of ALE's vector environment; 0 for as many as are idle at the start, since two
+            threads on busy cores are slower than one.
         processes: a process for each environment, where a step takes milliseconds.
         reward_model: a reward.RewardModel's zoo name, folder or hf:OWNER/NAME, whose answers are learned from in place
             of the game's rewards; what is logged and validated are the game's. Not of Atari.
@@ -167,7 +176,7 @@ class AgentModule(TrainingModule):
         rollout: int,
         ema_steps: float = 0.0,
         val_episodes: int = 20,
-        threads: int = 1,
+        threads: int = 0,
         processes: bool = False,
         reward_model: str = "",
     ):
@@ -178,7 +187,8 @@ class AgentModule(TrainingModule):
         self.net = network
         self.num_envs, self.rollout, self.val_episodes = num_envs, rollout, val_episodes
         self.ticket_steps = num_envs * rollout
-        self.vector_options: dict[str, Any] = {"threads": threads}
+        self.threads = threads or idle_cores()
+        self.vector_options: dict[str, Any] = {"threads": self.threads}
         if processes:
             self.vector_options["processes"] = True
         if reward_model:
@@ -221,6 +231,8 @@ class AgentModule(TrainingModule):
         super().on_fit_start()
         if not self.restored:
             self.draws.manual_seed(torch.initial_seed() % 2**63)
+        self.before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
         self.envs = self.envs or self.net.vector(self.num_envs, **self.vector_options)
         if self.reward_model and self.judge is None:
             from pokegen import hub
@@ -237,6 +249,7 @@ class AgentModule(TrainingModule):
         if self.envs is not None:
             self.envs.close()
             self.envs = None
+            torch.set_num_threads(self.before)
 
     def training_step(self, ticket: Any, _: int) -> None:
         if self.fresh:

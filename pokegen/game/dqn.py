@@ -256,7 +256,7 @@ class DQN(AgentModule):
         rollout: int = 8,
         ema_steps: float = 0.0,
         val_episodes: int = 20,
-        threads: int = 1,
+        threads: int = 0,
         processes: bool = False,
         reward_model: str = "",
         lr: float = 1e-4,

@@ -69,7 +69,7 @@ class Evolution(AgentModule):
         sigma: float = 0.5,
         sigma_end: float = 0.1,
         val_episodes: int = 20,
-        threads: int = 1,
+        threads: int = 0,
         processes: bool = False,
     ):
         if not isinstance(network, ActorCritic) or network.body is not None or network.normalise:

@@ -105,6 +105,7 @@ def test_evaluate_writes_the_model_card(models, tmp_path, capsys):
     folder = tmp_path / "policy"
     shutil.copytree(models / "policy", folder)
     argv = ["game", "evaluate", "--env", ENV, "--player", folder, "--episodes", 2]
+    assert "\nthe script: 20.00 ± 0.00\n" in said(capsys, *argv)
     assert said(capsys, *argv, "--card").splitlines()[-1] == str(folder / "README.md")
     assert hub.numbers_of(folder) == {"policy": hub.read_config(folder)["sha256"][:12]}
     assert "| random play | " in (folder / "README.md").read_text()

@@ -14,13 +14,13 @@ from gymnasium import spaces
 
 from pokegen.cli.main import main
 from pokegen.errors import UserError
-from pokegen.game.agents import Body, Steps
+from pokegen.game.agents import Body, Steps, idle_cores
 from pokegen.game.dqn import DQN, QNetwork
 
 EPOCHS, EPOCH = 4, 64  # environment steps of an epoch
 SMALL = {
     **{"num_envs": 4, "rollout": 4, "batch_size": 16, "updates": 2, "val_episodes": 2, "target_steps": 48},
-    **{"warmup_steps": 32, "capacity": 400, "epsilon_steps": 100, "alpha": 0.6, "save_replay": "true"},
+    **{"threads": 1, "warmup_steps": 32, "capacity": 400, "epsilon_steps": 100, "alpha": 0.6, "save_replay": "true"},
 }
 
 
@@ -151,6 +151,16 @@ def test_bodies_of_every_kind_of_observation():
         assert found.shape == (2, 16)
         assert not torch.equal(found[0], found[1])
     assert Body(spaces.Box(-1, 1, (5,), np.float32), [8, 6]).size == 6
+
+
+@pytest.mark.parametrize(("load", "threads"), [(0.2, 4), (1.2, 3), (9.0, 1)])
+def test_as_many_threads_as_there_are_idle_cores(monkeypatch, load, threads):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0, 0))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)
+    assert idle_cores() == threads
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # as OMP_NUM_THREADS=1 has it
+    assert idle_cores() == 1
 
 
 def test_mistakes_are_told():
