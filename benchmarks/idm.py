@@ -173,8 +173,9 @@ def chain(sources: list[str], seeds: list[int]) -> bool:
             for name, folders in (("5 %", [few]), ("5 % and annotated", [few, labels]), ("true keys", [few, rest])):
                 word = name.split()[-1].strip("%") or "few"
                 clone = fit(f"{source}-clone-{word}-{seed}", "--config", "configs/game/cloning.yaml", *more, *chosen,
-                            *CHAIN[source], "--data.recordings", f"[{', '.join(map(str, folders))}]", "--data.val_frames",
-                            2000, "--data.epoch_frames", CLONED[word], "--trainer.max_epochs", 3)  # fmt: skip
+                            *CHAIN[source], "--data.recordings", f"[{', '.join(map(str, folders))}]",
+                            "--data.val_frames", 2000, "--data.epoch_frames", CLONED[word],
+                            "--trainer.max_epochs", 3)  # fmt: skip
                 returns = clone / "returns.json"
                 if not returns.is_file():
                     run("zoo", "export", clone, clone / "zoo")
