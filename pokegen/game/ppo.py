@@ -300,7 +300,7 @@ class PPO(AgentModule):
         rollout: int = 1024,
         ema_steps: float = 0.0,
         val_episodes: int = 20,
-        threads: int = 1,
+        threads: int = 0,
         processes: bool = False,
         reward_model: str = "",
         lr: float = 3e-4,
@@ -413,6 +413,7 @@ class PPO(AgentModule):
         facts = torch.cat([columns, before[None]]).T.contiguous()  # (rows, 4)
         rate = self.lr * (1 + (self.lr_end - 1) * self.progress)
         lightning: Any = self.optimizers()
+        lightning = lightning[0] if isinstance(lightning, list) else lightning
         lightning.optimizer.param_groups[0]["lr"] = rate
         optimizer: Any = lightning  # for the first update alone: a training step is to be one global step
         parts = max(1, round(len(live) / self.batch_size))
