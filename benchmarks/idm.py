@@ -39,7 +39,7 @@ CHAIN = {
     "overworld": ("--model.network.init_args.window", 1, "--data.window", 1),
     "invaders": ("--data.val_share", 0.2),
 }
-CLONED = {"few": 10_000, "annotated": 20_000, "keys": 20_000}  # label set → frames of each of three epochs
+CLONED = {"few": 10_000, "annotated": 40_000, "keys": 40_000}  # label set → frames of each of three epochs
 FRAMES = 60_000
 LABELLED = FRAMES // 20
 
