@@ -129,8 +129,8 @@ def test_invader_stands_mostly_and_shoots_now_and_then(invaders):
     assert 0.1 < len(moves) / len(pressed) < 0.45
     shots = np.flatnonzero(["fire" in key for key in pressed])
     assert shots[0] == 0
-    assert np.diff(shots).min() == 9  # not while a shot flies
-    assert np.diff(shots).mean() == pytest.approx(8 + 4, abs=1.5)
+    assert np.diff(shots).min() == 6  # not while a shot flies
+    assert np.diff(shots).mean() == pytest.approx(5 + 2, abs=0.5)
     assert sum(key == "none" for key in pressed) / len(pressed) > 0.6
     assert any("left" in key for key in moves)
     assert any("right" in key for key in moves)
