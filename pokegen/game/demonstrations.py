@@ -14,14 +14,14 @@ Metrics: train/loss, val/loss as above, lower is better; */accuracy, the share o
 all parts, or */error, the mean absolute error of continuous actions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pokegen.errors import UserError
 from pokegen.game.agents import AgentNetwork
@@ -120,30 +120,40 @@ class Demonstrations(L.LightningDataModule):
         return self.played.observations[self.rows["train"]]
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(_Batches(self, "train", self.passes), batch_size=None)
+        parts = max(1, round(len(self.rows["train"]) / self.batch_size))
+        return self._loader(_Passes(self.rows["train"], parts, self.passes))
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(_Batches(self, "val"), batch_size=None)
+        return self._loader([self.rows["val"]])
 
     test_dataloader = val_dataloader
 
+    def _loader(self, batches: Any) -> DataLoader:
+        return DataLoader(_Rows(self.played), sampler=batches, batch_size=None)  # type: ignore[arg-type]
 
-class _Batches(torch.utils.data.IterableDataset):
-    """Whole batches, shuffled anew in each pass; those of validation, all at once."""
 
-    def __init__(self, data: Demonstrations, split: str, passes: int = 0):
-        self.played, self.rows, self.passes = data.played, data.rows[split], passes
-        self.parts = max(1, round(len(self.rows) / data.batch_size)) if passes else 1
+class _Rows(Dataset):
+    """Whole batches by the rows that they hold."""
+
+    def __init__(self, played: Demonstrated):
+        self.played = played
+
+    def __getitem__(self, rows: Tensor) -> dict[str, Tensor]:
+        return {"observation": self.played.observations[rows], "action": self.played.actions[rows]}
+
+
+class _Passes(Sampler):
+    """Rows in batches of even size, shuffled anew in each pass."""
+
+    def __init__(self, rows: Tensor, parts: int, passes: int):
+        self.rows, self.parts, self.passes = rows, parts, passes
 
     def __len__(self) -> int:
-        return self.parts * max(1, self.passes)
+        return self.parts * self.passes
 
-    def __iter__(self) -> Any:
-        assert self.played is not None
-        for _ in range(max(1, self.passes)):
-            order = torch.randperm(len(self.rows)) if self.passes else torch.arange(len(self.rows))
-            for rows in self.rows[order].tensor_split(self.parts):
-                yield {"observation": self.played.observations[rows], "action": self.played.actions[rows]}
+    def __iter__(self) -> Iterator[Tensor]:
+        for _ in range(self.passes):
+            yield from self.rows[torch.randperm(len(self.rows))].tensor_split(self.parts)
 
 
 class Clone(ActorCritic):

@@ -3,12 +3,13 @@
 Ho & Ermon, Generative Adversarial Imitation Learning, NeurIPS 2016: algorithm 1, with PPO's clipped step in place of
 TRPO's. A discriminator learns to tell pairs of observation and action apart (eq. 17; here a positive logit says
 expert), on noisy inputs, with a penalty on its gradient between both (Gulrajani et al., NeurIPS 2017, eq. 3, as
-Kostrikov et al., ICLR 2019, use it). Left out: a replay memory of the policy's pairs, states that episodes end in for
-ever.
+Kostrikov et al., ICLR 2019, use it). Left out: a replay memory of the policy's pairs.
 
 Which reward suits depends on how an episode ends. `log D` is never positive: the agent would rather be done, as where a
 goal ends the game. `−log(1 − D)` is never negative: it would rather live on, as where an end is a failure. Their sum,
-the logit, prefers neither (Fu et al., ICLR 2018, section 4).
+the logit, is either, as the discriminator's bias will have it. `endless` takes the choice away: an end of the game is
+no end of the rewards, and the value of what was seen last stands for those that would follow, as behind a time limit
+(to the effect of the absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator).
 
 Letters: B rows, D numbers of a pair; the others as in ppo.py.
 
@@ -93,6 +94,7 @@ class GAIL(PPO):
         penalty: weight of its gradient's distance from 1, squared; 0 for none.
         reward: log_d for log D, log_1_d for −log(1 − D), or logit for their sum.
         reward_low, reward_high: what rewards are clipped to, before any scaling.
+        endless: see above.
         kwargs: see ppo.PPO, whose clip_rewards and life_loss are of no use here.
     """
 
@@ -113,6 +115,7 @@ class GAIL(PPO):
         reward: str = "logit",
         reward_low: float = -100.0,
         reward_high: float = 100.0,
+        endless: bool = True,
         **kwargs: Any,
     ):
         super().__init__(network, **kwargs)
@@ -127,7 +130,7 @@ class GAIL(PPO):
         self.episodes, self.expert_player, self.expert_seed = episodes, expert, expert_seed
         self.discriminator_lr, self.discriminator_updates = discriminator_lr, discriminator_updates
         self.discriminator_batch, self.noise, self.penalty = discriminator_batch, noise, penalty
-        self.reward, self.bounds = reward, (reward_low, reward_high)
+        self.reward, self.bounds, self.endless = reward, (reward_low, reward_high), endless
         self.scores: list[list[float]] = []  # environment steps, expert's, policy's
 
     def configure_optimizers(self) -> Any:
@@ -169,6 +172,11 @@ class GAIL(PPO):
         values["reward"] = float(found[~played.dead].mean())
         self.scores.append([float(self.env_steps), values["expert_score"], values["policy_score"]])
         return self.scale(found, played.over, played.dead) if self.scale else found, values
+
+    def improve(self, played: Played, rewards: np.ndarray) -> dict[str, Any]:
+        if self.endless:
+            played = played._replace(terminated=np.zeros_like(played.terminated))
+        return super().improve(played, rewards)
 
     def _clipped(self, action: Tensor) -> Tensor:
         """What of continuous actions, (T, N, K), reached the environment."""

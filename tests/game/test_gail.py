@@ -14,7 +14,7 @@ from torch import nn
 from pokegen.errors import UserError
 from pokegen.game.agents import Steps
 from pokegen.game.gail import GAIL, draw_scores
-from pokegen.game.ppo import ActorCritic
+from pokegen.game.ppo import ActorCritic, advantages
 
 
 class Sides(gymnasium.Env):
@@ -170,3 +170,16 @@ def test_mistakes_are_told() -> None:
 def test_scores_are_drawn(tmp_path) -> None:
     draw_scores([[0, 0.5, 0.5], [1, 0.7, 0.3]], tmp_path / "new" / "scores.png")
     assert (tmp_path / "new" / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_what_was_seen_last_stands_for_what_would_follow(endless: bool, tmp_path, monkeypatch) -> None:
+    seen = []
+
+    def watched(rewards, values, terminated, *rest):
+        seen.append(terminated.any())
+        return advantages(rewards, values, terminated, *rest)
+
+    monkeypatch.setattr("pokegen.game.ppo.advantages", watched)
+    fit(agent(endless=endless), 256, 256, tmp_path)
+    assert seen == [not endless]
