@@ -309,6 +309,7 @@ class MADDPG(AgentModule):
         self.logits_weight, self.reward_scale = logits_weight, reward_scale
         self.gradient_clip, self.save_replay = gradient_clip, save_replay
         self.kept: dict[str, Any] = {}
+        self.entropy = 0.0
         if len(set(network.kinds)) > 1:  # one's gain is the other's loss: none is the best, the last is exported
             self.monitor = None  # type: ignore[assignment]
 
@@ -339,8 +340,8 @@ class MADDPG(AgentModule):
         if len(self.memory) < self.warmup_steps:
             return {}
         found = [self.update(last=i + 1 == self.updates_a_step) for i in range(self.updates_a_step)]
-        names = "critic_loss", "value", "entropy"
-        return {k: float(torch.stack(v).mean()) for k, v in zip(names, zip(*found, strict=True), strict=True)}
+        loss, value = (float(torch.stack(v).mean()) for v in zip(*found, strict=True))
+        return {"critic_loss": loss, "value": value, "entropy": self.entropy}
 
     @torch.no_grad()
     def collect(self) -> None:
@@ -377,8 +378,8 @@ class MADDPG(AgentModule):
             return logits.sigmoid()
         return straight_through(logits + gumbel(logits, self.draws), self.temperature)
 
-    def update(self, last: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of the critics, and after `delay` one of the actors. Returns loss, mean value, entropy."""
+    def update(self, last: bool) -> tuple[Tensor, Tensor]:
+        """One step of the critics, and after `delay` one of the actors. Returns loss and mean value."""
         seen, action, reward, then, terminal = (
             x.to(self.device) for x in self.memory.draw(self.batch_size, self.draws)
         )
@@ -395,16 +396,21 @@ class MADDPG(AgentModule):
         critic_step = optimizers[0] if last else optimizers[0].optimizer
         self._descend(critic_step, loss, self.critic, self.gradient_clip)
         self.updates += 1
-        logits = self.net(seen)
         if self.updates % self.delay == 0:
-            self.critic.requires_grad_(False)
-            gain = self.critic(seen, action, own=self.actions_of(logits), twins=1).mean()
-            pull = logits.masked_fill(self.net.absent, 0).square().mean()
-            self._descend(optimizers[1].optimizer, self.logits_weight * pull - gain, self.net, self.gradient_clip)
-            self.critic.requires_grad_(True)
+            self.improve(seen, action, optimizers[1].optimizer)
             self.follow()
-        entropy = torch.distributions.Categorical(logits=logits.detach()).entropy().mean()
-        return loss.detach(), value.detach().mean(), entropy if self.net.discrete else 0 * entropy
+        return loss.detach(), value.detach().mean()
+
+    def improve(self, seen: Tensor, action: Tensor, optimizer: Any) -> None:
+        """One step of the actors: each by its own action, among those that the others played."""
+        logits = self.net(seen)
+        self.critic.requires_grad_(False)
+        gain = self.critic(seen, action, own=self.actions_of(logits), twins=1).mean()
+        self.critic.requires_grad_(True)
+        pull = logits.masked_fill(self.net.absent, 0).square().mean()
+        self._descend(optimizer, self.logits_weight * pull - gain, self.net, self.gradient_clip)
+        chances = logits.detach().softmax(dim=2)
+        self.entropy = float(-(chances * chances.clamp_min(1e-9).log()).sum(dim=2).mean()) if self.net.discrete else 0.0
 
     @torch.no_grad()
     def follow(self) -> None:
