@@ -34,13 +34,14 @@ SOURCES = {
     "overworld": ("pokegen/Overworld-v0", (), "keys", 0.95, 5),
     "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85, 2),
 }
-# source → who plays, and what its clone is given: all of the overworld is in one frame; of Space Invaders four episodes
-# have labels. Its script chooses by chance where to go, which no clone can see; the agent goes by the screen.
+# source → who plays, frames of each of a clone's three epochs, and what it is given: all of the overworld is in one
+# frame; of Space Invaders four episodes have labels. Its script chooses by chance where to go, which no clone can see; the
+# agent goes by the screen.
 CHAIN = {
-    "overworld": ("uneven", ("--model.network.init_args.window", 1, "--data.window", 1)),
-    "invaders": ("dqn_invaders", ("--data.val_share", 0.2)),
+    "overworld": ("uneven", 40_000, ("--model.network.init_args.window", 1, "--data.window", 1)),
+    "invaders": ("dqn_invaders", 20_000, ("--data.val_share", 0.2)),
 }
-CLONED = {"few": 10_000, "annotated": 40_000, "keys": 40_000}  # label set → frames of each of three epochs
+FEW = 10_000  # frames of an epoch where 5 % are all there is
 FRAMES = 60_000
 LABELLED = FRAMES // 20
 
@@ -157,7 +158,7 @@ def first(sources: list[str], _: list[int]) -> bool:
 def chain(sources: list[str], seeds: list[int]) -> bool:
     for source in [source for source in sources if source in CHAIN]:
         env, more, *_ = SOURCES[source]
-        player, given = CHAIN[source]
+        player, many, given = CHAIN[source]
         few = play(source, "few", LABELLED, 5000, player)
         rest = play(source, "rest", FRAMES - LABELLED, 6000, player)
         result: dict[str, list[float]] = {"5 %": [], "5 % and annotated": [], "true keys": []}
@@ -177,7 +178,7 @@ def chain(sources: list[str], seeds: list[int]) -> bool:
                 word = name.split()[-1].strip("%") or "few"
                 clone = fit(f"{source}-clone-{word}-{seed}", "--config", "configs/game/cloning.yaml", *more, *chosen,
                             *given, "--data.recordings", f"[{', '.join(map(str, folders))}]",
-                            "--data.val_frames", 2000, "--data.epoch_frames", CLONED[word],
+                            "--data.val_frames", 2000, "--data.epoch_frames", FEW if word == "few" else many,
                             "--trainer.max_epochs", 3)  # fmt: skip
                 returns = clone / "returns.json"
                 if not returns.is_file():
