@@ -35,8 +35,8 @@ SOURCES = {
     "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85, 2),
 }
 # source → who plays, frames of each of a clone's three epochs, and what it is given: all of the overworld is in one
-# frame; of Space Invaders four episodes have labels. Its script chooses by chance where to go, which no clone can see; the
-# agent goes by the screen.
+# frame; of Space Invaders four episodes have labels. Its script chooses by chance where to go, which no clone can see;
+# the agent goes by the screen.
 CHAIN = {
     "overworld": ("uneven", 40_000, ("--model.network.init_args.window", 1, "--data.window", 1)),
     "invaders": ("dqn_invaders", 20_000, ("--data.val_share", 0.2)),
