@@ -70,7 +70,7 @@ class Invader:
     _X, _OFFSET = 28, 2  # the byte of RAM that holds the cannon's column, and what the screen adds to it
     _INVADER = 134, 134, 29  # RGB
 
-    def __init__(self, stand: float = 120, flight: int = 5, idle: float = 2):
+    def __init__(self, stand: float = 90, flight: int = 5, idle: float = 2):
         self.stand, self.flight, self.idle = stand, flight, idle
 
     def begin(self, seed: int) -> None:
