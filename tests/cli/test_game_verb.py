@@ -195,7 +195,7 @@ PLAY = "game", "evaluate", "--env", ENV
     ("argv", "message"),
     [
         (("game",), "arguments are required"),
-        (("game", "play"), "invalid choice: 'play'"),
+        (("game", "dance"), "invalid choice: 'dance'"),
         (("game", "envs", "--json", "matrix.json"), "--json writes what --check measures: give both."),
         (("game", "envs", "pokegen/Overwrold-v0"), "pokegen/Overworld-v0"),
         (("game", "record", "--env", ENV), "--out"),
