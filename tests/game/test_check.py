@@ -75,6 +75,11 @@ def test_a_capable_environment_is_green(monkeypatch):
     assert row.rate > 100 and not row.note
 
 
+def test_actions_of_several_parts_are_recorded_by_name():
+    row = check.measure("pokegen/Fighter-v0", seconds=0.05)
+    assert row.log == row.video == row.compound == row.save == "yes" and not row.note
+
+
 @pytest.mark.parametrize("lacks", AGAINST)
 def test_what_an_environment_lacks_is_measured(monkeypatch, lacks):
     row = measured(monkeypatch, **{lacks: False})

@@ -27,7 +27,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import action_names, make, near, restore, save
+from pokegen.game.envs import action_index, action_names, make, near, restore, save
 
 TIMEOUT = 120.0  # seconds of a row
 STEPS = 20  # of each run that is compared with another
@@ -396,7 +396,7 @@ def _records(env: gymnasium.Env, actions: Sequence[Any]) -> tuple[bool, bool]:
             for action in actions:
                 frame: Any = env.render()
                 frames.add(frame.tobytes())
-                recorder.add(frame, names[int(action)] if names else "none", 0.0, 0)
+                recorder.add(frame, names[action_index(env, action)] if names else "none", 0.0, 0)
                 if any(env.step(action)[2:4]):
                     break
         video = len(frames) > 1 and count_frames(path.with_suffix(".mkv")) == recorder.frames
