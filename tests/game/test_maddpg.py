@@ -28,7 +28,9 @@ def adversary() -> Team:
     return Team(ADVERSARY, hidden=[8])
 
 
-@pytest.mark.parametrize("options", [{}, {"continuous_actions": True}, {"N": 2, "max_cycles": 9}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"continuous_actions": True}, {"N": 2, "max_cycles": 9}, {"trail": True}], ids=str
+)
 @pytest.mark.parametrize("id", [SPREAD, ADVERSARY])
 def test_particles_equal_mpe2_to_the_last_bit(id: str, options: dict) -> None:
     ours, theirs = (
@@ -84,6 +86,27 @@ def test_other_environments_are_played_by_mpe2() -> None:
     assert envs.step(team.act(torch.from_numpy(seen)).numpy())[4]["rewards"].shape == (2, 2)
     with pytest.raises(UserError, match="has one agent, not several"):
         Team("CartPole-v1")
+
+
+def test_agents_remember_how_all_moved_and_what_they_did() -> None:
+    plain, envs = particles.Particles(ADVERSARY, 2), particles.Particles(ADVERSARY, 2, trail=True)
+    before, _ = plain.reset(seed=[0, 1])
+    seen, _ = envs.reset(seed=[0, 1])
+    np.testing.assert_array_equal(seen, np.concatenate([before, np.zeros((2, 3, 15))], axis=2))
+    plain.action_space.seed(0)
+    for step in range(1, 30):
+        action = plain.action_space.sample()
+        shown, _, _, _, _ = plain.step(action)
+        seen, _, _, _, _ = envs.step(action)
+        np.testing.assert_array_equal(seen[..., :10], shown)
+        if step == 26:  # a reset, at which nothing is remembered
+            assert not seen[..., 10:].any()
+        else:
+            np.testing.assert_array_equal(seen[..., 10:20], shown - before)
+            np.testing.assert_array_equal(seen[..., 20:].argmax(axis=2), action)
+        before = shown
+    with pytest.raises(UserError, match="moves, not forces"):
+        particles.Particles(ADVERSARY, 1, trail=True, continuous_actions=True)
 
 
 def test_nets_at_once_are_nets_one_by_one() -> None:

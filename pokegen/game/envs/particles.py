@@ -33,11 +33,44 @@ _KNOWN: dict[str, dict[str, Any]] = {
 }
 
 
+class Trail:
+    """What an agent remembers: the change of all it sees since the step before, and its move there, one-hot; at an
+    episode's start zeros. So it knows how fast all move where a game does not show it.
+
+    Args:
+        shape: (…, A), whose observations are (…, A, D).
+        size: D.
+        moves: how many there are.
+    """
+
+    def __init__(self, shape: tuple[int, ...], size: int, moves: int):
+        self.before, self.move = np.zeros((*shape, size), np.float32), np.zeros((*shape, moves), np.float32)
+        self.moves = moves
+
+    def __call__(self, seen: np.ndarray, action: np.ndarray | None, fresh: Any = False) -> np.ndarray:
+        """Observations (…, A, D) and the moves (…, A) that led there → (…, A, 2 D + moves).
+
+        Args:
+            fresh: (…), where an episode starts.
+        """
+        first = np.asarray(fresh)[..., None, None]
+        self.move = np.zeros_like(self.move) if action is None else np.eye(self.moves, dtype=np.float32)[action]
+        self.move = np.where(first, np.float32(0), self.move)
+        change = np.where(first, np.float32(0), seen - self.before)
+        self.before = seen
+        return np.concatenate([seen, change, self.move], axis=-1)
+
+
 class Packed(gymnasium.Wrapper):
     """A joint environment whose observations are float32 (A, D), zeros behind what an agent sees, and whose actions are
-    int64 (A,), or float32 (A, D') in [0, 1]."""
+    int64 (A,), or float32 (A, D') in [0, 1].
 
-    def __init__(self, env: gymnasium.Env):
+    Args:
+        env: the joint environment.
+        trail: agents see what they remember too, see Trail. Discrete actions alone.
+    """
+
+    def __init__(self, env: gymnasium.Env, trail: bool = False):
         super().__init__(env)
         inner: Any = env.unwrapped
         if not hasattr(inner, "agents"):
@@ -52,6 +85,9 @@ class Packed(gymnasium.Wrapper):
         else:
             self.action_space = spaces.Box(0, 1, (len(acts), max(space.shape[0] for space in acts)), np.float32)
         self._acts = acts
+        self.trail: Trail | None = None
+        if trail:
+            self.trail, self.observation_space = _trail((), self.shape, self.action_space)
 
     def _pack(self, seen: dict[str, np.ndarray]) -> np.ndarray:
         packed = np.zeros(self.shape, np.float32)
@@ -63,16 +99,28 @@ class Packed(gymnasium.Wrapper):
         return {"rewards": np.array([info["rewards"][agent] for agent in self.agents], np.float64)}
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
-        seen, info = self.env.reset(**options)
-        return self._pack(seen), self._rewards(info)
+        shown, info = self.env.reset(**options)
+        seen = self._pack(shown)
+        return self.trail(seen, None, True) if self.trail else seen, self._rewards(info)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         parts = {
             agent: int(own) if isinstance(space, spaces.Discrete) else own[: space.shape[0]]
             for agent, own, space in zip(self.agents, action, self._acts, strict=True)
         }
-        seen, reward, terminated, truncated, info = self.env.step(parts)
-        return self._pack(seen), float(reward), terminated, truncated, self._rewards(info)
+        shown, reward, terminated, truncated, info = self.env.step(parts)
+        seen = self._pack(shown)
+        seen = self.trail(seen, action) if self.trail else seen
+        return seen, float(reward), terminated, truncated, self._rewards(info)
+
+
+def _trail(count: tuple[int, ...], shape: tuple[int, int], moves: Any) -> tuple[Trail, spaces.Box]:
+    """What `count` environments' agents remember, and the space of what they then see."""
+    if not isinstance(moves, spaces.MultiDiscrete):
+        raise UserError("trail remembers moves, not forces: leave out trail or continuous_actions.")
+    agents, size = shape
+    most = int(moves.nvec.max())
+    return Trail((*count, agents), size, most), spaces.Box(-np.inf, np.inf, (agents, 2 * size + most), np.float32)
 
 
 class Particles(VectorEnv):
@@ -81,6 +129,7 @@ class Particles(VectorEnv):
     Args:
         id: mpe/simple_spread_v3 or mpe/simple_adversary_v3.
         count: N.
+        trail: see Packed.
         options: mpe2's N, local_ratio (of simple_spread), max_cycles, continuous_actions.
 
     The state is `position` (N, A, 2), `velocity` (N, A, 2), `landmarks` (N, L, 2), `goal` (N,), an index of landmarks
@@ -89,7 +138,7 @@ class Particles(VectorEnv):
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium has it
 
-    def __init__(self, id: str, count: int, **options: Any):
+    def __init__(self, id: str, count: int, trail: bool = False, **options: Any):
         options = _KNOWN[id] | options
         self.adversary = "adversary" in id
         self.landmark_count = options["N"]
@@ -105,6 +154,9 @@ class Particles(VectorEnv):
             if self.continuous
             else spaces.MultiDiscrete([MOVES] * self.agent_count)
         )
+        self.trail: Trail | None = None
+        if trail:
+            self.trail, self.single_observation_space = _trail((count,), self.shape, self.single_action_space)
         self.observation_space = batch_space(self.single_observation_space, count)
         self.action_space = batch_space(self.single_action_space, count)
         self.position, self.velocity = np.zeros((2, count, self.agent_count, 2))
@@ -121,7 +173,9 @@ class Particles(VectorEnv):
         if seeds is not None:
             self.draws = [seeding.np_random(s)[0] for s in seeds]
         self._begin(range(self.num_envs))
-        return self._seen(), {"rewards": np.zeros((self.num_envs, self.agent_count))}
+        seen = self._seen()
+        seen = self.trail(seen, None, np.ones(self.num_envs, bool)) if self.trail else seen
+        return seen, {"rewards": np.zeros((self.num_envs, self.agent_count))}
 
     def _begin(self, which: Any) -> None:
         for i in which:
@@ -141,8 +195,13 @@ class Particles(VectorEnv):
             self._begin(again)
             rewards[again] = 0
         truncated = self.steps >= self.max_cycles
+        seen = self._seen()
+        if self.trail:
+            fresh = np.zeros(self.num_envs, bool)
+            fresh[again] = True
+            seen = self.trail(seen, actions, fresh)
         self.dead = truncated.copy()
-        return self._seen(), rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, {"rewards": rewards}
+        return seen, rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, {"rewards": rewards}
 
     def _move(self, actions: np.ndarray) -> None:
         """The order of the sums is mpe2's, for equality to the last bit."""
@@ -196,14 +255,14 @@ def _length(x: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(x[..., 0]) + np.square(x[..., 1]))
 
 
-def single(id: str, render_mode: str | None = None, **options: Any) -> Packed:
-    """One environment of several agents; see envs.make."""
-    return Packed(make(id, render_mode=render_mode, **options))
+def single(id: str, render_mode: str | None = None, trail: bool = False, **options: Any) -> Packed:
+    """One environment of several agents; see envs.make and Packed."""
+    return Packed(make(id, render_mode=render_mode, **options), trail)
 
 
 def make_vector(id: str, count: int, **options: Any) -> VectorEnv:
     """`count` of it: by Particles where that knows id and options, else by mpe2."""
-    if id in _KNOWN and options.keys() <= _KNOWN[id].keys():
+    if id in _KNOWN and options.keys() <= {*_KNOWN[id], "trail"}:
         return Particles(id, count, **options)
     makers = [lambda: single(id, **options)] * count
     return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.NEXT_STEP)
