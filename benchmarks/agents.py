@@ -33,7 +33,8 @@ OURS = {
         "network.init_args.dueling=false", "capacity=100000", "warmup_steps=1000", "alpha=0", "ema_steps=0",
         "target_steps=1000", "epsilon_end=0.01", "epsilon_steps=100000", "val_episodes=1"))],
     "ppo": ["--config", "configs/game/ppo.yaml", *(f"--model.init_args.{word}" for word in (
-        "num_envs=16", "rollout=1024", "batch_size=64", "epochs=4", "val_episodes=1"))],
+        "num_envs=16", "rollout=1024", "batch_size=64", "epochs=4", "val_episodes=1",
+        "entropy=0.01", "normalise_rewards=false", "network.init_args.normalise=false"))],
 }  # fmt: skip
 STEPS = {"dqn": 10_240, "ppo": 65_536}
 BOUNDS = {"dqn": 2.0, "ppo": 1.0}
