@@ -36,6 +36,7 @@ class Demonstrated(NamedTuple):
     actions: Tensor  # (M, K), as ActorCritic.draw gives them
     episodes: Tensor  # int64 (M,), which it is
     returns: np.ndarray  # of each
+    ends: Tensor  # (E, …), what was seen at last, of those that the game ended, not a time limit
 
 
 def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str = "expert") -> Demonstrated:
@@ -56,7 +57,7 @@ def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str
         if (env.observation_space, env.action_space) != (network.observation_space, network.action_space):
             env.close()
             raise UserError(f"{player} sees or does other things than {network.env} has. Choose one that plays it.")
-    seen, done, which, returns = [], [], [], []
+    seen, done, which, returns, ends = [], [], [], [], []
     try:
         for episode in range(episodes):
             observation, _ = env.reset(seed=seed + episode)
@@ -70,12 +71,15 @@ def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str
                 observation, reward, terminated, truncated, _ = env.step(action)
                 total, over = total + float(reward), terminated or truncated
             returns.append(total)
+            if terminated:
+                ends.append(np.array(observation))
     finally:
         env.close()
     actions = np.stack(done).reshape(len(done), -1)
     start = getattr(network, "start", [])
     found = torch.from_numpy(actions - start) if start else torch.from_numpy(actions.astype(np.float32))
-    return Demonstrated(torch.from_numpy(np.stack(seen)), found, torch.tensor(which), np.array(returns))
+    last = torch.from_numpy(np.stack(ends)) if ends else torch.empty(0, *seen[0].shape)
+    return Demonstrated(torch.from_numpy(np.stack(seen)), found, torch.tensor(which), np.array(returns), last)
 
 
 class Demonstrations(L.LightningDataModule):

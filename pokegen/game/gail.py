@@ -10,6 +10,8 @@ goal ends the game. `−log(1 − D)` is never negative: it would rather live on
 the logit, is either, as the discriminator's bias will have it. `endless` takes the choice away: an end of the game is
 no end of the rewards, and the value of what was seen last stands for those that would follow, as behind a time limit
 (to the effect of the absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator).
+So that a crash at the right place is not worth a landing, the discriminator learns to tell ends apart too, and what it
+says of one is earned there, `end_weight` times.
 
 Letters: B rows, D numbers of a pair; the others as in ppo.py.
 
@@ -57,8 +59,8 @@ class Discriminator(nn.Module):
             raise UserError(f"GAIL compares vectors; {policy.env} shows screens.")
         self.parts = policy.parts
         size = int(np.prod(policy.observation_space.shape))
-        actions = sum(policy.parts) or int(np.prod(policy.action_space.shape))
-        sizes = [size + actions, *hidden]
+        self.actions = sum(policy.parts) or int(np.prod(policy.action_space.shape))  # numbers of one
+        sizes = [size + self.actions, *hidden]
         layers: list[nn.Module] = []
         for i, width in enumerate(hidden):
             layers += [nn.Linear(sizes[i], width), nn.ReLU()]
@@ -66,9 +68,12 @@ class Discriminator(nn.Module):
         self.register_buffer("mean", torch.zeros(size))  # of the expert's observations
         self.register_buffer("deviation", torch.ones(size))
 
-    def pairs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Observations (B, …) and actions (B, K) → pairs (B, D), normalised by the expert's deviations, within ±10."""
+    def pairs(self, observations: Tensor, actions: Tensor | None) -> Tensor:
+        """Observations (B, …) and actions (B, K) → pairs (B, D), normalised by the expert's deviations, within ±10.
+        Without actions zeros stand for them: the game is over."""
         x = ((observations.flatten(1).float() - self.mean) / self.deviation).clamp(-10, 10)
+        if actions is None:
+            return F.pad(x, (0, self.actions))
         if not self.parts:
             return torch.cat([x, actions.float()], dim=1)
         each = [F.one_hot(actions[:, k], n).float() for k, n in enumerate(self.parts)]
@@ -95,6 +100,8 @@ class GAIL(PPO):
         reward: log_d for log D, log_1_d for −log(1 − D), or logit for their sum.
         reward_low, reward_high: what rewards are clipped to, before any scaling.
         endless: see above.
+        end_weight: how often what the discriminator says of an end counts; 0 teaches it none.
+        end_share: of its rows, which are ends.
         kwargs: see ppo.PPO, whose clip_rewards and life_loss are of no use here.
     """
 
@@ -116,6 +123,8 @@ class GAIL(PPO):
         reward_low: float = -100.0,
         reward_high: float = 100.0,
         endless: bool = True,
+        end_weight: float = 10.0,
+        end_share: float = 0.125,
         **kwargs: Any,
     ):
         super().__init__(network, **kwargs)
@@ -126,11 +135,14 @@ class GAIL(PPO):
                 "reward_low must be below reward_high, and episodes, discriminator_updates and discriminator_batch at "
                 "least 1."
             )
+        if end_weight < 0 or not 0 < end_share < 1:
+            raise UserError(f"end_weight must not be below 0, and end_share in (0, 1), got {end_weight}, {end_share}.")
         self.discriminator = Discriminator(network, discriminator)  # type: ignore[arg-type]  # as PPO has checked
         self.episodes, self.expert_player, self.expert_seed = episodes, expert, expert_seed
         self.discriminator_lr, self.discriminator_updates = discriminator_lr, discriminator_updates
         self.discriminator_batch, self.noise, self.penalty = discriminator_batch, noise, penalty
         self.reward, self.bounds, self.endless = reward, (reward_low, reward_high), endless
+        self.end_weight, self.end_rows = end_weight, max(1, round(end_share * discriminator_batch))
         self.scores: list[list[float]] = []  # environment steps, expert's, policy's
 
     def configure_optimizers(self) -> Any:
@@ -163,13 +175,13 @@ class GAIL(PPO):
         every = [x.flatten(0, 1).to(self.device) for x in (played.observations[:-1], action)]
         mine = self.discriminator.pairs(*every)
         expert = self.discriminator.pairs(self.expert.observations.to(self.device), self.expert.actions.to(self.device))
-        values = self.discriminate(expert, mine[live.flatten().to(self.device)])
-        with torch.no_grad():
-            logit = self.discriminator(mine)
-            gain = {"log_d": F.logsigmoid(logit), "log_1_d": F.softplus(logit), "logit": logit}[self.reward]
-            found = gain.clamp(*self.bounds).view(played.dead.shape).cpu().numpy()
-        found = np.where(played.dead, np.float32(0), found)
+        last = self.expert.ends, played.observations[1:][torch.from_numpy(played.terminated)]
+        ends = [self.discriminator.pairs(x.to(self.device), None) for x in last]
+        values = self.discriminate(expert, mine[live.flatten().to(self.device)], ends)
+        found = np.where(played.dead, np.float32(0), self.earned(mine).reshape(played.dead.shape))
         values["reward"] = float(found[~played.dead].mean())
+        if self.end_weight:
+            found[played.terminated] += self.end_weight * self.earned(ends[1])
         self.scores.append([float(self.env_steps), values["expert_score"], values["policy_score"]])
         return self.scale(found, played.over, played.dead) if self.scale else found, values
 
@@ -178,24 +190,36 @@ class GAIL(PPO):
             played = played._replace(terminated=np.zeros_like(played.terminated))
         return super().improve(played, rewards)
 
+    @torch.no_grad()
+    def earned(self, pairs: Tensor) -> np.ndarray:
+        """Pairs (M, D) → rewards, float32 (M,)."""
+        logit = self.discriminator(pairs)
+        gain = {"log_d": F.logsigmoid(logit), "log_1_d": F.softplus(logit), "logit": logit}[self.reward]
+        return gain.clamp(*self.bounds).cpu().numpy()
+
     def _clipped(self, action: Tensor) -> Tensor:
         """What of continuous actions, (T, N, K), reached the environment."""
         return action.clamp(self.net.low.flatten().cpu(), self.net.high.flatten().cpu())
 
-    def discriminate(self, expert: Tensor, policy: Tensor) -> dict[str, Any]:
-        """Updates of the discriminator on pairs (M, D) of both. Returns values for the log."""
+    def discriminate(self, expert: Tensor, policy: Tensor, ends: Sequence[Tensor]) -> dict[str, Any]:
+        """Updates of the discriminator on pairs (M, D) of both, and on the ends of both. Returns values for the log."""
+        some = self.end_weight > 0 and min(map(len, ends)) > 0
         optimizer: Any = self.optimizers()[1].optimizer  # type: ignore[index]  # raw: no global step of its own
         log = []
         for _ in range(self.discriminator_updates):
-            real, fake = (self._draw(pairs) for pairs in (expert, policy))
+            count = self.discriminator_batch - (self.end_rows if some else 0)
+            real, fake = self._draw(expert, count), self._draw(policy, count)
+            if some:
+                last = [self._draw(pairs, self.end_rows) for pairs in ends]
+                real, fake = (torch.cat(both) for both in zip((real, fake), last, strict=True))
             loss, values = self.discriminator_loss(real, fake)
             self._descend(optimizer, loss, self.discriminator)
             log.append(values)
         names = "discriminator", "expert_score", "policy_score"
         return dict(zip(names, torch.stack(log).mean(dim=0).tolist(), strict=True))
 
-    def _draw(self, pairs: Tensor) -> Tensor:
-        rows = torch.randint(len(pairs), (self.discriminator_batch,), generator=self.draws).to(pairs.device)
+    def _draw(self, pairs: Tensor, count: int) -> Tensor:
+        rows = torch.randint(len(pairs), (count,), generator=self.draws).to(pairs.device)
         drawn = pairs.index_select(0, rows)
         return drawn + self.noise * torch.randn(drawn.shape, generator=self.draws).to(pairs.device)
 

@@ -82,7 +82,7 @@ def test_the_discriminators_loss_is_cross_entropy_with_a_penalty_on_its_slope() 
 
 @pytest.mark.parametrize("reward", ["log_d", "log_1_d", "logit"])
 def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(reward: str, tmp_path) -> None:
-    module = agent(reward=reward, reward_low=-0.6, reward_high=0.9, rollout=64)
+    module = agent(reward=reward, reward_low=-0.6, reward_high=0.9, rollout=64, end_weight=3.0)
     kept = {}
     rewards, discriminate = module.rewards, module.discriminate
 
@@ -92,19 +92,27 @@ def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(rew
         logits = module.discriminator(
             module.discriminator.pairs(played.observations[:-1].flatten(0, 1), played.actions.flatten(0, 1))
         ).detach()
+        ends = module.discriminator.pairs(played.observations[1:].flatten(0, 1), None)
         kept["found"], kept["logits"] = found, logits.view(64, 4).numpy()
+        kept["ends"] = module.discriminator(ends).detach().view(64, 4).numpy()
         return found, values
 
-    def counted(expert, policy):
-        kept["rows"] = len(policy)
-        return discriminate(expert, policy)
+    def counted(expert, policy, ends):
+        kept["rows"], kept["last"] = len(policy), [len(each) for each in ends]
+        return discriminate(expert, policy, ends)
 
     module.rewards, module.discriminate = watched, counted
     fit(module, 256, 256, tmp_path)
-    dead, d = kept["played"].dead, 1 / (1 + np.exp(-kept["logits"]))
-    wanted = {"log_d": np.log(d), "log_1_d": -np.log(1 - d), "logit": np.log(d / (1 - d))}[reward].clip(-0.6, 0.9)
+    dead, terminated = kept["played"].dead, kept["played"].terminated
+
+    def gain(logits):
+        d = 1 / (1 + np.exp(-logits))
+        return {"log_d": np.log(d), "log_1_d": -np.log(1 - d), "logit": np.log(d / (1 - d))}[reward].clip(-0.6, 0.9)
+
+    wanted = gain(kept["logits"]) + np.where(terminated, 3 * gain(kept["ends"]), 0)
     assert dead.any()
     assert kept["rows"] == (~dead).sum()
+    assert kept["last"] == [5, terminated.sum()]
     assert (kept["found"][dead] == 0).all()
     np.testing.assert_allclose(kept["found"][~dead], wanted[~dead], rtol=1e-4, atol=1e-5)
 
@@ -133,9 +141,9 @@ def test_continuous_actions_are_compared_as_they_reach_the_environment(tmp_path)
     module = agent(env="LunarLander-v3", options={"continuous": True}, num_envs=2, rollout=32, episodes=1)
     seen = {}
     discriminate = module.discriminate
-    module.discriminate = lambda expert, policy: (
+    module.discriminate = lambda expert, policy, ends: (
         seen.update(expert=expert, policy=policy),
-        discriminate(expert, policy),
+        discriminate(expert, policy, ends),
     )[1]
     fit(module, 64, 64, tmp_path)
     assert seen["policy"][:, 8:].abs().max() == seen["expert"][:, 8:].abs().max() == 1
@@ -165,6 +173,8 @@ def test_mistakes_are_told() -> None:
         agent(reward="d")
     with pytest.raises(UserError, match="reward_low"):
         agent(reward_low=1.0, reward_high=0.0)
+    with pytest.raises(UserError, match="end_share"):
+        agent(end_share=1.0)
 
 
 def test_scores_are_drawn(tmp_path) -> None:
