@@ -4,6 +4,8 @@ what is published.
     pip install --no-deps --target runs/sb3 stable-baselines3      the reference; gymnasium stays as pokegen needs it
     python benchmarks/agents.py speed        DQN on Space Invaders, PPO on LunarLander, each beside the reference's
     python benchmarks/agents.py scores       100 episodes of each shipped agent, with 95 % intervals
+    python benchmarks/agents.py curves       evolution beside PPO at equal steps, three seeds; its figure
+    python benchmarks/agents.py cross        simple_adversary: learned, scripted and random players on both sides
     python benchmarks/agents.py first        the Space Invaders notebook's setting, three seeds
 
 `speed` runs both sides in turns, each in a process of its own with one thread, the same hyper-parameters and the same
@@ -12,6 +14,7 @@ learning too, which is Lightning's. Status 1 where a bound is missed. Figures: a
 """
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -170,7 +173,68 @@ def first() -> bool:
     return True
 
 
-STAGES = {"speed": speed, "scores": scores, "first": first}
+LANDER = ("--config", "configs/game/ppo.yaml", "--model.init_args.network.init_args.options", "{}")
+FIGHTER = ("--config", "configs/game/ppo.yaml", "--config", "configs/experiment/phases_fighter.yaml")
+CURVES = {
+    "pokegen/Fighter-v0": {"evolution": ("--config", "configs/game/evolution.yaml"), "PPO": FIGHTER},
+    "LunarLander-v3": {
+        "evolution": ("--config", "configs/game/evolution_lander.yaml"),
+        "PPO": (*LANDER, "--data.steps", 600_000, "--data.epoch_steps", 30_000),
+    },
+}
+
+
+def curves() -> bool:
+    """Validation returns by environment steps of both, and where random play stands."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((9, 3.4), layout="constrained")
+    for axes, (game, sides) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+        for name, words in sides.items():
+            rows = []
+            for seed in range(3):
+                folder = ROOT / f"{game.rpartition('/')[2]}-{name}-{seed}"
+                if not (folder / "done").is_file():
+                    run("fit", *words, *QUIET, "--runs", ROOT, "--run", folder.name, "--seed_everything", seed)
+                    (folder / "done").touch()
+                log = csv.DictReader(next(folder.glob("csv/*/metrics.csv")).open())
+                rows.append([(float(r["images"]), float(r["val/return"])) for r in log if r.get("val/return")])
+            found = np.array(rows)  # (seeds, validations, 2)
+            steps, returns = found[0, :, 0], found[..., 1]
+            (line,) = axes.plot(steps, returns.mean(axis=0))
+            axes.fill_between(steps, returns.min(axis=0), returns.max(axis=0), color=line.get_color(), alpha=0.2, lw=0)
+            axes.annotate(name, (steps[-1], returns[:, -1].mean()), color=line.get_color(), ha="right", va="bottom")
+            ends = returns[:, -1]
+            print(f"{game}, {name}: {ends.mean():.2f} ± {ends.std(ddof=1):.2f} at {steps[-1]:,.0f} steps", flush=True)
+        chance = ROOT / f"{game.rpartition('/')[2]}-random.json"
+        if not chance.is_file():
+            run("game", "evaluate", "--env", game, "--episodes", EPISODES, "--json", chance)
+        axes.axhline(
+            np.mean(json.loads(chance.read_text())["returns"]), color="gray", lw=0.8, ls=":", label="random play"
+        )
+        axes.legend(frameon=False)
+        axes.set(title=game, xlabel="environment steps", ylabel="return")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig("docs/figures/evolution.png", dpi=120)
+    return True
+
+
+def cross() -> bool:
+    """1,000 games of each pair, the same for all. True where learned good agents beat scripted ones before the learned
+    adversary."""
+    from pokegen import hub
+    from pokegen.game.maddpg import cross_play
+
+    table = cross_play(hub.load("maddpg_adversary").model, 1000)
+    for adversary, row in table.items():
+        for good, found in row.items():
+            gains = [(np.mean(x), 1.96 * np.std(x) / len(x) ** 0.5) for x in (found["agent"], found["adversary"])]
+            print(f"adversary {adversary}, good {good}:", "; ".join(f"{m:.2f} ± {e:.2f}" for m, e in gains), flush=True)
+    mine, script = (np.array(table["learned"][side]["agent"]) for side in ("learned", "scripted"))
+    return (mine - script).mean() > 1.96 * (mine - script).std() / len(mine) ** 0.5
+
+
+STAGES = {"speed": speed, "scores": scores, "curves": curves, "cross": cross, "first": first}
 
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] in ("_ours", "_reference"):

@@ -123,6 +123,21 @@ def test_a_clone_lands_after_1000_batches() -> None:
     assert np.mean([total for total, _ in network_returns(module.ema, 6)]) > 200
 
 
+def test_a_clone_walks_to_a_creature_after_400_episodes() -> None:
+    """Random play scores -3.9: it takes 443 of the 600 steps there are."""
+    torch.manual_seed(0)
+    clone = Clone("pokegen/Overworld-v0", {"state": True, "creatures": 1}, hidden=[256, 256], sample=True)
+    shown = demonstrate(clone, 400)
+    clone.watch(shown.observations)
+    optimizer = torch.optim.Adam(clone.parameters(), 1e-3)
+    for _ in range(800):
+        rows = torch.randint(len(shown.actions), (256,))
+        optimizer.zero_grad()
+        clone.loss({"observation": shown.observations[rows], "action": shown.actions[rows]})["loss"].backward()
+        optimizer.step()
+    assert np.mean([total for total, _ in network_returns(clone.eval(), 64)]) > -2.5
+
+
 def test_ppo_begins_with_a_clone(tmp_path) -> None:
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", "--log=off"]
     small = ["--data.episodes=2", "--data.val_episodes=1", "--data.passes=1", "--trainer.max_epochs=1"]

@@ -265,10 +265,16 @@ def test_mistakes_are_told() -> None:
 def test_it_learns_cartpole_in_30000_steps() -> None:
     """Random play scores 22; 500 is all there is."""
     module = agent("CartPole-v1", num_envs=8, rollout=128, batch_size=128, epochs=8, lr=2e-3, lr_end=0.0, trace=0.9)
-    began = time.process_time()
     fit(module, 30_000, limit_val_batches=0)
     assert np.mean([r for r, _ in network_returns(module.ema, 10)]) > 400
-    assert time.process_time() - began < 25
+
+
+def test_it_beats_the_fighter_in_40000_steps() -> None:
+    """Random play scores -1.5, the fighter's own script 0.2; 2 is all there is."""
+    net = {"hidden": [128, 128], "normalise": True}
+    module = agent(FIGHTER, net=net, rollout=64, batch_size=256, epochs=6, lr=2e-3, lr_end=0.0, entropy=0.01)
+    fit(module, 40_000, limit_val_batches=0)
+    assert np.mean([r for r, _ in network_returns(module.ema, 32)]) > 1
 
 
 SMALL = {
