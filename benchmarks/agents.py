@@ -213,6 +213,7 @@ def curves() -> bool:
             np.mean(json.loads(chance.read_text())["returns"]), color="gray", lw=0.8, ls=":", label="random play"
         )
         axes.legend(frameon=False)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set(title=game, xlabel="environment steps", ylabel="return")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig("docs/figures/evolution.png", dpi=120)

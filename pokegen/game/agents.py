@@ -71,6 +71,9 @@ class AgentNetwork(nn.Module):
         raise NotImplementedError
 
 
+LEAST = 36  # pixels of a side, for three convolutions
+
+
 class Body(nn.Module):
     """Observations → features (N, `size`): of stacked screens, uint8 (N, K, H, W) or in color (N, K, H, W, 3), the
     convolutions of Mnih et al., Nature 2015, and layers; of vectors (N, D), layers alone.
@@ -91,6 +94,11 @@ class Body(nn.Module):
     ):
         super().__init__()
         self.screens = len(space.shape) >= 3
+        if self.screens and (space.dtype != np.uint8 or min(space.shape[1:3]) < LEAST):
+            raise UserError(
+                f"Screens must be uint8 (K, H, W) or (K, H, W, 3), K of them, {LEAST} pixels and more, got {space}. "
+                "Of a mini-game options: {state: true} shows the state instead."
+            )
         layers: list[nn.Module] = []
         size = math.prod(space.shape)
         if self.screens:
@@ -127,8 +135,8 @@ class Steps(L.LightningDataModule):
     """The budget: tickets in place of data.
 
     Args:
-        steps: environment steps in all.
-        epoch_steps: between two validations and checkpoints; 0 for a twentieth of all.
+        steps: environment steps in all, to the nearest epoch.
+        epoch_steps: between two validations and checkpoints, to the nearest training step; 0 for a twentieth of all.
     """
 
     def __init__(self, steps: int, epoch_steps: int = 0):
@@ -139,11 +147,19 @@ class Steps(L.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer and self.trainer.max_epochs in (None, -1):
-            self.trainer.fit_loop.max_epochs = math.ceil(self.steps / self.epoch_steps)
+            self.trainer.fit_loop.max_epochs = max(1, round(self.steps / (self.tickets * self.ticket_steps)))
+
+    @property
+    def ticket_steps(self) -> int:
+        return self.trainer.lightning_module.ticket_steps  # type: ignore[union-attr,return-value]
+
+    @property
+    def tickets(self) -> int:
+        """Training steps of an epoch."""
+        return max(1, round(self.epoch_steps / self.ticket_steps))
 
     def train_dataloader(self) -> DataLoader:
-        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
-        return DataLoader(range(max(1, round(self.epoch_steps / module.ticket_steps))), batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(range(self.tickets), batch_size=None)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(range(1), batch_size=None)  # type: ignore[arg-type]

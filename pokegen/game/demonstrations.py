@@ -6,7 +6,8 @@ falls short of it is an error, since the environment clips what goes beyond (the
 with a normal error of constant deviation). Left out: asking the expert again where the clone went astray (DAgger).
 
 `cloning.py` clones from pictures of play; a clone of here is a ppo.ActorCritic, with which PPO can begin:
-pokegen fit --config configs/game/ppo.yaml --init_from runs/bc/checkpoints/best.ckpt
+pokegen fit --config configs/game/ppo.yaml --model.init_args.network.init_args.hidden "[128, 128]"
+    --init_from runs/bc/checkpoints/best.ckpt
 
 Letters: B rows, K numbers of an action, P of a distribution, M rows of all demonstrations.
 

@@ -52,8 +52,10 @@ class QNetwork(AgentNetwork):
         test_epsilon: float = 0.01,
     ):
         super().__init__(env, options)
-        if not isinstance(self.action_space, spaces.Discrete):
-            raise UserError(f"DQN chooses one of some actions; {env} has {self.action_space}. Use PPO.")
+        if not isinstance(self.action_space, spaces.Discrete) or self.action_space.start:
+            raise UserError(f"DQN chooses one of the actions 0 to n - 1; {env} has {self.action_space}. Use PPO.")
+        if not isinstance(self.observation_space, spaces.Box):
+            raise UserError(f"DQN sees screens or vectors; {env} shows {self.observation_space}.")
         self.test_epsilon = test_epsilon
         self.body = Body(self.observation_space, hidden, widths=widths).to(memory_format=torch.channels_last)
         actions = int(self.action_space.n)
@@ -120,9 +122,11 @@ class Replay:
         return min(self.added, self.rows) * self.count
 
     def begin(self) -> None:
-        """All environments were started anew: what comes next does not follow what came last."""
+        """All environments were started anew: what comes next does not follow what came last, whose row is no step any
+        more, but the last observation of what went before."""
         if self.added:
             row = (self.added - 1) % self.rows
+            self.over[row - 1] |= ~self.dead[row]
             self.dead[row], self.over[row] = True, True
             self.priority[row] = 0.0
         self.started = True
@@ -281,7 +285,7 @@ class DQN(AgentModule):
         save_replay: bool = False,
     ):
         super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model)
-        if capacity < max(warmup_steps, num_envs * (n_step + 8)):
+        if capacity // num_envs * num_envs < max(warmup_steps, num_envs * (n_step + 8)):
             raise UserError(f"capacity ({capacity}) must hold warmup_steps ({warmup_steps}) and n-step returns.")
         self.target = copy.deepcopy(network).requires_grad_(False).eval()
         self.lr, self.lr_end, self.adam_eps, self.discount = lr, lr_end, adam_eps, discount
@@ -328,7 +332,7 @@ class DQN(AgentModule):
     def collect(self) -> float:
         """Play, and remember. Returns ε."""
         start, end, steps = self.epsilons
-        warm = len(self.replay) < self.warmup_steps
+        warm = self.env_steps < self.warmup_steps
         epsilon = 1.0 if warm else annealed(self.env_steps - self.warmup_steps, start, end, steps)
         actions = int(self.net.action_space.n)
         for _ in range(self.rollout):

@@ -27,7 +27,7 @@ def network_returns(network: Any, episodes: int, seed: int = 0) -> list[tuple[fl
     """The same of an agents.AgentNetwork, which plays many games at once.
 
     Each environment plays its share of the episodes, however long they are: who stopped at the first `episodes` ends
-    would favour short ones.
+    would favour short ones. The first of each has a seed of its own, from `seed` on; the others go on from there.
     """
     import torch
 

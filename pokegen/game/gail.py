@@ -128,6 +128,8 @@ class GAIL(PPO):
         **kwargs: Any,
     ):
         super().__init__(network, **kwargs)
+        if self.clip_rewards or self.life_loss:
+            raise UserError("clip_rewards and life_loss are of the game's own reward, which GAIL learns nothing from.")
         if reward not in REWARDS:
             raise UserError(f"reward: expected one of {', '.join(REWARDS)}, got {reward!r}.")
         if reward_low >= reward_high or min(episodes, discriminator_updates, discriminator_batch) < 1:
@@ -180,7 +182,7 @@ class GAIL(PPO):
         values = self.discriminate(expert, mine[live.flatten().to(self.device)], ends)
         found = np.where(played.dead, np.float32(0), self.earned(mine).reshape(played.dead.shape))
         values["reward"] = float(found[~played.dead].mean())
-        if self.end_weight:
+        if self.end_weight and len(self.expert.ends):
             found[played.terminated] += self.end_weight * self.earned(ends[1])
         self.scores.append([float(self.env_steps), values["expert_score"], values["policy_score"]])
         return self.scale(found, played.over, played.dead) if self.scale else found, values
@@ -248,11 +250,14 @@ def draw_scores(scores: Sequence[Sequence[float]], path: Path) -> None:
     figure = Figure((6, 3.5), layout="constrained")
     axes = figure.subplots()
     steps, expert, policy = np.array(scores).T
-    for values, name, place in ((expert, "expert", "bottom"), (policy, "policy", "top")):
+    late = -(-len(steps) // 4)
+    sides = (expert, "expert", expert[-late:].max(), "bottom"), (policy, "policy", policy[-late:].min(), "top")
+    for values, name, height, place in sides:
         (line,) = axes.plot(steps, values)
-        axes.annotate(name, (steps[-1], values[-1]), color=line.get_color(), ha="right", va=place)
+        axes.annotate(name, (steps[-1], height), color=line.get_color(), ha="right", va=place)
     axes.axhline(0.5, color="gray", linewidth=0.8, linestyle=":")
     axes.set(xlabel="environment steps", ylabel="score of the discriminator", ylim=(0, 1))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

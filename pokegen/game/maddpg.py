@@ -242,8 +242,9 @@ class MADDPG(AgentModule):
     """Trains a Team.
 
     Args:
-        network, num_envs, rollout, ema_steps, val_episodes: see agents.AgentModule.
+        network, num_envs, rollout, ema_steps, val_episodes, threads: see agents.AgentModule.
         critic_hidden: units of the critics' layers.
+        norm: normalise their outputs.
         lr, critic_lr: Adam's step sizes.
         lr_end: the share of them that is left at the budget's end, in a straight line.
         discount: of a step, γ.
@@ -272,6 +273,7 @@ class MADDPG(AgentModule):
         rollout: int = 4,
         ema_steps: float = 0.0,
         val_episodes: int = 100,
+        threads: int = 0,
         critic_hidden: Sequence[int] = (128, 128),
         norm: bool = False,
         lr: float = 5e-4,
@@ -298,7 +300,7 @@ class MADDPG(AgentModule):
             raise UserError(f"MADDPG trains a pokegen.game.maddpg.Team, got {type(network).__name__}.")
         if capacity < max(warmup_steps, num_envs) or min(twins, delay, updates) < 1:
             raise UserError("capacity must hold warmup_steps, and twins, delay and updates be at least 1.")
-        super().__init__(network, num_envs, rollout, ema_steps, val_episodes)
+        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads)
         self.critic = Critics(network, critic_hidden, twins, norm)
         self.target, self.target_critic = (
             copy.deepcopy(net).requires_grad_(False).eval() for net in (network, self.critic)
@@ -347,7 +349,7 @@ class MADDPG(AgentModule):
     @torch.no_grad()
     def collect(self) -> None:
         """Play, and remember."""
-        warm = len(self.memory) < self.warmup_steps
+        warm = self.env_steps < self.warmup_steps
         epsilon = 1.0 if warm else annealed(self.env_steps, *self.epsilons, self.budget)
         for _ in range(self.rollout):
             seen = torch.from_numpy(self.seen)

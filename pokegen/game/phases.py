@@ -23,6 +23,7 @@ stopped goes on. Its player's returns are kept in OUT/PHASE.json, and all of the
 import csv
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,7 +77,8 @@ def read_plan(path: Path, out: Path, seed: int) -> tuple[list[Phase], dict[str, 
         try:
             lines = content["run"]
             words = [
-                shlex.split(line.format(out=out, seed=seed)) for line in ([lines] if isinstance(lines, str) else lines)
+                [word.format(out=out, seed=seed) for word in shlex.split(line)]
+                for line in ([lines] if isinstance(lines, str) else lines)
             ]
             phases.append(Phase(name, words, content["plays"].format(out=out, seed=seed)))
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -101,6 +103,7 @@ def run_plan(plan: Path, out: Path, seed: int = 0, only: str | None = None) -> I
                 if PHASES.index(phase.name) < PHASES.index(only or ""):
                     raise UserError(f"Phase {phase.name} comes before {only}: run it first.")
                 return
+            shutil.rmtree(folder / phase.name, ignore_errors=True)  # what an interrupted one left
             folder.mkdir(parents=True, exist_ok=True)
             for words in phase.commands:
                 _run(phase.name, words)
@@ -148,7 +151,7 @@ def _returns(player: str, facts: dict[str, Any]) -> list[float]:
     from pokegen.game.players import SCRIPTS, seat
 
     scripted = player in SCRIPTS
-    env, seated = seat(player, facts["env"], facts["options"] if scripted else {}, render_mode=None)
+    env, seated = seat(player, facts["env"], facts["options"] if scripted else {})
     try:
         return [total for total, _ in episodes_of(env, seated, facts["episodes"])]
     finally:

@@ -354,7 +354,8 @@ class PPO(AgentModule):
     def learn(self) -> dict[str, Any]:
         played = self.collect()
         rewards, values = self.rewards(played)
-        self.net.watch(played.observations[:-1][torch.from_numpy(~played.dead)])
+        if self.env_steps >= self.critic_steps:
+            self.net.watch(played.observations[:-1][torch.from_numpy(~played.dead)])
         return values | self.improve(played, rewards)
 
     @torch.no_grad()

@@ -2,7 +2,8 @@
 
 A regression of the recorded rewards, as the reward predictor of Christiano et al., NeurIPS 2017, section 2.2.3, where
 rewards are known instead of preferences. An agent can learn from it where a game tells no reward: `reward_model` of
-agents.AgentModule. Left out: ensembles of predictors and their doubt.
+agents.AgentModule. Left out: ensembles of predictors and their doubt; the reward of an episode's last step, the frame
+behind which no recording holds.
 
 Letters: B windows, T frames of a window.
 

@@ -47,6 +47,25 @@ def play(replay: Replay, space: spaces.Box, steps: int, seed: int = 0) -> list[l
     return kept
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.6])
+def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
+    replay = Replay(30, 1, VECTORS, alpha)
+    no = np.zeros(1, bool)
+    for number in (*range(10), *range(1000, 1010)):
+        if number == 1000:
+            replay.begin()
+        replay.add(np.full((1, 2), number, np.float32), np.zeros(1, int), np.ones(1, np.float32), no, no, no)
+    seen, _, gained, then, factor, _, _ = replay.draw(300, 3, 0.5, torch.Generator().manual_seed(0))
+    first, last = seen[:, 0], then[:, 0]
+    assert set(first) == {
+        *range(9),
+        *range(1000, 1007),
+    }  # of the step before the new games nothing is known but its start
+    np.testing.assert_array_equal(last, np.where(first < 10, np.minimum(first + 3, 9), first + 3))
+    np.testing.assert_allclose(factor, 0.5 ** (last - first))
+    np.testing.assert_allclose(gained, 2 - 2 * factor)
+
+
 @pytest.mark.parametrize("space", [SCREENS, VECTORS], ids=["screens", "vectors"])
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
 @pytest.mark.parametrize("n", [1, 3])
