@@ -166,9 +166,15 @@ def test_as_many_threads_as_there_are_idle_cores(monkeypatch, load, threads):
 def test_mistakes_are_told():
     with pytest.raises(UserError, match="steps must be at least 1"):
         Steps(0)
-    with pytest.raises(UserError, match="DQN chooses one of some actions"):
+    with pytest.raises(UserError, match="DQN chooses one of the actions 0 to n - 1"):
         QNetwork("LunarLander-v3", {"continuous": True})
+    with pytest.raises(UserError, match="DQN sees screens or vectors; FrozenLake-v1 shows Discrete"):
+        QNetwork("FrozenLake-v1")
+    with pytest.raises(UserError, match=r"Screens must be uint8 .*options: \{state: true\}"):
+        QNetwork("pokegen/Overworld-v0")
     with pytest.raises(UserError, match=r"capacity \(100\) must hold warmup_steps \(200\)"):
         DQN(QNetwork("CartPole-v1", hidden=[4]), capacity=100, warmup_steps=200)
+    with pytest.raises(UserError, match=r"capacity \(100\) must hold"):  # 96, 32 of each of three
+        DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=3, capacity=100, warmup_steps=100)
     with pytest.raises(UserError, match="num_envs, rollout and val_episodes"):
         DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=0)

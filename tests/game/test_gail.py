@@ -175,6 +175,26 @@ def test_mistakes_are_told() -> None:
         agent(reward_low=1.0, reward_high=0.0)
     with pytest.raises(UserError, match="end_share"):
         agent(end_share=1.0)
+    with pytest.raises(UserError, match="clip_rewards and life_loss"):
+        agent(clip_rewards=True)
+
+
+def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path) -> None:
+    """Sides ends, but its expert's demonstrations are cut here."""
+    module, kept = agent(rollout=64), {}
+    start, rewards = module.on_fit_start, module.rewards
+
+    def cut():
+        start()
+        module.expert = module.expert._replace(ends=module.expert.ends[:0])
+
+    module.on_fit_start = cut
+    module.rewards = lambda played: kept.setdefault("found", (played, *rewards(played)))[1:]
+    fit(module, 256, 256, tmp_path)
+    played, found, _ = kept["found"]
+    pairs = module.discriminator.pairs(played.observations[:-1].flatten(0, 1), played.actions.flatten(0, 1))
+    said = module.discriminator(pairs).detach().view(64, 4).numpy()
+    np.testing.assert_allclose(found[played.terminated], said[played.terminated], rtol=1e-4, atol=1e-5)
 
 
 def test_scores_are_drawn(tmp_path) -> None:

@@ -55,6 +55,14 @@ def test_all_phases_in_order_each_once(plan, tmp_path, ran):
     assert ran == []  # what is done is not done again
 
 
+def test_what_an_interrupted_phase_left_is_not_taken_for_it(plan, tmp_path, ran):
+    left = tmp_path / "my out" / "seed0" / "study"
+    left.mkdir(parents=True)
+    assert [score.phase for score in phases.run_plan(plan, tmp_path / "my out")] == list(phases.PHASES)
+    assert not left.exists()
+    assert ran[0][1] == ["teach", str(left.parent), "0"]  # a space in its name is none between words
+
+
 def test_one_phase_needs_those_before(plan, tmp_path, ran):
     with pytest.raises(UserError, match="Phase teacher comes before study: run it first"):
         list(phases.run_plan(plan, tmp_path / "out", only="study"))
