@@ -6,6 +6,7 @@ what is published.
     python benchmarks/agents.py scores       100 episodes of each shipped agent, with 95 % intervals
     python benchmarks/agents.py curves       evolution beside PPO at equal steps, three seeds; its figure
     python benchmarks/agents.py cross        simple_adversary: learned, scripted and random players on both sides
+    python benchmarks/agents.py film         a game of each, docs/figures/agents.png
     python benchmarks/agents.py first        the Space Invaders notebook's setting, three seeds
 
 `speed` runs both sides in turns, each in a process of its own with one thread, the same hyper-parameters and the same
@@ -235,7 +236,25 @@ def cross() -> bool:
     return (mine - script).mean() > 1.96 * (mine - script).std() / len(mine) ** 0.5
 
 
-STAGES = {"speed": speed, "scores": scores, "curves": curves, "cross": cross, "first": first}
+def film() -> bool:
+    """Seven moments of a game of each shipped agent but the clone, top to bottom as AGENTS has them."""
+    import av
+    from PIL import Image
+
+    rows = []
+    for name in AGENTS:
+        path = ROOT / f"{name}.mp4"
+        run("game", "play", "--agent", name, "--seed", 3, "--episodes", 1, "--out", path)
+        with av.open(path) as video:
+            frames = [frame.to_image().resize((160, 160)) for frame in video.decode(video=0)]
+        rows.append(np.concatenate([frames[i] for i in np.linspace(0, len(frames) - 1, 7).astype(int)], axis=1))
+    Image.fromarray(np.concatenate(rows)).quantize(128).save("docs/figures/agents.png")
+    return True
+
+
+AGENTS = ("dqn_invaders", "ppo_lander", "gail_lander", "evolution_lander", "evolution_fighter", "maddpg_spread",
+          "maddpg_adversary")  # fmt: skip
+STAGES = {"speed": speed, "scores": scores, "curves": curves, "cross": cross, "film": film, "first": first}
 
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] in ("_ours", "_reference"):

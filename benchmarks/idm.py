@@ -32,7 +32,7 @@ INVADERS = "--config", "configs/experiment/keys_invaders.yaml"
 SOURCES = {
     "gameboy": ("pokegen/GameBoy-v0", (), "keys", 0.95, 5),
     "overworld": ("pokegen/Overworld-v0", (), "keys", 0.95, 5),
-    "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85, 8),
+    "invaders": ("ALE/SpaceInvaders-v5", INVADERS, "move", 0.85, 4),
 }
 # source → who plays, frames of each of a clone's three epochs, and what it is given: all of the overworld is in one
 # frame; of Space Invaders four episodes have labels. Its script chooses by chance where to go, which no clone can see;
