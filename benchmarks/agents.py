@@ -210,12 +210,11 @@ def curves() -> bool:
         chance = ROOT / f"{game.rpartition('/')[2]}-random.json"
         if not chance.is_file():
             run("game", "evaluate", "--env", game, "--episodes", EPISODES, "--json", chance)
-        axes.axhline(
-            np.mean(json.loads(chance.read_text())["returns"]), color="gray", lw=0.8, ls=":", label="random play"
-        )
-        axes.legend(frameon=False)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set(title=game, xlabel="environment steps", ylabel="return")
+        level = np.mean(json.loads(chance.read_text())["returns"])
+        axes.plot(steps[[0, -1]], [level, level], color="gray", lw=0.8, ls=":")
+        axes.annotate("random play", (steps[-1], level), color="gray", ha="right", va="bottom")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:.0f}")
+        axes.set(title=game, xlabel="thousands of environment steps", ylabel="return")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig("docs/figures/evolution.png", dpi=120)
     return True
