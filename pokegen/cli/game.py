@@ -16,6 +16,7 @@ A recording is a video and a CSV with a row a frame: the key that was pressed, o
 
 import argparse
 import json
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,10 @@ def _evaluate(args: argparse.Namespace) -> None:
         _write(args.json, {"env": title, "seed": args.seed} | one)
     if args.card:
         table = "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * 4, *rows[1:]])
-        command = f"pokegen game evaluate --player {args.player[0]} --episodes {args.episodes} --seed {args.seed}"
+        where = ["--env", args.env] if args.env else []
+        where += ["--options", json.dumps(args.options)] if args.options else []
+        words = ["--player", args.player[0], *where, "--episodes", str(args.episodes), "--seed", str(args.seed)]
+        command = f"pokegen game evaluate {shlex.join(words)}"
         print(hub.write_numbers(hub.folder_of(args.player[0]), table, command))
 
 

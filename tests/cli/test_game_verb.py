@@ -109,6 +109,7 @@ def test_evaluate_writes_the_model_card(models, tmp_path, capsys):
     assert said(capsys, *argv, "--card").splitlines()[-1] == str(folder / "README.md")
     assert hub.numbers_of(folder) == {"policy": hub.read_config(folder)["sha256"][:12]}
     assert "| random play | " in (folder / "README.md").read_text()
+    assert f"--player {folder} --env {ENV} --episodes 2 --seed 0`" in (folder / "README.md").read_text()
     assert "one checkpoint" in one_line(capsys, *argv[:-3], "random", "--card")
 
 
