@@ -191,10 +191,11 @@ def curves() -> bool:
 
     figure = Figure((9, 3.4), layout="constrained")
     for axes, (game, sides) in zip(figure.subplots(1, len(CURVES)), CURVES.items(), strict=True):
+        short = game.rpartition("/")[2]
         for name, words in sides.items():
             rows = []
             for seed in range(3):
-                folder = ROOT / f"{game.rpartition('/')[2]}-{name}-{seed}"
+                folder = ROOT / f"{short}-{name}-{seed}"
                 if not (folder / "done").is_file():
                     run("fit", *words, *QUIET, "--runs", ROOT, "--run", folder.name, "--seed_everything", seed)
                     (folder / "done").touch()
@@ -207,7 +208,7 @@ def curves() -> bool:
             axes.annotate(name, (steps[-1], returns[:, -1].mean()), color=line.get_color(), ha="right", va="bottom")
             ends = returns[:, -1]
             print(f"{game}, {name}: {ends.mean():.2f} ± {ends.std(ddof=1):.2f} at {steps[-1]:,.0f} steps", flush=True)
-        chance = ROOT / f"{game.rpartition('/')[2]}-random.json"
+        chance = ROOT / f"{short}-random.json"
         if not chance.is_file():
             run("game", "evaluate", "--env", game, "--episodes", EPISODES, "--json", chance)
         level = np.mean(json.loads(chance.read_text())["returns"])

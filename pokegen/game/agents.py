@@ -147,24 +147,23 @@ class Steps(L.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer and self.trainer.max_epochs in (None, -1):
-            self.trainer.fit_loop.max_epochs = max(1, round(self.steps / (self.tickets * self.ticket_steps)))
-
-    @property
-    def ticket_steps(self) -> int:
-        return self.trainer.lightning_module.ticket_steps  # type: ignore[union-attr,return-value]
-
-    @property
-    def tickets(self) -> int:
-        """Training steps of an epoch."""
-        return max(1, round(self.epoch_steps / self.ticket_steps))
+            module: Any = self.trainer.lightning_module
+            played = len(self.train_dataloader()) * module.ticket_steps  # in an epoch
+            self.trainer.fit_loop.max_epochs = max(1, round(self.steps / played))
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(range(self.tickets), batch_size=None)  # type: ignore[arg-type]
+        trainer: Any = self.trainer
+        return _tickets(max(1, round(self.epoch_steps / trainer.lightning_module.ticket_steps)))
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(range(1), batch_size=None)  # type: ignore[arg-type]
+        return _tickets(1)
 
     test_dataloader = val_dataloader
+
+
+def _tickets(count: int) -> DataLoader:
+    numbers: Any = range(count)  # a sequence is all that a DataLoader asks of a dataset
+    return DataLoader(numbers, batch_size=None)
 
 
 class AgentModule(TrainingModule):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,18 @@ def test_as_many_threads_as_there_are_idle_cores(monkeypatch, load, threads):
     assert idle_cores() == threads
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # as OMP_NUM_THREADS=1 has it
     assert idle_cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "epoch_steps", "ticket", "played"),
+    [(1_000_000, 0, 16_384, 983_040), (100_000, 0, 16_384, 98_304), (200_000, 0, 100_000, 200_000), (256, 64, 16, 256)],
+)
+def test_the_budget_is_kept_to_the_nearest_epoch(steps, epoch_steps, ticket, played):
+    data = Steps(steps, epoch_steps)
+    loop = SimpleNamespace(max_epochs=-1)
+    data.trainer = SimpleNamespace(max_epochs=-1, fit_loop=loop, lightning_module=SimpleNamespace(ticket_steps=ticket))
+    data.setup("fit")
+    assert loop.max_epochs * len(data.train_dataloader()) * ticket == played
 
 
 def test_mistakes_are_told():

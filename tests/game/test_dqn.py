@@ -57,10 +57,8 @@ def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
         replay.add(np.full((1, 2), number, np.float32), np.zeros(1, int), np.ones(1, np.float32), no, no, no)
     seen, _, gained, then, factor, _, _ = replay.draw(300, 3, 0.5, torch.Generator().manual_seed(0))
     first, last = seen[:, 0], then[:, 0]
-    assert set(first) == {
-        *range(9),
-        *range(1000, 1007),
-    }  # of the step before the new games nothing is known but its start
+    # Of the step before the new games nothing is known but its start.
+    assert set(first) == {*range(9), *range(1000, 1007)}
     np.testing.assert_array_equal(last, np.where(first < 10, np.minimum(first + 3, 9), first + 3))
     np.testing.assert_allclose(factor, 0.5 ** (last - first))
     np.testing.assert_allclose(gained, 2 - 2 * factor)
