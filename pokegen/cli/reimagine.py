@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> None:
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))
-    seen = decode(args.image, generator.size)
-    if isinstance(seen, str):
-        raise UserError(f"{args.image} cannot be reimagined: {seen}. Give a drawing or photo on an even background.")
+    decoded = decode(args.image, generator.size)
+    if isinstance(decoded, str):
+        raise UserError(f"{args.image} cannot be reimagined: {decoded}. Give a drawing or photo on an even background.")
+    seen, _ = decoded
     redrawn, varied = generator.reimagine(
         seen, request, args.strength, lambda items, total: progress(items, "search", total)
     )

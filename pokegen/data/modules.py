@@ -22,13 +22,13 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.splits import SPLITS
-from pokegen.data.sprites import SIZES, SpriteFile, import_sprites, load_sprites
+from pokegen.data.sprites import SIZES, GridPixels, SpriteFile, import_sprites, load_sprites
 from pokegen.errors import DataError, UserError
 from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STYLES, TYPES, Species
 
@@ -50,13 +50,13 @@ class SpriteDataset(Dataset):
         rows: int64 (M,), which of them.
         conditions: int64 (M, 7), of those.
         species: int64 (M,), their national numbers.
-        size: of the images that are fetched; S, or a whole fraction of it.
+        size: of the images that are fetched; S, a whole fraction of it, or a multiple, enlarged in whole squares.
         augment: what albumentations makes of a picture.
     """
 
     def __init__(
         self,
-        pixels: np.ndarray,
+        pixels: np.ndarray | GridPixels,
         rows: np.ndarray,
         conditions: np.ndarray,
         species: np.ndarray,
@@ -78,7 +78,11 @@ class SpriteDataset(Dataset):
         if self.augment:
             images = np.stack([self.augment(image=image)["image"] for image in images])
         image = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        batch = {"image": adaptive_avg_pool2d(image, self.size) if self.size < image.shape[-1] else image}
+        if self.size < image.shape[-1]:
+            image = adaptive_avg_pool2d(image, self.size)
+        elif self.size > image.shape[-1]:
+            image = interpolate(image, self.size)
+        batch = {"image": image}
         conditions = dict(zip(CONDITIONS, self.conditions[indices].unbind(1), strict=True))
         return batch | conditions | {"species": self.species[indices]}
 
@@ -150,6 +154,8 @@ class SpriteDataModule(ImageDataModule):
         epoch_images: images an epoch, of all processes together, so that budgets, checkpoints and sample grids are
             counted in images.
         size: side of the images in pixels, 64, 128 or 256; at most that of the import (`pokegen data import --size`).
+        grid: pixel art on its own grid of 64×64 pixels, enlarged in whole squares to `size`; renders and artwork are
+            reduced to it. Otherwise every sprite is framed alike, which resamples pixel art.
         styles: which of schema.STYLES to use, or pixel for all pixel art; empty for all.
         games: which games to use, by the source's folder names; empty for all.
         shiny: also the shiny colourings, whose colours tell nothing of the type.
@@ -167,6 +173,7 @@ class SpriteDataModule(ImageDataModule):
         batch_size: int = 64,
         epoch_images: int = 20_000,
         size: int = SPRITE_SIZE,
+        grid: bool = False,
         styles: list[str] | None = None,
         games: list[str] | None = None,
         shiny: bool = False,
@@ -187,7 +194,7 @@ class SpriteDataModule(ImageDataModule):
         self.root, self.table = Path(root), Path(table) if table else None
         self.batch_size, self.epoch_images, self.num_workers, self.seed = batch_size, epoch_images, num_workers, seed
         self.styles, self.games, self.shiny, self.forms = set(styles or ()), set(games or ()), shiny, forms
-        self.rotation, self.flip = rotation, flip
+        self.rotation, self.flip, self.grid = rotation, flip, grid
         self.image_shape = (3, size, size)
         self.datasets: dict[str, SpriteDataset] = {}
         self.data_hash = ""  # of the pixels, for the run's record
@@ -198,11 +205,12 @@ class SpriteDataModule(ImageDataModule):
         pixels, index, meta = load_sprites(self.root)
         self.data_hash = meta["sha256"]
         size = self.image_shape[-1]
-        if size > meta["size"]:
+        if size > meta["size"] and not self.grid:
             raise DataError(
                 f"The sprites in {self.root} are {meta['size']} pixels a side, {size} are asked for. Import again: "
                 f"pokegen data import PATH --size {size} --out {self.root}"
             )
+        source = GridPixels(self.root) if self.grid else pixels
         species = {s.number: s for s in load_pokedex(self.table)}
         chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
         if unknown := self.games - {sprite.game for sprite in index}:
@@ -214,7 +222,7 @@ class SpriteDataModule(ImageDataModule):
             conditions = np.array(each, dtype=np.int64).reshape(-1, len(CONDITIONS))
             numbers = np.array([index[i].No for i in rows], dtype=np.int64)
             augment = self._augment() if split == "train" else None
-            self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, augment)
+            self.datasets[split] = SpriteDataset(source, rows, conditions, numbers, size, augment)
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
 

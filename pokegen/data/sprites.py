@@ -1,10 +1,12 @@
 """Import of sprites: any of three layouts in, one cache out, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file, preprocesses the picture to 128×128 RGB on white
+`import_sprites` walks a source, recognises the species of each file, brings the picture to 128×128 RGB on white
 (or 64×64, or 256×256), and writes a folder with
 
-    sprites.npy    uint8 (N, size, size, 3), which training maps into memory
-    index.csv      a row a sprite: No, form, shiny, female, game, style, split, source file
+    sprites.npy    uint8 (N, size, size, 3), framed alike, which training maps into memory
+    grid.npy       uint8 (N, 64, 64), the same sprites as pixel art on its own grid: indices into
+    palettes.npy   uint8 (N, 16, 3), white first; see `images.indexed`
+    index.csv      a row a sprite: No, form, shiny, female, game, style, split, source file, reduced
     rejected.csv   every file that was left out, with the reason
     meta.json      layout, size, counts and the hash of the pixels
 
@@ -20,34 +22,35 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from pokegen.data.pokedex import load_pokedex, plain
 from pokegen.data.splits import split_of
 from pokegen.errors import DataError
+from pokegen.images import Indexed, framed, indexed, on_white
 from pokegen.resources import shipped
 from pokegen.schema import SPRITE_SIZE, Species
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 LAYOUTS = ("pokeapi", "folders", "flat")
 PIXELS, INDEX, REJECTED, META = "sprites.npy", "index.csv", "rejected.csv", "meta.json"
-FORMAT = 2  # of the folder; 1 told pixel art of all generations alike
+GRID, PALETTES = "grid.npy", "palettes.npy"
+FORMAT = 3  # of the folder; 2 had no grid.npy
 SIZES = (64, 128, 256)  # pixels a side that an import may have
-MARGIN = 1 / 32  # share of the side that stays white on each side of the longer edge
-_MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
 _SKIPPED_FOLDERS = {"back", "animated", "icons", "model"}
 
 
 @dataclass(frozen=True)
 class SpriteFile:
     """A picture whose species is known. `form` is "" for the base form; `game` is the source's own folder name; `style`
-    one of schema.STYLES."""
+    one of schema.STYLES; `reduced` whether the grid holds it smaller, or in fewer colours, than its source does."""
 
     No: int
     form: str
@@ -57,6 +60,7 @@ class SpriteFile:
     style: str
     split: str
     source: str  # path below the source's root
+    reduced: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,50 +188,12 @@ def _origin(relative: Path) -> tuple[str, str]:
     return "default", "other"
 
 
-def preprocess(image: Image.Image, size: int = SPRITE_SIZE) -> np.ndarray:
-    """Any picture → uint8 (size, size, 3): on white, cropped to what is drawn, squared, resized.
-
-    A uniform background of another colour becomes white. Raises ValueError where nothing is drawn.
-    """
-    rgba = image.convert("RGBA")
-    if np.asarray(rgba.getchannel("A")).min() == 255:  # opaque: the background is drawn too
-        canvas = _whiten_background(rgba.convert("RGB"))
-    else:
-        canvas = Image.new("RGB", rgba.size, "white")
-        canvas.paste(rgba, mask=rgba.getchannel("A"))
-    drawn = np.asarray(canvas).min(axis=2) < 250  # (height, width)
-    if drawn.sum() < _MIN_DRAWN:
-        raise ValueError("nothing is drawn")
-    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    creature = canvas.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-    inner = size - 2 * round(MARGIN * size)
-    scale = inner / max(creature.size)
-    target = (max(1, round(creature.width * scale)), max(1, round(creature.height * scale)))
-    if scale > 1:  # pixel art: whole-number enlargement, then an area average, keeps pixels square and edges hard
-        factor = int(np.ceil(scale))
-        creature = creature.resize((creature.width * factor, creature.height * factor), Image.Resampling.NEAREST)
-        creature = creature.resize(target, Image.Resampling.BOX)
-    elif scale < 1:
-        creature = creature.resize(target, Image.Resampling.LANCZOS)
-    square = Image.new("RGB", (size, size), "white")
-    square.paste(creature, ((size - target[0]) // 2, (size - target[1]) // 2))
-    return np.asarray(square)
-
-
-def _whiten_background(image: Image.Image) -> Image.Image:
-    corners = [(0, 0), (image.width - 1, 0), (0, image.height - 1), (image.width - 1, image.height - 1)]
-    colors = np.array([image.getpixel(c) for c in corners], dtype=int)
-    if np.ptp(colors, axis=0).max() <= 8 and colors.min() < 250:  # JPEG noise allowed
-        for corner in corners:
-            ImageDraw.floodfill(image, corner, (255, 255, 255), thresh=24)
-    return image
-
-
-def decode(path: Path, size: int = SPRITE_SIZE) -> np.ndarray | str:
-    """Preprocessed pixels, or the reason why there are none."""
+def decode(path: Path, size: int = SPRITE_SIZE) -> tuple[np.ndarray, Indexed] | str:
+    """A sprite, framed, uint8 (size, size, 3), and on its own grid; or the reason why there is none."""
     try:
         with Image.open(path) as image:
-            return preprocess(image, size)
+            creature = on_white(image)
+        return framed(creature, size), indexed(creature)
     except ValueError as error:
         return str(error)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError is Pillow's for a broken PNG
@@ -264,7 +230,7 @@ def import_sprites(
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        kept, digest = _decode_all(root, files, rejected, work / PIXELS, size, workers, track)
+        kept, digest = _decode_all(root, files, rejected, work, size, workers, track)
         if not kept:
             raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
         rejected.sort(key=lambda r: r.source)
@@ -290,27 +256,34 @@ def import_sprites(
     return ImportReport(out, layout, kept, rejected)
 
 
-def _decode_all(root, files, rejected, path, size, workers, track) -> tuple[list[SpriteFile], str]:
+def _decode_all(root, files, rejected, folder, size, workers, track) -> tuple[list[SpriteFile], str]:
     """Decode into a .npy on disk, so memory stays flat. Exact repeats of a species' picture are left out."""
+    path = folder / PIXELS
     kept: list[SpriteFile] = []
+    art: list[Indexed] = []
     seen: dict[tuple[int, bytes], str] = {}
     digest = hashlib.sha256()
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:  # a core each
         decoded = pool.map(partial(_decode_below, root, size), [f.source for f in files], chunksize=64)
         for file, result in track(zip(files, decoded, strict=True), total=len(files)):
             if isinstance(result, str):
                 rejected.append(Rejected(file.source, result))
                 continue
-            raw = result.tobytes()
+            picture, on_grid = result
+            raw = picture.tobytes()
             key = (file.No, hashlib.blake2b(raw, digest_size=16).digest())
             if key in seen:
                 rejected.append(Rejected(file.source, f"same picture as {seen[key]}"))
                 continue
             seen[key] = file.source
-            pixels[len(kept)] = result
+            pixels[len(kept)] = picture
             digest.update(raw)
-            kept.append(file)
+            kept.append(replace(file, reduced=on_grid.reduced))
+            art.append(on_grid)
+    if art:
+        np.save(folder / GRID, np.stack([a.indices for a in art]))
+        np.save(folder / PALETTES, np.stack([a.palette for a in art]))
     pixels.flush()
     del pixels
     with open(path, "r+b") as file:  # numpy pads the header for growth, so the shorter shape fits in place
@@ -321,7 +294,7 @@ def _decode_all(root, files, rejected, path, size, workers, track) -> tuple[list
     return kept, digest.hexdigest()
 
 
-def _decode_below(root: Path, size: int, source: str) -> np.ndarray | str:
+def _decode_below(root: Path, size: int, source: str) -> tuple[np.ndarray, Indexed] | str:
     return decode(root / source, size)
 
 
@@ -335,6 +308,29 @@ def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+class GridPixels:
+    """The sprites of a cache as pixel art on its own grid, indexed like an array uint8 (N, 64, 64, 3)."""
+
+    def __init__(self, folder: Path):
+        self.indices = np.load(folder / GRID, mmap_mode="r")  # uint8 (N, 64, 64)
+        self.palettes = np.load(folder / PALETTES, mmap_mode="r")  # uint8 (N, 16, 3)
+        if len(self.indices) != len(self.palettes):
+            raise ValueError(f"{GRID} and {PALETTES} differ in length")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.indices.shape, 3)
+
+    def __getitem__(self, rows: int | np.ndarray) -> np.ndarray:
+        indices, palettes = self.indices[rows], self.palettes[rows]
+        if indices.ndim == 2:
+            return palettes[indices]
+        return palettes[np.arange(len(indices))[:, None, None], indices]
 
 
 def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, Any]]:
@@ -355,10 +351,11 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         rows = read_rows(folder / INDEX)
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
             raise ValueError(f"{INDEX}, row {cut[0]} is cut")
+        flags = ("shiny", "female", "reduced")
         index = [
-            SpriteFile(**{**r, "No": int(r["No"]), "shiny": r["shiny"] == "True", "female": r["female"] == "True"})
-            for r in rows
+            SpriteFile(**{**r, "No": int(r["No"]), **{flag: r[flag] == "True" for flag in flags}}) for r in rows
         ]
+        grid = GridPixels(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"
@@ -367,6 +364,6 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         raise
     except (EOFError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
-    if not len(pixels) == len(index) == count:
+    if not len(pixels) == len(grid) == len(index) == count:
         raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")
     return pixels, index, meta

@@ -25,10 +25,10 @@ from pokegen.evaluation import references, report
 from pokegen.evaluation.distances import density_coverage, frechet_distance, sliced_wasserstein
 from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, features
 from pokegen.evaluation.memorisation import copying, distances, honest
+from pokegen.images import as_judged
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
-from pokegen.models.pixels import grid, to_pixels, to_size
-from pokegen.schema import SPRITE_SIZE
+from pokegen.models.pixels import grid, to_pixels
 
 METRICS = {
     "pictures": "how many there are",
@@ -95,8 +95,8 @@ def draw(model: Any, conditions: np.ndarray, count: int, seed: int = 0) -> Sprit
 
 
 def at_panel_size(pictures: np.ndarray) -> np.ndarray:
-    """Pictures uint8 (N, S, S, 3) at the 128×128 that the judges see."""
-    return pictures if pictures.shape[1] == SPRITE_SIZE else np.stack([to_size(picture) for picture in pictures])
+    """Pictures uint8 (N, S, S, 3), real or generated, as the judges see all of them: see `images.as_judged`."""
+    return np.stack([as_judged(picture) for picture in pictures])
 
 
 class SpritePanel:

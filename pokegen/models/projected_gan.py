@@ -13,7 +13,6 @@ Letters: N images, Z latent, E embedding, C conditions, S side, (H, W) height an
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +22,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from pokegen.errors import UserError
 from pokegen.models import cgan, pixels
-from pokegen.models.classifier import Classifier, type_targets
-from pokegen.models.condition import CONDITIONS, Condition, ConditionEmbedding
+from pokegen.models.condition import CONDITIONS, ConditionEmbedding
+from pokegen.models.critic import ChosenByCritic
 from pokegen.models.tokenizer import Residual
-from pokegen.schema import NO_TYPE, SPRITE_SIZE, STYLES
+from pokegen.schema import SPRITE_SIZE
 
 SEEN = 128  # side at which the feature network sees sprites of any size
 NOISE = 0.15  # the most that the doubling learns to repair, of colours in [-1, 1]
@@ -46,17 +45,13 @@ class Doubling(nn.Module):
         return F.interpolate(images, scale_factor=2) + correction
 
 
-class Generator(cgan.Generator):
+class Generator(ChosenByCritic, cgan.Generator):
     """See cgan.Generator, from which it differs in the net that enlarges.
 
     Args:
         tidy: frame what is shown as the data are, without specks: see pixels.tidy.
         colors: of a sprite that is shown, at most: see pixels.limit_colors; 0 for any number.
-        weights: zoo name or checkpoint folder of a classifier, the critic, which `pokegen fit` hands over at the start
-            and which teaches the generator nothing; empty for none.
-        critic_widths: of the critic.
-        candidates: of a new sprite, of which the one is drawn whose types the critic reads best.
-        default_style: of a new sprite, of schema.STYLES, where none is asked and training has shown it; empty for any.
+        weights, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
     def __init__(
@@ -75,61 +70,16 @@ class Generator(cgan.Generator):
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
         self.upsampler = Doubling()
-        if weights and "type1" not in self.conditions:
-            raise UserError("A critic of types needs the condition type1; leave weights empty without it.")
-        if default_style and (default_style not in STYLES or "style" not in self.conditions):
-            raise UserError(f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and to heed style.")
-        self.tidy, self.colors, self.weights, self.candidates = tidy, colors, weights, candidates
-        self.default_style = default_style
-        self.critic: Any = None
-        if weights:
-            self.critic = Classifier(critic_widths, species=0, spoiled=None).requires_grad_(False).eval()
+        self.tidy, self.colors = tidy, colors
+        self.add_critic(weights, critic_widths, candidates, default_style)
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = super().present(latent, embedded)
         images = pixels.tidy(images) if self.tidy else images
         return pixels.limit_colors(images, self.colors) if self.colors else images
 
-    def train(self, mode: bool = True) -> "Generator":
-        super().train(mode)
-        if self.critic is not None:
-            self.critic.eval()
-        return self
-
-    def take(self, source: nn.Module) -> None:
-        """Take the weights of a trained Classifier. UserError where they do not fit."""
-        try:
-            self.critic.load_state_dict({key: source.state_dict()[key] for key in self.critic.state_dict()})
-        except (KeyError, RuntimeError) as error:
-            raise UserError(f"weights: {self.weights} does not fit the critic that the settings describe.") from error
-
-    def begin(
-        self,
-        n: int,
-        condition: Condition | None = None,
-        generator: torch.Generator | None = None,
-        truncation: float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
-        """See ImageModel.begin. Of `candidates` latents each image takes that with which the critic reads the asked
-        types best (rejection by a classifier, as in Razavi et al., VQ-VAE-2, NeurIPS 2019, section 3.3)."""
-        if self.default_style and (style := STYLES.index(self.default_style)) in self.prior.known("style"):
-            condition = {"style": torch.full((n,), style)} | dict(condition or {})
-        rows, first = super().begin(n, condition, generator, truncation)
-        if self.critic is None:
-            return rows, first
-        latents = torch.stack([first, *(self.latents(n, generator, truncation) for _ in range(1, self.candidates))])
-        with torch.no_grad():
-            asked = rows.to(self.device)
-            drawn = (self._draw(z.to(self.device), self.embed(asked)) for z in latents)
-            losses = torch.stack([self._misread(images, asked) for images in drawn])  # (K, N)
-        return rows, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
-
-    def _misread(self, drawn: Tensor, rows: Tensor) -> Tensor:
-        """How badly the critic reads the types of conditions (N, C) in images (N, 3, S / 2, S / 2): nats (N,)."""
-        asked = dict(zip(self.conditions, rows.T, strict=True))
-        types = type_targets(asked["type1"], asked.get("type2", torch.full_like(rows[:, 0], NO_TYPE)))
-        logits = self.critic(F.interpolate(drawn, SPRITE_SIZE))
-        return F.binary_cross_entropy_with_logits(logits, types, reduction="none").sum(dim=1)
+    def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        return self._draw(latent, embedded)
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
         """What the doubling learns from: real sprites (N, 3, S, S), halved, spoiled and doubled again, at both sides.

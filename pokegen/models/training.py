@@ -12,6 +12,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/real, train/fake      mean logits: far apart, the discriminator has won
     train/redraw, train/upsample    the auxiliary tasks' L1 losses
     train/likeness              how much nearer two generated images of equal conditions are than two real ones
+    train/shape                 how much generated images change in shape with type and colour
     train/r1, train/r2          squared gradient of the real, and of the generated, images' logits, before its weight
     */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
     train/images                images seen so far; each row of a log also has them as `images`
@@ -285,6 +286,8 @@ class AdversarialModule(TrainingModule):
             known by its conditions alone, and the latent has to tell what they do not.
         diversity: weight of what two generated images of equal conditions lack, in the discriminator's features, of the
             distance of two real images (after Yang et al., Diversity-Sensitive Conditional GANs, ICLR 2019, eq. 2).
+        consistency: weight of how much the shape of a generated image changes with its types and colour: the mean
+            difference of the ink, from 0 (white) to 2 (black), of a quarter of the batch drawn again in other types.
         decay_start, decay_end: images seen when the step sizes begin to fall, in a straight line, and when they are 0;
             0 and 0 for never. A resumed training takes what is asked anew.
         gradient_clip: largest norm of each net's gradient; 0 for none.
@@ -312,6 +315,7 @@ class AdversarialModule(TrainingModule):
         condition_full: int = 0,
         condition_dropout: float = 0.0,
         diversity: float = 0.0,
+        consistency: float = 0.0,
         decay_start: int = 0,
         decay_end: int = 0,
         gradient_clip: float = 0.0,
@@ -345,7 +349,7 @@ class AdversarialModule(TrainingModule):
         )
         self.r1, self.r1_every, self.r2 = r1, r1_every, r2
         self.condition_start, self.condition_full = condition_start, condition_full
-        self.condition_dropout, self.diversity = condition_dropout, diversity
+        self.condition_dropout, self.diversity, self.consistency = condition_dropout, diversity, consistency
         self.decay_start, self.decay_end = decay_start, decay_end
         self.gradient_clip = gradient_clip
 
@@ -378,6 +382,17 @@ class AdversarialModule(TrainingModule):
             for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
+    def _shape_change(self, fake: Tensor, latent: Tensor, asked: Tensor, strength: float) -> Tensor:
+        """See `consistency`: images (N, 3, H, W) of latents and conditions against the first of them in the types and
+        colours of others."""
+        n = max(1, len(fake) // 4)
+        swapped = asked[:n].clone()
+        for i, key in enumerate(self.generator.conditions):
+            if key in ("type1", "type2", "color"):
+                swapped[:, i] = asked[n : 2 * n, i] if len(asked) >= 2 * n else asked[:n, i].roll(1)
+        other = self.generator(latent[:n], swapped, strength)
+        return (fake[:n].amin(dim=1) - other.amin(dim=1)).abs().mean()
+
     def _discriminator_learns(self, learns: bool) -> None:
         for parameter in self.learning:
             parameter.requires_grad_(learns)
@@ -404,7 +419,7 @@ class AdversarialModule(TrainingModule):
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
         fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, strength)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
-        if hasattr(self.discriminator, "auxiliary_loss"):
+        if getattr(self.discriminator, "auxiliary_loss", None):
             values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
             total = total + values["redraw"]
         if penalise:
@@ -424,6 +439,9 @@ class AdversarialModule(TrainingModule):
         if self.diversity:
             values["likeness"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
             total = total + self.diversity * values["likeness"]
+        if self.consistency:
+            values["shape"] = self._shape_change(fake, latent, asked, strength)
+            total = total + self.consistency * values["shape"]
         if hasattr(self.generator, "auxiliary_loss"):
             quarter = full[: max(1, len(full) // 4)]  # which teaches enough
             values["upsample"] = self.generator.auxiliary_loss(quarter)

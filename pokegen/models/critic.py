@@ -1,0 +1,89 @@
+"""Choosing among candidates by a critic: a classifier of types that taught the generator nothing.
+
+Rejection by a classifier, as in Razavi et al., VQ-VAE-2 (NeurIPS 2019), section 3.3.
+
+Letters: N images, K candidates, C conditions, D latent, E embedding.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.models.classifier import Classifier, type_targets
+from pokegen.models.condition import Condition
+from pokegen.models.image import ImageModel
+from pokegen.schema import NO_TYPE, SPRITE_SIZE, STYLES
+
+
+class ChosenByCritic(ImageModel):
+    """An ImageModel that draws `candidates` of each new sprite and shows the one whose types the critic reads best."""
+
+    critic: Any
+
+    def add_critic(self, weights: str, widths: Sequence[int], candidates: int, default_style: str) -> None:
+        """Called once, at the end of a constructor.
+
+        Args:
+            weights: zoo name or checkpoint folder of a classifier, which `pokegen fit` hands over at the start; empty
+                for none.
+            widths: of that classifier.
+            candidates: of a new sprite, 1 or more.
+            default_style: of a new sprite, of schema.STYLES, where none is asked and training has shown it; empty for
+                any.
+        """
+        if weights and "type1" not in self.conditions:
+            raise UserError("A critic of types needs the condition type1; leave weights empty without it.")
+        if default_style and (default_style not in STYLES or "style" not in self.conditions):
+            raise UserError(
+                f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and the condition style."
+            )
+        self.weights, self.candidates, self.default_style = weights, candidates, default_style
+        self.critic = Classifier(widths, species=0, spoiled=None).requires_grad_(False).eval() if weights else None
+
+    def train(self, mode: bool = True) -> "ChosenByCritic":
+        super().train(mode)
+        if self.critic is not None:
+            self.critic.eval()
+        return self
+
+    def take(self, source: nn.Module) -> None:
+        """Take the weights of a trained Classifier. UserError where they do not fit."""
+        try:
+            self.critic.load_state_dict({key: source.state_dict()[key] for key in self.critic.state_dict()})
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"weights: {self.weights} does not fit the critic that the settings describe.") from error
+
+    def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W) that the critic can read."""
+        raise NotImplementedError
+
+    def begin(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        generator: torch.Generator | None = None,
+        truncation: float = 1.0,
+    ) -> tuple[Tensor, Tensor]:
+        """See ImageModel.begin; of `candidates` latents each image takes the one that the critic prefers."""
+        if self.default_style and (style := STYLES.index(self.default_style)) in self.prior.known("style"):
+            condition = {"style": torch.full((n,), style)} | dict(condition or {})
+        rows, first = super().begin(n, condition, generator, truncation)
+        if self.critic is None:
+            return rows, first
+        latents = torch.stack([first, *(self.latents(n, generator, truncation) for _ in range(1, self.candidates))])
+        with torch.no_grad():
+            asked = rows.to(self.device)
+            drawn = (self.draw_small(z.to(self.device), self.embed(asked)) for z in latents)
+            losses = torch.stack([self._misread(images, asked) for images in drawn])  # (K, N)
+        return rows, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
+
+    def _misread(self, drawn: Tensor, rows: Tensor) -> Tensor:
+        """How badly the critic reads the types of conditions (N, C) in images (N, 3, H, W): nats (N,)."""
+        asked = dict(zip(self.conditions, rows.T, strict=True))
+        types = type_targets(asked["type1"], asked.get("type2", torch.full_like(rows[:, 0], NO_TYPE)))
+        logits = self.critic(F.interpolate(drawn, SPRITE_SIZE))
+        return F.binary_cross_entropy_with_logits(logits, types, reduction="none").sum(dim=1)

@@ -1,0 +1,214 @@
+"""pixel_gan: pixel art on its own grid of 64×64, in at most 16 colours; shown doubled, at 128×128.
+
+The generator is cgan's body (after FastGAN, Liu et al., ICLR 2021). What it draws in RGB is put into a palette that is
+found in the drawing itself, in training too: the gradient passes the nearest-colour step as if it were not there
+(straight-through, Bengio et al. 2013; a palette inside a pixel-art generator: Coutinho et al., Entertainment Computing
+2025). So no discriminator spends itself on uneven colours, and what is shown is what was judged. A shiny creature is
+the same drawing with its palette mapped by a small net, so that not one pixel of its shape changes.
+
+The discriminator is projected_gan's (Sauer et al., Projected GANs Converge Faster, NeurIPS 2021), on the grid itself.
+Left out: an upsampler, since doubling pixel art is exact; framing, since the data are not framed.
+
+Letters: N images, Z latent, E embedding, C conditions, K colours, P pixels of an image, (H, W) 64×64.
+"""
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from pokegen.errors import UserError
+from pokegen.models import projected_gan
+from pokegen.models.cgan import ConditionalNorm, SkipExcitation, UpBlock
+from pokegen.models.condition import CONDITIONS
+from pokegen.models.critic import ChosenByCritic
+from pokegen.models.image import ImageModel
+from pokegen.schema import SPRITE_SIZE
+
+WHITE = 2 * 245 / 255 - 1  # a pixel whose darkest channel is lighter is background
+FAINTEST = 0.1  # ink, from 0 (white) to 2 (black), that a drawn pixel keeps in any colouring
+ROUNDS = 3  # of k-means: colours move little after
+
+
+@torch.no_grad()
+def find_palette(images: Tensor, colors: int) -> tuple[Tensor, Tensor]:
+    """The palette of each image and the index of each pixel's colour in it: (N, 3, H, W) in [-1, 1] → (N, K, 3), white
+    first, and int64 (N, H, W).
+
+    k-means of the drawn pixels, from colours as far apart as can be (Gonzalez 1985), so that a small spot of a rare
+    colour, such as an eye, keeps its own."""
+    with torch.autocast(images.device.type, enabled=False):  # bfloat16 would confuse near colours
+        pixels = images.float().flatten(2).transpose(1, 2)  # (N, P, 3)
+        drawn = pixels.amin(dim=2) < WHITE  # (N, P)
+        palette = torch.ones(len(pixels), colors, 3, device=images.device)
+        nearest = (pixels - 1).square().sum(dim=2) * drawn  # of each pixel, to the colours so far: (N, P)
+        for k in range(1, colors):
+            farthest = nearest.argmax(dim=1)  # (N,)
+            palette[:, k] = pixels[torch.arange(len(pixels), device=images.device), farthest]
+            nearest = torch.minimum(nearest, (pixels - palette[:, k, None]).square().sum(dim=2))
+        ink = pixels * drawn[:, :, None]
+        for _ in range(ROUNDS):
+            index = _nearest(pixels, palette, drawn)
+            total = torch.zeros_like(palette).scatter_add_(1, index[:, :, None].expand_as(ink), ink)
+            count = torch.zeros_like(palette[:, :, 0]).scatter_add_(1, index, drawn.float())[:, 1:, None]
+            palette[:, 1:] = torch.where(count > 0, total[:, 1:] / count.clamp(min=1), palette[:, 1:])
+        return palette, _nearest(pixels, palette, drawn).unflatten(1, images.shape[2:])
+
+
+def _nearest(pixels: Tensor, palette: Tensor, drawn: Tensor) -> Tensor:
+    """Index (N, P) of each drawn pixel's nearest colour but white; 0 for the others."""
+    ink = palette[:, 1:]
+    distance = ink.square().sum(dim=2)[:, None] - 2 * pixels @ ink.transpose(1, 2)  # (N, P, K - 1), less what is common
+    return (distance.argmin(dim=2) + 1).masked_fill(~drawn, 0)
+
+
+def paint(palette: Tensor, index: Tensor) -> Tensor:
+    """Palettes (N, K, 3) and indices (N, H, W) → images (N, 3, H, W)."""
+    colors = torch.gather(palette, 1, index.flatten(1)[:, :, None].expand(-1, -1, 3))  # (N, P, 3)
+    return colors.transpose(1, 2).unflatten(2, index.shape[1:])
+
+
+class Recolor(nn.Module):
+    """Maps colours (N, P, 3) in [-1, 1], each image's in its own way, as its style vector (N, S) says. White stays
+    white, and nothing else becomes white. At first nothing changes."""
+
+    def __init__(self, style_dim: int, width: int = 32):
+        super().__init__()
+        self.style = nn.Linear(style_dim, 2 * width)
+        self.hidden = nn.Linear(3, width)
+        self.second = nn.Linear(width, width)
+        self.out = nn.Linear(width, 3)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, colors: Tensor, style: Tensor) -> Tensor:
+        gain, bias = self.style(style)[:, None].chunk(2, dim=2)  # (N, 1, width)
+        x = F.leaky_relu(self.hidden(colors) * (1 + gain) + bias, 0.2)
+        change = self.out(F.leaky_relu(self.second(x), 0.2)).float().tanh()  # (N, P, 3)
+        ink = 1 - colors.float()
+        most = ink.amax(dim=2, keepdim=True)
+        new = (ink + most * change).clamp(0, 2)
+        lift = (FAINTEST - new.amax(dim=2, keepdim=True)).clamp(min=0) * (most > 0)
+        return 1 - (new + lift)
+
+
+class PixelGANGenerator(ChosenByCritic, ImageModel):
+    """Latent (N, Z) and conditions (N, C) → RGB (N, 3, 64, 64) in [-1, 1] of at most K colours; `sample` doubles it.
+
+    Args:
+        latent_dim: Z.
+        width: channels at 32×32; smaller maps have up to four times as many, the largest half.
+        embedding_dim: E.
+        conditions: those that it supports. `shiny` changes the palette alone.
+        colors: K, white among them.
+        weights, critic_widths, candidates, default_style: see ChosenByCritic.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        width: int = 48,
+        embedding_dim: int = 64,
+        conditions: Sequence[str] = CONDITIONS,
+        colors: int = 16,
+        weights: str = "",
+        critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
+        candidates: int = 4,
+        default_style: str = "",
+    ):
+        if not 2 <= colors <= 256:
+            raise UserError(f"colors must be from 2 to 256, got {colors}.")
+        super().__init__(latent_dim, SPRITE_SIZE, 3, conditions, embedding_dim)
+        self.colors = colors
+        style = latent_dim + embedding_dim
+        widths = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
+        self.project = nn.Linear(style, widths[0] * 16)
+        self.first = ConditionalNorm(widths[0], style)
+        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
+        self.skip = SkipExcitation(widths[0], widths[-2])
+        self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        self.recolor = Recolor(style)
+        self.add_critic(weights, critic_widths, candidates, default_style)
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """Conditions (N, C) → their vectors (N, E + 1); the last number is 1 for shiny, whose vector is left out."""
+        return self._embed(rows, self.strength)
+
+    def _embed(self, rows: Tensor, strength: float | Tensor) -> Tensor:
+        shiny = torch.zeros(len(rows), 1, device=rows.device)
+        if "shiny" in self.conditions:
+            place = self.conditions.index("shiny")
+            shiny = rows[:, place, None].clamp(min=0).float()
+            rows = rows.index_fill(1, torch.tensor([place], device=rows.device), -1)
+        return torch.cat([strength * self.embedding(rows), shiny], dim=1)
+
+    def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
+        """`strength` fades the conditions in: 0 ignores them. The gradient passes the palette."""
+        embedded = self._embed(rows, strength)
+        style, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
+        raw = self._body(style)
+        palette, index = find_palette(raw, self.colors)
+        few = raw if os.environ.get("PILOT_RGB") else raw + (paint(palette, index) - raw).detach()  # straight-through
+        colors = few.flatten(2).transpose(1, 2)  # (N, P, 3)
+        return torch.lerp(colors, self.recolor(colors, style), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
+
+    def _body(self, style: Tensor) -> Tensor:
+        """Style vectors (N, Z + E) → RGB (N, 3, 64, 64) in [-1, 1], before any palette."""
+        x = self.project(style).view(len(style), -1, 4, 4)  # (N, 4w, 4, 4)
+        x = x.contiguous(memory_format=torch.channels_last)
+        start = x = F.leaky_relu(self.first(x, style), 0.2)
+        for block in self.blocks[:-1]:
+            x = block(x, style)  # (N, w, 32, 32) at the end
+        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, 64, 64)
+        return self.draw(x).float().tanh()
+
+    def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Latents (N, Z) and embedded conditions (N, E + 1) → (N, 3, 64, 64), the palette mapped for a shiny."""
+        style = torch.cat([latent, embedded[:, :-1]], dim=1)
+        palette, index = find_palette(self._body(style), self.colors)
+        return paint(torch.lerp(palette, self.recolor(palette, style), embedded[:, -1, None, None]), index)
+
+    def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """See ImageModel.render. The gradient passes the palette, and the mapping of a shiny's."""
+        raw = self._body(torch.cat([latent, embedded[:, :-1]], dim=1))
+        return F.interpolate(raw + (self.draw_small(latent, embedded) - raw).detach(), scale_factor=2)
+
+
+class PixelGANDiscriminator(projected_gan.Discriminator):
+    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 256 + 64): projected_gan's, and one for each of 8×8 tiles
+    that is the mean over patches of 4×4 pixels, so that stray pixels and broken outlines show (patches this small suit
+    pixel art best: Coutinho and Chaimowicz, AIIDE 2022).
+
+    Args:
+        width, conditions, widths: see projected_gan.Discriminator.
+        texture: channels of the judge of patches; 0 for none.
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        conditions: Sequence[str] = CONDITIONS,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        texture: int = 32,
+    ):
+        super().__init__(width, SPRITE_SIZE, conditions, widths)
+        del self.decoder  # the features of photographs keep it from learning by heart
+        self.texture = None
+        if texture:
+            self.texture = nn.Sequential(
+                *(spectral_norm(nn.Conv2d(3, texture, 3, padding=1)), nn.LeakyReLU(0.2, inplace=True)),
+                *(spectral_norm(nn.Conv2d(texture, texture, 2)), nn.LeakyReLU(0.2, inplace=True)),
+                *(nn.AdaptiveAvgPool2d(8), spectral_norm(nn.Conv2d(texture, 1, 1)), nn.Flatten()),
+            )
+
+    auxiliary_loss: Any = None
+
+    def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+        """See cgan.Discriminator."""
+        logits, x = super().forward(images, rows, strength)
+        return (logits if self.texture is None else torch.cat([logits, self.texture(images)], dim=1)), x
