@@ -39,6 +39,7 @@ from pokegen.errors import CheckpointError, UserError
 from pokegen.resources import shipped
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
+DISCRIMINATOR = "discriminator.safetensors"  # beside a GAN's generator, where it was exported too
 FORMAT = 1
 HUB = "hf:"  # begins the name of a model on the Hugging Face hub
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
@@ -221,6 +222,19 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
     save(network, folder, class_path, init_args, half=half, version=version, training=training)
     write_card(folder)
     return load(folder).config
+
+
+def export_discriminator(run: Path, folder: Path) -> Path:
+    """Write the discriminator of a run beside its exported generator, in float16, so that `fit --init_from` goes on
+    with both; without the frozen feature network `net`, which comes with its package. Returns the file."""
+    checkpoint = run if run.is_file() else _checkpoint_of(run)
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    mine = {key.removeprefix("discriminator."): v for key, v in saved.items() if key.startswith("discriminator.")}
+    if not mine:
+        raise CheckpointError(f"{run} has no discriminator.")
+    state = {key: value.half() if _halves(value) else value for key, value in mine.items() if key[:4] != "net."}
+    save_file({key: value.contiguous() for key, value in state.items()}, folder / DISCRIMINATOR)
+    return folder / DISCRIMINATOR
 
 
 def _beginning(source: Path) -> str:

@@ -28,9 +28,10 @@ import torch
 import yaml
 from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
-from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only
+from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from safetensors.torch import load_file
 
 from pokegen import hub
 from pokegen.data import modules as _data  # also so that short class names resolve
@@ -150,12 +151,15 @@ class CLI(LightningCLI):
             rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
 
     def _weights(self, name: str) -> dict[str, Any]:
-        """Those of a run's .ckpt file, or of a zoo model, which has the network's alone."""
+        """Those of a run's .ckpt file, or of a zoo model: the network's, and a discriminator's if it is there."""
         if name.endswith(".ckpt"):
             saved = runs.AtomicCheckpointIO().load_checkpoint(name, map_location="cpu", weights_only=True)
             return saved["state_dict"]
         network = next(key for key, module in self.model.named_children() if module is self.model.network)
-        return {f"{network}.{key}": value for key, value in hub.load(name).model.state_dict().items()}
+        weights = {f"{network}.{key}": value for key, value in hub.load(name).model.state_dict().items()}
+        if (beside := hub.folder_of(name) / hub.DISCRIMINATOR).is_file():
+            weights |= {f"discriminator.{key}": value for key, value in load_file(beside).items()}
+        return weights
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
@@ -168,6 +172,9 @@ class CLI(LightningCLI):
             runs.Samples(self.folder / "samples"),
             runs.Record(self.folder, seed=config.seed_everything),
         ]
+        if config.trainer.precision == "bf16-mixed" and _emulates_bf16(config.trainer.accelerator):
+            rank_zero_warn("This CPU has no bfloat16 arithmetic, and would emulate it ten times slower: 32-true is used.")
+            config.trainer.precision = "32-true"
         log = config.log if self.subcommand == "fit" else "off"
         options: dict[str, Any] = {
             "default_root_dir": self.folder,
@@ -179,6 +186,12 @@ class CLI(LightningCLI):
             return super().instantiate_trainer(**options, **kwargs)
         except (ValueError, MisconfigurationException) as error:  # such as an accelerator that is not there
             raise UserError(f"trainer: {error}") from error
+
+
+def _emulates_bf16(accelerator: str) -> bool:
+    """Whether training will run on an x86 processor that has no bfloat16 arithmetic."""
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    return on_cpu and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
 
 
 def keep_memory() -> None:

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("folder", type=Path, help="where to write, such as checkpoints/cgan")
     action.add_argument("--version", default="1", help="what cards name beside the model; default: %(default)s")
     action.add_argument("--full", action="store_true", help="write float32, twice the size")
+    action.add_argument(
+        "--discriminator", action="store_true", help="a GAN's discriminator too, for `fit --init_from` to go on with"
+    )
     action = verbs.add_parser("push", help="upload one to the Hugging Face hub, and print its page's address")
     action.add_argument("name", help="zoo name or checkpoint folder")
     action.add_argument("repo", help="owner/name; made when missing")
@@ -51,6 +54,8 @@ def run(args: argparse.Namespace) -> None:
     else:
         try:
             hub.export(args.run, args.folder, version=args.version, half=not args.full)
+            if args.discriminator:
+                hub.export_discriminator(args.run, args.folder)
         except OSError as error:
             raise UserError(f"Cannot write to {args.folder}: {error.strerror}. Choose another folder.") from error
         _draw_samples(args.folder)

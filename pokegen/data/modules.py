@@ -52,6 +52,8 @@ class SpriteDataset(Dataset):
         species: int64 (M,), their national numbers.
         size: of the images that are fetched; S, a whole fraction of it, or a multiple, enlarged in whole squares.
         augment: what albumentations makes of a picture.
+        flip: probability that a picture is mirrored.
+        seed: of the mirroring.
     """
 
     def __init__(
@@ -62,8 +64,11 @@ class SpriteDataset(Dataset):
         species: np.ndarray,
         size: int = SPRITE_SIZE,
         augment: Any = None,
+        flip: float = 0.0,
+        seed: int = 0,
     ):
-        self.pixels, self.rows, self.size, self.augment = pixels, rows, size, augment
+        self.rng = torch.Generator().manual_seed(seed)
+        self.pixels, self.rows, self.size, self.augment, self.flip = pixels, rows, size, augment, flip
         self.conditions = torch.from_numpy(conditions)
         self.species = torch.from_numpy(species)  # national numbers (len(rows),)
 
@@ -75,6 +80,9 @@ class SpriteDataset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         images = self.pixels[self.rows[indices]]  # (B, S, S, 3)
+        if self.flip:
+            mirrored = (torch.rand(len(images), generator=self.rng) < self.flip).numpy()
+            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
         if self.augment:
             images = np.stack([self.augment(image=image)["image"] for image in images])
         image = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
@@ -202,7 +210,7 @@ class SpriteDataModule(ImageDataModule):
     def setup(self, stage: str) -> None:
         if self.datasets:
             return
-        pixels, index, meta = load_sprites(self.root)
+        pixels, index, meta = load_sprites(self.root, self.grid)
         self.data_hash = meta["sha256"]
         size = self.image_shape[-1]
         if size > meta["size"] and not self.grid:
@@ -210,7 +218,6 @@ class SpriteDataModule(ImageDataModule):
                 f"The sprites in {self.root} are {meta['size']} pixels a side, {size} are asked for. Import again: "
                 f"pokegen data import PATH --size {size} --out {self.root}"
             )
-        source = GridPixels(self.root) if self.grid else pixels
         species = {s.number: s for s in load_pokedex(self.table)}
         chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
         if unknown := self.games - {sprite.game for sprite in index}:
@@ -221,8 +228,8 @@ class SpriteDataModule(ImageDataModule):
             each = [condition_of(species[index[i].No], index[i].shiny, index[i].style) for i in rows]
             conditions = np.array(each, dtype=np.int64).reshape(-1, len(CONDITIONS))
             numbers = np.array([index[i].No for i in rows], dtype=np.int64)
-            augment = self._augment() if split == "train" else None
-            self.datasets[split] = SpriteDataset(source, rows, conditions, numbers, size, augment)
+            changes = (self._augment(), self.flip, self.seed) if split == "train" else ()
+            self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, *changes)
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
 
@@ -235,17 +242,15 @@ class SpriteDataModule(ImageDataModule):
         )
 
     def _augment(self) -> Any:
-        if not (self.rotation or self.flip):
+        if not self.rotation:
             return None
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for its newest version
         try:
             import albumentations as A
         except ImportError as error:
-            raise UserError(
-                "albumentations is not installed. Install it, or train with --data.rotation 0 --data.flip 0."
-            ) from error
-        white = A.Rotate(limit=self.rotation, border_mode=0, fill=255, p=1 if self.rotation else 0)
-        return A.Compose([A.HorizontalFlip(p=self.flip), white], seed=self.seed)
+            raise UserError("albumentations is not installed. Install it, or train with --data.rotation 0.") from error
+        white = A.Rotate(limit=self.rotation, border_mode=0, fill=255, p=1)
+        return A.Compose([white], seed=self.seed)
 
     @property
     def conditions(self) -> tuple[Tensor, Tensor]:

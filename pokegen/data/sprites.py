@@ -333,8 +333,9 @@ class GridPixels:
         return palettes[np.arange(len(indices))[:, None, None], indices]
 
 
-def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, Any]]:
-    """The cache: pixels (N, size, size, 3) uint8, mapped into memory; the index; the meta data.
+def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile], dict[str, Any]]:
+    """The cache: pixels uint8 (N, size, size, 3), mapped into memory; the index; the meta data. With `grid`, the pixels
+    are GridPixels, and the framed pictures need not be there.
 
     Raises DataError where `folder` holds no complete import.
     """
@@ -347,7 +348,7 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
                 f"{folder} was imported by another version of pokegen. Import again: pokegen data import PATH"
             )
         count, _ = meta["sprites"], meta["sha256"]
-        pixels = np.load(folder / PIXELS, mmap_mode="r")
+        pixels = GridPixels(folder) if grid else np.load(folder / PIXELS, mmap_mode="r")
         rows = read_rows(folder / INDEX)
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
             raise ValueError(f"{INDEX}, row {cut[0]} is cut")
@@ -355,7 +356,6 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         index = [
             SpriteFile(**{**r, "No": int(r["No"]), **{flag: r[flag] == "True" for flag in flags}}) for r in rows
         ]
-        grid = GridPixels(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"
@@ -364,6 +364,6 @@ def load_sprites(folder: Path) -> tuple[np.ndarray, list[SpriteFile], dict[str, 
         raise
     except (EOFError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
-    if not len(pixels) == len(grid) == len(index) == count:
+    if not len(pixels) == len(index) == count:
         raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")
     return pixels, index, meta

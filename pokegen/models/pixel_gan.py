@@ -12,7 +12,6 @@ Left out: an upsampler, since doubling pixel art is exact; framing, since the da
 Letters: N images, Z latent, E embedding, C conditions, K colours, P pixels of an image, (H, W) 64×64.
 """
 
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -153,7 +152,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         style, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
         raw = self._body(style)
         palette, index = find_palette(raw, self.colors)
-        few = raw if os.environ.get("PILOT_RGB") else raw + (paint(palette, index) - raw).detach()  # straight-through
+        few = raw + (paint(palette, index) - raw).detach()  # straight-through
         colors = few.flatten(2).transpose(1, 2)  # (N, P, 3)
         return torch.lerp(colors, self.recolor(colors, style), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
 
@@ -177,6 +176,9 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         """See ImageModel.render. The gradient passes the palette, and the mapping of a shiny's."""
         raw = self._body(torch.cat([latent, embedded[:, :-1]], dim=1))
         return F.interpolate(raw + (self.draw_small(latent, embedded) - raw).detach(), scale_factor=2)
+
+    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        return F.interpolate(self.draw_small(latent, embedded), scale_factor=2)
 
 
 class PixelGANDiscriminator(projected_gan.Discriminator):

@@ -122,8 +122,9 @@ class FeatureNet(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         # On a CPU the gradient of its depthwise convolutions takes longer in bf16 than in float32.
+        slow = images.device.type == "cpu" and images.requires_grad
         with torch.autocast(
-            images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not images.requires_grad
+            images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not slow
         ):
             return self.net(images)
 

@@ -12,7 +12,7 @@ from pokegen.data.modules import (
     condition_of,
 )
 from pokegen.data.pokedex import load_pokedex
-from pokegen.data.sprites import import_sprites, load_sprites
+from pokegen.data.sprites import GridPixels, import_sprites, load_sprites
 from pokegen.errors import DataError, UserError
 from pokegen.models import condition
 from pokegen.schema import STYLES
@@ -115,10 +115,34 @@ def test_an_import_of_256_serves_every_size_and_one_of_128_does_not(drawn, impor
         import_sprites(drawn, tmp_path / "odd", size=99)
 
 
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_the_grid_is_delivered_in_whole_squares_of_its_own_pixels(imported, size):
+    module = SpriteDataModule(str(imported), batch_size=4, epoch_images=4, size=size, grid=True, flip=0)
+    module.setup("fit")
+    image = next(iter(module.val_dataloader()))["image"]
+    small = image[:, :, :: size // 64, :: size // 64]
+    expected = GridPixels(imported)[module.datasets["val"].rows[:4]]
+    assert image.shape[2:] == (size, size)
+    assert ((small + 1) * 127.5).round().permute(0, 2, 3, 1).byte().numpy().tolist() == expected.tolist()
+    assert small.repeat_interleave(size // 64, 2).repeat_interleave(size // 64, 3).equal(image)
+
+
+def test_pictures_are_mirrored_as_often_as_asked(imported):
+    for flip, share in ((0.0, 0.0), (1.0, 1.0), (0.5, 0.5)):
+        module = SpriteDataModule(str(imported), batch_size=64, epoch_images=64, grid=True, rotation=0, flip=flip)
+        module.setup("fit")
+        train = module.datasets["train"]
+        indices = list(range(len(train)))
+        plain = torch.from_numpy(train.pixels[train.rows]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        seen = train.__getitems__(indices)["image"][:, :, ::2, ::2]
+        mirrored = [bool(s.equal(p.flip(2)) and not s.equal(p)) for s, p in zip(seen, plain, strict=True)]
+        assert abs(sum(mirrored) / len(mirrored) - share) <= (0.2 if flip == 0.5 else 0.02)
+
+
 def test_an_import_of_another_version_is_told(imported, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(imported, old)
-    (old / "meta.json").write_text((old / "meta.json").read_text().replace('"format": 2', '"format": 1'))
+    (old / "meta.json").write_text((old / "meta.json").read_text().replace('"format": 3', '"format": 2'))
     with pytest.raises(DataError, match="another version of pokegen"):
         load_sprites(old)
 
