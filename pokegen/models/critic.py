@@ -57,8 +57,8 @@ class ChosenByCritic(ImageModel):
         except (KeyError, RuntimeError) as error:
             raise UserError(f"weights: {self.weights} does not fit the critic that the settings describe.") from error
 
-    def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W) that the critic can read."""
+    def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W), quickly drawn, for the critic."""
         raise NotImplementedError
 
     def begin(
@@ -77,7 +77,7 @@ class ChosenByCritic(ImageModel):
         latents = torch.stack([first, *(self.latents(n, generator, truncation) for _ in range(1, self.candidates))])
         with torch.no_grad():
             asked = rows.to(self.device)
-            drawn = (self.draw_small(z.to(self.device), self.embed(asked)) for z in latents)
+            drawn = (self.preview(z.to(self.device), self.embed(asked)) for z in latents)
             losses = torch.stack([self._misread(images, asked) for images in drawn])  # (K, N)
         return rows, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
 

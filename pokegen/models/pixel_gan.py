@@ -7,9 +7,10 @@ found in the drawing itself, in training too: the gradient passes the nearest-co
 the same drawing with its palette mapped by a small net, so that not one pixel of its shape changes.
 
 The discriminator is projected_gan's (Sauer et al., Projected GANs Converge Faster, NeurIPS 2021), on the grid itself.
-Left out: an upsampler, since doubling pixel art is exact; framing, since the data are not framed.
+Left out: an upsampler, since doubling pixel art is exact; FastGAN's second task of the discriminator, since the frozen
+features keep it from learning by heart.
 
-Letters: N images, Z latent, E embedding, C conditions, K colours, P pixels of an image, (H, W) 64×64.
+Letters: N images, Z latent, E embedding, C conditions, K colours, P points: the pixels of an image, (H, W) 64×64.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pokegen.errors import UserError
-from pokegen.models import projected_gan
+from pokegen.models import pixels, projected_gan
 from pokegen.models.cgan import ConditionalNorm, SkipExcitation, UpBlock
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.critic import ChosenByCritic
@@ -42,27 +43,27 @@ def find_palette(images: Tensor, colors: int) -> tuple[Tensor, Tensor]:
     k-means of the drawn pixels, from colours as far apart as can be (Gonzalez 1985), so that a small spot of a rare
     colour, such as an eye, keeps its own."""
     with torch.autocast(images.device.type, enabled=False):  # bfloat16 would confuse near colours
-        pixels = images.float().flatten(2).transpose(1, 2)  # (N, P, 3)
-        drawn = pixels.amin(dim=2) < WHITE  # (N, P)
-        palette = torch.ones(len(pixels), colors, 3, device=images.device)
-        nearest = (pixels - 1).square().sum(dim=2) * drawn  # of each pixel, to the colours so far: (N, P)
+        points = images.float().flatten(2).transpose(1, 2)  # (N, P, 3)
+        drawn = points.amin(dim=2) < WHITE  # (N, P)
+        palette = torch.ones(len(points), colors, 3, device=images.device)
+        nearest = (points - 1).square().sum(dim=2) * drawn  # of each pixel, to the colours so far: (N, P)
         for k in range(1, colors):
             farthest = nearest.argmax(dim=1)  # (N,)
-            palette[:, k] = pixels[torch.arange(len(pixels), device=images.device), farthest]
-            nearest = torch.minimum(nearest, (pixels - palette[:, k, None]).square().sum(dim=2))
-        ink = pixels * drawn[:, :, None]
+            palette[:, k] = points[torch.arange(len(points), device=images.device), farthest]
+            nearest = torch.minimum(nearest, (points - palette[:, k, None]).square().sum(dim=2))
+        ink = points * drawn[:, :, None]
         for _ in range(ROUNDS):
-            index = _nearest(pixels, palette, drawn)
+            index = _nearest(points, palette, drawn)
             total = torch.zeros_like(palette).scatter_add_(1, index[:, :, None].expand_as(ink), ink)
             count = torch.zeros_like(palette[:, :, 0]).scatter_add_(1, index, drawn.float())[:, 1:, None]
             palette[:, 1:] = torch.where(count > 0, total[:, 1:] / count.clamp(min=1), palette[:, 1:])
-        return palette, _nearest(pixels, palette, drawn).unflatten(1, images.shape[2:])
+        return palette, _nearest(points, palette, drawn).unflatten(1, images.shape[2:])
 
 
-def _nearest(pixels: Tensor, palette: Tensor, drawn: Tensor) -> Tensor:
-    """Index (N, P) of each drawn pixel's nearest colour but white; 0 for the others."""
+def _nearest(points: Tensor, palette: Tensor, drawn: Tensor) -> Tensor:
+    """Index (N, P) of each drawn point's nearest colour but white; 0 for the others."""
     ink = palette[:, 1:]
-    distance = ink.square().sum(dim=2)[:, None] - 2 * pixels @ ink.transpose(1, 2)  # (N, P, K - 1), less what is common
+    distance = ink.square().sum(dim=2)[:, None] - 2 * points @ ink.transpose(1, 2)  # (N, P, K - 1), less what is common
     return (distance.argmin(dim=2) + 1).masked_fill(~drawn, 0)
 
 
@@ -105,6 +106,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: E.
         conditions: those that it supports. `shiny` changes the palette alone.
         colors: K, white among them.
+        tidy: show no specks, and put the creature in the middle as the data have it: see pixels.tidy.
         weights, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
@@ -115,6 +117,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: int = 64,
         conditions: Sequence[str] = CONDITIONS,
         colors: int = 16,
+        tidy: bool = True,
         weights: str = "",
         critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
         candidates: int = 4,
@@ -123,7 +126,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         if not 2 <= colors <= 256:
             raise UserError(f"colors must be from 2 to 256, got {colors}.")
         super().__init__(latent_dim, SPRITE_SIZE, 3, conditions, embedding_dim)
-        self.colors = colors
+        self.colors, self.tidy = colors, tidy
         style = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
         self.project = nn.Linear(style, widths[0] * 16)
@@ -172,13 +175,18 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         palette, index = find_palette(self._body(style), self.colors)
         return paint(torch.lerp(palette, self.recolor(palette, style), embedded[:, -1, None, None]), index)
 
+    def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Before the palette, in the usual colours of a shiny too."""
+        return self._body(torch.cat([latent, embedded[:, :-1]], dim=1))
+
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """See ImageModel.render. The gradient passes the palette, and the mapping of a shiny's."""
-        raw = self._body(torch.cat([latent, embedded[:, :-1]], dim=1))
+        raw = self.preview(latent, embedded)
         return F.interpolate(raw + (self.draw_small(latent, embedded) - raw).detach(), scale_factor=2)
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        return F.interpolate(self.draw_small(latent, embedded), scale_factor=2)
+        images = self.draw_small(latent, embedded)
+        return F.interpolate(pixels.tidy(images, margin=1) if self.tidy else images, scale_factor=2)
 
 
 class PixelGANDiscriminator(projected_gan.Discriminator):
@@ -199,7 +207,7 @@ class PixelGANDiscriminator(projected_gan.Discriminator):
         texture: int = 32,
     ):
         super().__init__(width, SPRITE_SIZE, conditions, widths)
-        del self.decoder  # the features of photographs keep it from learning by heart
+        del self.decoder  # see the head of this file
         self.texture = None
         if texture:
             self.texture = nn.Sequential(

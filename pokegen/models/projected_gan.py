@@ -78,7 +78,7 @@ class Generator(ChosenByCritic, cgan.Generator):
         images = pixels.tidy(images) if self.tidy else images
         return pixels.limit_colors(images, self.colors) if self.colors else images
 
-    def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
+    def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
         return self._draw(latent, embedded)
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
@@ -123,9 +123,7 @@ class FeatureNet(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         # On a CPU the gradient of its depthwise convolutions takes longer in bf16 than in float32.
         slow = images.device.type == "cpu" and images.requires_grad
-        with torch.autocast(
-            images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not slow
-        ):
+        with torch.autocast(images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not slow):
             return self.net(images)
 
 

@@ -119,3 +119,13 @@ def test_settings_that_cannot_be_are_refused():
         PixelGANGenerator(colors=1)
     with pytest.raises(UserError, match="default_style 'oil'"):
         PixelGANGenerator(default_style="oil")
+
+
+def test_specks_are_not_shown_and_the_creature_stands_in_the_middle(generator, monkeypatch):
+    small = torch.ones(1, 3, 64, 64)
+    small[:, :, 2:22, 4:34] = -0.5
+    small[:, :, 60, 60] = -0.5
+    monkeypatch.setattr(generator, "draw_small", lambda *_: small)
+    shown = generator.present(torch.zeros(1, 8), torch.zeros(1, 9))
+    ys, xs = (shown[0, 0] < 1).nonzero(as_tuple=True)
+    assert (ys.min(), ys.max(), xs.min(), xs.max()) == (44, 83, 34, 93)
