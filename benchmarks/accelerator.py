@@ -51,7 +51,9 @@ def pack(args: argparse.Namespace) -> None:
             spec = importlib.util.find_spec(name)
             if spec is None or not spec.submodule_search_locations:
                 sys.exit(f"{name} is not installed here: pip install 'pokegen[projected]'")
-            file.add(spec.submodule_search_locations[0], f"packages/{name}", filter=_source)
+            folder = Path(spec.submodule_search_locations[0])
+            for path in (folder, *folder.parent.glob(f"{name}-*.dist-info")):  # Lightning asks for the versions
+                file.add(path, f"packages/{path.name}", filter=_source)
     print(f"{args.out}: {args.out.stat().st_size / 2**20:.1f} MiB")
 
 

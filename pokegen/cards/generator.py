@@ -49,6 +49,7 @@ WORDS = {  # of the conditions' values
 _GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
 _CANDIDATES = 4  # for a name of asked types
 _TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
+NAME_BATCH = 1000  # names a forward pass; the same
 SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
 
 
@@ -441,10 +442,19 @@ class Generator:
         seed: int = 0,
     ) -> list[str]:
         """`n` names, no two alike. Lower `temperature`: nearer to the usual; `prefix`: what each begins with."""
+        options: dict[str, Any] = {"prefix": prefix, "temperature": temperature}
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
-        with _one_thread():
-            condition, generator = _condition(request, n), stream(seed, "names")
-            return self._new_names(n, condition, generator, prefix=prefix, temperature=temperature)
+        return [name for batch in self.name_batches(request, **options) for name in batch]
+
+    def name_batches(self, request: Request, **options: Any) -> Iterator[list[str]]:
+        """The names of an order, up to 1,000 at a time, no two alike; options: prefix and temperature, see `names`."""
+        generator, taken = stream(request.seed, "names"), set[str]()
+        for start in range(0, request.count, NAME_BATCH):
+            size = min(NAME_BATCH, request.count - start)
+            with _one_thread():
+                names = self._new_names(size, _condition(request, size), generator, taken=taken, **options)
+            taken.update(names)
+            yield names
 
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""

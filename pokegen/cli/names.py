@@ -32,18 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     seed = _order.chosen_seed(args)
-    Request(args.type, args.type2, count=args.count, seed=seed)  # before anything slow: what a user got wrong
+    request = Request(args.type, args.type2, count=args.count, seed=seed)  # before anything slow: a user's mistakes
 
     from pokegen.cards.files import writable_file, write
-    from pokegen.cards.generator import Generator
+    from pokegen.cards.generator import NAME_BATCH, Generator
+    from pokegen.cli.main import progress
 
     out = args.out and writable_file(args.out)
-    names = Generator.from_zoo(roles=("names", "reader")).names(
-        args.count, args.type, args.type2, prefix=args.prefix, temperature=args.temperature, seed=seed
-    )
-    text = "".join(f"{name}\n" for name in names)
-    _order.tell_seed(args, seed)
+    generator = Generator.from_zoo(roles=("names", "reader"))
+    batches = generator.name_batches(request, prefix=args.prefix, temperature=args.temperature)
     if out is None:
-        sys.stdout.write(text)
+        for names in batches:
+            sys.stdout.write("".join(f"{name}\n" for name in names))
     else:
-        print(write(out, text.encode()))
+        batches = progress(batches, "thousands of names", -(-args.count // NAME_BATCH))
+        print(write(out, "".join(f"{name}\n" for names in batches for name in names).encode()))
+    _order.tell_seed(args, seed)

@@ -274,6 +274,7 @@ class NameModel(nn.Module):
         prefix: str = "",
         max_length: int = MAX_LENGTH,
         avoid: Collection[str] = (),
+        taken: Collection[str] = (),
         min_distance: int = 2,
     ) -> list[str]:
         """`n` names, new, readable, and no two alike.
@@ -286,6 +287,7 @@ class NameModel(nn.Module):
             prefix: Letters that each name begins with, in any case.
             max_length: Characters of the longest name wanted, 3 to the model's own `max_length`.
             avoid: Further names to stay away from, as from the real ones.
+            taken: Names that were drawn before, so that none comes twice; a set, where there are many.
             min_distance: Edits (insertions, deletions, replacements) that lie at least between a name drawn and a
                 real one; 1 refuses only the real names themselves.
 
@@ -312,14 +314,14 @@ class NameModel(nn.Module):
             rows = [i for i in range(n) if i not in names]
             rows = rows * math.ceil(attempt * _BATCH / len(rows))  # a narrow prefix needs many
             candidates = self.draw(conditions[rows], start, max_length, temperature, generator)
-            taken = set(names.values())
+            drawn = set(names.values())
             for row, (name, ended) in zip(rows, candidates, strict=True):
-                if row in names or not ended or name in taken or not readable(name):
+                if row in names or not ended or name in drawn or not readable(name):
                     continue
-                if real.near(name, min_distance - 1):
+                if capitalise(name) in taken or real.near(name, min_distance - 1):
                     continue
                 names[row] = name
-                taken.add(name)
+                drawn.add(name)
             if len(names) == n:
                 return [capitalise(names[i]) for i in range(n)]
         wanted = f" that begin with {prefix!r}" if prefix else ""
