@@ -19,6 +19,7 @@ import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Never
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -87,7 +88,7 @@ class CLI(LightningCLI):
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            if self.claimed and not (self.claimed / "config.yaml").is_file():  # it never came to training
+            if self.claimed and not getattr(getattr(self, "trainer", None), "global_step", 0):  # it never trained
                 shutil.rmtree(self.claimed, ignore_errors=True)
             raise
 
@@ -163,7 +164,7 @@ class CLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
-        given = config.trainer.callbacks or []
+        given = _several(config.trainer.callbacks)
         # A sprite model, as its `conditions` tell, is chosen by the panel's distance.
         draws = hasattr(self.model.network, "conditions") and isinstance(self.datamodule, _data.SpriteDataModule)
         mine = [
@@ -180,12 +181,17 @@ class CLI(LightningCLI):
             "default_root_dir": self.folder,
             "logger": runs.loggers(self.folder, log),
             "callbacks": [*given, *mine],
-            "plugins": [*(config.trainer.plugins or []), runs.AtomicCheckpointIO()],
+            "plugins": [*_several(config.trainer.plugins), runs.AtomicCheckpointIO()],
         }
         try:
             return super().instantiate_trainer(**options, **kwargs)
         except (ValueError, MisconfigurationException) as error:  # such as an accelerator that is not there
             raise UserError(f"trainer: {error}") from error
+
+
+def _several(given: Any) -> list[Any]:
+    """A list of callbacks or plugins, of which the parser accepts a single one too."""
+    return list(given) if isinstance(given, list | tuple) else [given] if given else []
 
 
 def _emulates_bf16(accelerator: str) -> bool:
@@ -233,10 +239,10 @@ def run_training(argv: list[str]) -> None:
         if cause := _user_error(error):
             raise cause from error
         if "loading state_dict" in str(error):
-            detail = str(error).splitlines()[1:2] or [str(error)]
+            *_, detail = str(error).splitlines()[:2]
             raise UserError(
-                f"The checkpoint is of another model: {detail[0].strip()} Give the settings that it was trained with; "
-                "its run's config.yaml holds them."
+                f"The checkpoint is of another model: {shorten(detail, 120)} Give the settings that it was "
+                "trained with; its run's config.yaml holds them."
             ) from error
         if "conditioned on metric" in str(error):  # early stopping by a metric that nobody logs
             raise UserError(str(error)) from error

@@ -117,11 +117,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
-            return super().load_checkpoint(path, *args, **kwargs)
+            checkpoint = super().load_checkpoint(path, *args, **kwargs)
         except (EOFError, OSError, RuntimeError, ValueError, KeyError, struct.error, pickle.UnpicklingError) as error:
             raise UserError(
                 f"{path} is no checkpoint of a run: torch cannot read it. Give another .ckpt file."
             ) from error
+        if not isinstance(checkpoint, dict) or not {"state_dict", "pytorch-lightning_version"} <= checkpoint.keys():
+            raise UserError(
+                f"{path} is no checkpoint of a run: another tool wrote it. Give a .ckpt file of `pokegen fit`."
+            )
+        return checkpoint
 
 
 class Samples(L.Callback):

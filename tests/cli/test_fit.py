@@ -136,7 +136,8 @@ def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
     assert weights and all(net[key].equal(begun[key]) for key in weights)
     assert images_seen(tmp_path / "runs" / "still") == EPOCH
     (tmp_path / "broken.ckpt").write_text("no checkpoint")
-    for path in ("nowhere.ckpt", "broken.ckpt"):
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "foreign.ckpt")  # another tool's, without a state_dict
+    for path in ("nowhere.ckpt", "broken.ckpt", "foreign.ckpt"):
         assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
     assert main(["zoo", "export", "runs/still", "still"]) == 0
     assert main(words(imported, **still | {"run": "tuned", "init_from": "still"})) == 0
@@ -332,6 +333,20 @@ def test_a_checkpoint_that_does_not_fit_or_load_is_told(imported, tmp_path, caps
     for content in (b"", b"junk", before[:5000]):
         (tmp_path / "cut.ckpt").write_bytes(content)
         assert "cut.ckpt is no checkpoint" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "cut.ckpt")
+    assert "cut.ckpt is no checkpoint" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["vae"]  # nothing is left of the tries
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("callbacks", "lightning.pytorch.callbacks.ModelSummary"),
+        ("plugins", "lightning.pytorch.plugins.environments.LightningEnvironment"),
+    ],
+)
+def test_a_single_callback_or_plugin_is_as_good_as_a_list(imported, key, kind):
+    assert main([*words(imported, log="off"), f"--trainer.{key}={kind}"]) == 0
 
 
 def test_scoring_without_a_run_is_told_and_makes_none(imported, tmp_path, capsys):
