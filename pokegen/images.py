@@ -1,12 +1,16 @@
-"""Pictures as arrays: on white, framed as the panel sees them, and as indexed pixel art on its own grid.
+"""Pictures as arrays: read from a file, on white, framed as the panel sees them, and as pixel art on its own grid.
 
 Letters: H×W height and width of a picture in pixels, S side of a square one. Arrays are uint8 RGB (H, W, 3) on white.
 """
 
+import io
+import math
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from pokegen.schema import SPRITE_SIZE
 
@@ -16,6 +20,11 @@ MARGIN = 1 / 32  # share of the side that a framed picture keeps white on each s
 _INNER = CANVAS - 2  # the longest side that a drawing on the canvas may have
 _DRAWN = 250  # a pixel whose darkest channel is below this is drawn, not background
 _MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
+MAX_PIXELS = 64_000_000  # of a picture that is read: 256 MB in RGBA
+_ALIKE = 24  # sum over the channels of the largest difference between a background's pixels
+_WORKED = 1024  # pixels of the longer side that the background is searched at
+# Those that Pillow decodes by itself: it hands EPS to a program, Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "PCX", "ICO", "QOI", "DDS")
 
 
 @dataclass(frozen=True)
@@ -33,16 +42,101 @@ class Indexed:
         return self.palette[self.indices]
 
 
-def on_white(image: Image.Image) -> np.ndarray:
-    """Any picture → RGB on white (H, W, 3), cropped to what is drawn. A uniform background of another colour becomes
-    white. Raises ValueError where nothing is drawn."""
-    rgba = image.convert("RGBA")
-    if np.asarray(rgba.getchannel("A")).min() == 255:  # opaque: the background is drawn too
-        canvas = _whiten_background(rgba.convert("RGB"))
+def read_picture(path: Path) -> Image.Image:
+    """The picture in a file, upright, RGBA; of an animation the first frame.
+
+    Raises ValueError with a short reason where there is none, or it has more than MAX_PIXELS.
+    """
+    if not path.is_file():  # a named pipe would wait for its writer
+        raise ValueError("not a file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what is refused, or can be read all the same
+            with Image.open(path, formats=FORMATS) as image:
+                image.draft(None, (2 * _WORKED, 2 * _WORKED))  # a large JPEG is decoded at a half, a quarter, an eighth
+                if image.width * image.height <= MAX_PIXELS:
+                    return rgba(image)
+                width, height = image.size
+    except Image.UnidentifiedImageError as error:
+        raise ValueError("unreadable (no picture of a known format)") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"too large (more than {MAX_PIXELS:,} pixels)") from error
+    except MemoryError as error:
+        raise ValueError("too large (for this machine's memory)") from error
+    except Exception as error:  # a damaged file can raise anything in Pillow's decoders
+        raise ValueError(f"unreadable ({error})") from error
+    raise ValueError(f"too large ({width}×{height}; {MAX_PIXELS:,} pixels at most)")
+
+
+def rgba(image: Image.Image) -> Image.Image:
+    """Any picture → RGBA, upright as its EXIF data say, in sRGB if it brings a colour profile."""
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if image.mode in ("RGB", "RGBA", "CMYK", "LAB"):
+        image = _in_srgb(image)
+    return image if image.mode == "RGBA" else image.convert("RGBA")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Gray of 16 or 32 bits or of floating point → 8 bits. The scale is that of the smallest range that holds it."""
+    gray = np.nan_to_num(np.asarray(image).astype(np.float32))
+    if image.mode.startswith("I;16"):
+        top = 65535.0
     else:
-        canvas = Image.new("RGB", rgba.size, "white")
-        canvas.paste(rgba, mask=rgba.getchannel("A"))
-    return cropped(np.asarray(canvas))
+        tops = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+        top = next((top for top in tops if gray.max() <= top), gray.max())
+    return Image.fromarray((gray.clip(0, top) * (255 / top)).round().astype(np.uint8))
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The same colours in sRGB; as it is where the profile is missing, broken, or sRGB itself."""
+    profile = image.info.get("icc_profile")
+    if not profile and image.mode != "LAB":
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
+        if profile and "srgb" in ImageCms.getProfileDescription(source).lower():
+            return image
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
+
+
+def on_white(image: Image.Image) -> np.ndarray:
+    """Any picture → RGB on white (H, W, 3), cropped to what is drawn; of a strip of frames, the first. A uniform
+    background of another colour becomes white. A picture of more than 1024 pixels a side that is no enlarged pixel art
+    is reduced. Raises ValueError where nothing is drawn."""
+    picture = own_grid(np.asarray(rgba(image)))  # (H, W, 4)
+    if (factor := math.ceil(max(picture.shape) / _WORKED)) > 1:
+        picture = np.asarray(Image.fromarray(picture).reduce(factor))
+    if picture[..., 3].min() == 255:  # opaque: the background is drawn too
+        return cropped(_first_frame(_whiten_background(picture[..., :3])))
+    drawn = Image.fromarray(picture)
+    canvas = Image.new("RGB", drawn.size, "white")
+    canvas.paste(drawn, mask=drawn.getchannel("A"))
+    return cropped(_first_frame(np.asarray(canvas)))
+
+
+def _first_frame(picture: np.ndarray) -> np.ndarray:
+    """The first square of a strip (H, W, 3) of equal frames, side by side or one below the other; else the picture.
+
+    A strip is a row of squares in each of which about the same pixels are drawn.
+    """
+    side = min(picture.shape[:2])
+    count, rest = divmod(max(picture.shape[:2]), side)
+    if count < 2 or rest or side < 8:
+        return picture
+    frames = np.split((picture if picture.shape[0] > side else picture.swapaxes(0, 1)).min(axis=2) < _DRAWN, count)
+    first = frames[0]
+    for frame in frames[1:]:
+        both, either = (first & frame).sum(), (first | frame).sum()
+        if either > 0.95 * first.size or both < 0.5 * either or not both:
+            return picture
+    return picture[:side, :side]
 
 
 def cropped(picture: np.ndarray) -> np.ndarray:
@@ -54,13 +148,21 @@ def cropped(picture: np.ndarray) -> np.ndarray:
     return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _whiten_background(image: Image.Image) -> Image.Image:
-    corners = [(0, 0), (image.width - 1, 0), (0, image.height - 1), (image.width - 1, image.height - 1)]
-    colors = np.array([image.getpixel(c) for c in corners], dtype=int)
-    if np.ptp(colors, axis=0).max() <= 8 and colors.min() < _DRAWN:  # JPEG noise allowed
-        for corner in corners:
-            ImageDraw.floodfill(image, corner, (255, 255, 255), thresh=24)
-    return image
+def _whiten_background(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) whose four corners are alike: what is connected to a corner and of about its colour becomes white."""
+    corners = [(0, 0), (0, -1), (-1, 0), (-1, -1)]
+    colors = np.array([picture[corner] for corner in corners], dtype=int)
+    if np.ptp(colors, axis=0).max() > 8 or colors.min() >= _DRAWN:  # JPEG noise allowed
+        return picture
+    from scipy.ndimage import label
+
+    picture = picture.copy()
+    for corner in corners:
+        color = picture[corner].astype(np.int16)
+        if color.min() < _DRAWN:  # else an earlier corner's fill has reached it
+            regions, _ = label(np.abs(picture - color).sum(axis=2) <= _ALIKE)
+            picture[regions == regions[corner]] = 255
+    return picture
 
 
 def framed(creature: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
@@ -87,14 +189,22 @@ def as_judged(picture: np.ndarray) -> np.ndarray:
 
 
 def own_grid(picture: np.ndarray) -> np.ndarray:
-    """Undo a whole-number enlargement: (k H, k W, 3) of equal squares of k×k pixels → (H, W, 3) with the largest k."""
+    """Undo a whole-number enlargement: (k H, k W, C) of equal squares of k×k pixels → (H, W, C) with the largest k
+    that leaves 8 pixels a side."""
     height, width = picture.shape[:2]
-    for k in range(min(height, width) // 8, 1, -1):
-        if height % k == 0 and width % k == 0:
-            small = picture[::k, ::k]
-            if (picture.reshape(height // k, k, width // k, k, 3) == small[:, None, :, None]).all():
-                return small
-    return picture
+    common = math.gcd(height, width)
+    for step in (64, 1):  # a sample first, which shows at once that most pictures are no enlargement
+        for lines in (picture[::step], picture.swapaxes(0, 1)[::step]):
+            if common > 1:
+                common = math.gcd(common, *_edges(lines))
+    k = next((k for k in range(min(height, width) // 8, 1, -1) if common % k == 0), 1)
+    return picture[::k, ::k]
+
+
+def _edges(lines: np.ndarray) -> list[int]:
+    """The columns of (L, W, C) that differ from the one before."""
+    changed = [(lines[:, 1:, c] != lines[:, :-1, c]).any(axis=0) for c in range(lines.shape[2])]
+    return (np.flatnonzero(np.any(changed, axis=0)) + 1).tolist()
 
 
 def indexed(creature: np.ndarray) -> Indexed:
