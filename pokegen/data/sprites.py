@@ -1,6 +1,6 @@
-"""Import of sprites: any of three layouts in, one cache out, decoded once.
+"""Import of sprites: any set with a number or a name in its files' or folders' names in, one cache out, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file, brings the picture to 128×128 RGB on white
+`import_sprites` walks a source, recognises the species of each file (`data/names.py`), brings the picture to 128×128 RGB on white
 (or 64×64, or 256×256), and writes a folder with
 
     sprites.npy    uint8 (N, size, size, 3), framed alike, which training maps into memory
@@ -10,14 +10,13 @@
     rejected.csv   every file that was left out, with the reason
     meta.json      layout, size, counts and the hash of the pixels
 
-Left out: animations, back sprites, and icons; a form's own types (a form carries its species' row of the table).
+Left out: animations, back sprites, icons, and what else `names.LEFT_OUT` lists; a form's own types (a form carries its species' row of the table).
 """
 
 import csv
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -28,23 +27,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.names import SpeciesNames
+from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
 from pokegen.errors import DataError
-from pokegen.images import Indexed, framed, indexed, on_white
-from pokegen.resources import shipped
+from pokegen.images import Indexed, framed, indexed, on_white, read_picture
 from pokegen.schema import SPRITE_SIZE, Species
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
+IMAGE_SUFFIXES = {
+    ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
+    ".ppm", ".pgm", ".pnm", ".tga", ".pcx", ".ico", ".qoi", ".dds",
+}  # fmt: skip
 LAYOUTS = ("pokeapi", "folders", "flat")
 PIXELS, INDEX, REJECTED, META = "sprites.npy", "index.csv", "rejected.csv", "meta.json"
 GRID, PALETTES = "grid.npy", "palettes.npy"
 FORMAT = 3  # of the folder; 2 had no grid.npy
 SIZES = (64, 128, 256)  # pixels a side that an import may have
-_SKIPPED_FOLDERS = {"back", "animated", "icons", "model"}
 
 
 @dataclass(frozen=True)
@@ -69,59 +69,19 @@ class Rejected:
     reason: str
 
 
-class SpeciesNames:
-    """Finds the species and form that a file's or folder's name means: `025`, `10-mega`, `Mr. Mime`."""
-
-    def __init__(self, species: Iterable[Species]):
-        self.by_number = {s.number: s for s in species}
-        self.by_name = {plain(s.name): s for s in self.by_number.values()}
-        self.by_name |= {plain(s.name.replace("♀", "-f").replace("♂", "-m")): s for s in self.by_number.values()}
-
-    def find(self, stem: str) -> tuple[Species, str] | None:
-        """The species and the form (possibly "") that `stem` names, or None."""
-        stem = stem.replace("♀", "-f").replace("♂", "-m")
-        if numbered := re.fullmatch(r"0*(\d+)(?:[-_ ](.+))?", stem):
-            species, form = self._numbered(int(numbered[1]))
-            return (species, (numbered[2] or form).lower()) if species else None
-        parts = re.split(r"[-_ .]+", stem)
-        for end in range(len(parts), 0, -1):  # the longest beginning that is a name; what follows is the form
-            if species := self.by_name.get(plain("".join(parts[:end]))):
-                return species, "-".join(parts[end:]).lower()
-        return None
-
-    def _numbered(self, number: int) -> tuple[Species | None, str]:
-        if number in self.by_number:
-            return self.by_number[number], ""
-        species_number, form = _pokeapi_forms().get(number, (0, ""))
-        return self.by_number.get(species_number), form
-
-
-_forms: dict[int, tuple[int, str]] = {}
-
-
-def _pokeapi_forms() -> dict[int, tuple[int, str]]:
-    """PokeAPI's form numbers (10001 and up) to national number and form."""
-    if not _forms:
-        with open(shipped("data/pokeapi_forms.csv"), newline="", encoding="utf-8") as file:
-            _forms.update({int(r["number"]): (int(r["species"]), r["form"]) for r in csv.DictReader(file)})
-    return _forms
-
-
 def detect_layout(root: Path, names: SpeciesNames) -> str:
     """`pokeapi`, `folders` or `flat`. Raises DataError where `root` is none of them."""
     if not root.is_dir():
         raise DataError(f"No folder at {root}.")
     if _pokeapi_root(root):
         return "pokeapi"
-    children = sorted(root.iterdir())
-    if any(c.is_dir() and names.find(c.name) for c in children):
-        return "folders"
-    if any(c.suffix.lower() in IMAGE_SUFFIXES for c in children):
-        return "flat"
-    raise DataError(
-        f"No sprites in {root}. Expected a checkout of PokeAPI's sprites, folders named by species (Palkia/2.png), "
-        "or pictures named by species or number (abomasnow.png, 025.png)."
-    )
+    pictures = [p.relative_to(root) for p in _files(root) if p.suffix.lower() in IMAGE_SUFFIXES]
+    if not pictures:
+        raise DataError(
+            f"No sprites in {root}. Expected pictures whose own or whose folder's name holds a species or its number: "
+            "abomasnow.png, 025.png, Palkia/2.png, or a checkout of PokeAPI's sprites."
+        )
+    return "folders" if any(names.in_folder(p.parts) for p in pictures) else "flat"
 
 
 def _pokeapi_root(root: Path) -> Path | None:
@@ -141,29 +101,28 @@ def scan(
     elif not root.is_dir():
         raise DataError(f"No folder at {root}.")
     top = (_pokeapi_root(root) if layout == "pokeapi" else root) or root
-    found, rejected = [], []
-    for path in _files(top):
+    found: list[SpriteFile] = []
+    rejected: list[Rejected] = []
+    for path in _files(top, lambda folder: rejected.append(Rejected(_below(root, folder), "folder cannot be read"))):
         relative = path.relative_to(top)
-        source = path.relative_to(root).as_posix()
+        source = _below(root, path)
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             rejected.append(Rejected(source, f"not a picture ({path.suffix or 'no suffix'})"))
             continue
-        match = names.find(relative.parts[0] if layout == "folders" and len(relative.parts) > 1 else path.stem)
-        if match is None:
-            rejected.append(Rejected(source, "no known species"))
+        seen = names.place(relative.parts, layout)
+        if isinstance(seen, str):
+            rejected.append(Rejected(source, seen))
             continue
-        creature, form = match
-        words = {*relative.parts[:-1], *re.split(r"[-_ ]+", path.stem.lower())}
         game, style = _origin(relative) if layout == "pokeapi" else (layout, "other")
         found.append(
             SpriteFile(
-                No=creature.number,
-                form="-".join(w for w in form.split("-") if w not in ("", "shiny", "female")),
-                shiny="shiny" in words,
-                female="female" in words,
+                No=seen.species.number,
+                form=seen.form,
+                shiny="shiny" in seen.words,
+                female="female" in seen.words,
                 game=game,
                 style=style,
-                split=split_of(creature.family),
+                split=split_of(seen.species.family),
                 source=source,
             )
         )
@@ -171,9 +130,14 @@ def scan(
     return found, rejected, layout
 
 
-def _files(top: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(top):
-        folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS and not f.startswith("."))
+def _below(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _files(top: Path, unreadable: Callable[[Path], Any] = lambda folder: None) -> Iterator[Path]:
+    """The files below `top`, in order, without hidden ones; `unreadable` is called with each folder that is."""
+    for folder, folders, files in os.walk(top, onerror=lambda error: unreadable(Path(error.filename))):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
         yield from (Path(folder, f) for f in sorted(files) if not f.startswith("."))
 
 
@@ -191,13 +155,10 @@ def _origin(relative: Path) -> tuple[str, str]:
 def decode(path: Path, size: int = SPRITE_SIZE) -> tuple[np.ndarray, Indexed] | str:
     """A sprite, framed, uint8 (size, size, 3), and on its own grid; or the reason why there is none."""
     try:
-        with Image.open(path) as image:
-            creature = on_white(image)
-        return framed(creature, size), indexed(creature)
+        creature = on_white(read_picture(path))
     except ValueError as error:
         return str(error)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError is Pillow's for a broken PNG
-        return f"unreadable ({error})"
+    return framed(creature, size), indexed(creature)
 
 
 @dataclass
@@ -299,7 +260,8 @@ def _decode_below(root: Path, size: int, source: str) -> tuple[np.ndarray, Index
 
 
 def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    # a name that is not UTF-8 is written with its bytes spelt out
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(kind)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
