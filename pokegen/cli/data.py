@@ -1,15 +1,16 @@
 """build the table; import, check and preview sprites
 
 pokedex    rebuild the tables (species, moves, type chart) from the pokédex that poke-env carries
-import     read sprites from a folder of any of three layouts into the cache that training reads
-check      tell what an import holds, by game, split and reason of rejection; look for damage
+import     read sprites into the cache that training reads; species by number or name of file or folder
+check      what an import holds: what files were taken for, or why they were left out; look for damage
 preview    a contact sheet of an import, to look at
 
 examples:
   pokegen data pokedex
-  pokegen data import ~/sprites                 (a checkout of PokeAPI's sprites; folders by species; flat files)
+  pokegen data import ~/sprites                 (PokeAPI's, a fan game's, a decompilation's, …)
   pokegen data import ~/pokemon --layout flat --out data/kaggle
   pokegen data check
+  pokegen data check --files                    (what each file was taken for)
   pokegen data preview --count 100 --out out/preview.png
 """
 
@@ -18,9 +19,13 @@ import hashlib
 import math
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pokegen.errors import DataError, UserError
 from pokegen.resources import shipped
+
+if TYPE_CHECKING:
+    from pokegen.data.sprites import SpriteFile
 
 SPRITES = Path("data/sprites")
 
@@ -37,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--out", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
     action = verbs.add_parser("check", help="tell what an import holds")
     action.add_argument("--root", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
+    action.add_argument("--files", action="store_true", help="a line a file: what it was taken for")
     action = verbs.add_parser("preview", help="a contact sheet of an import")
     action.add_argument("--root", type=Path, default=SPRITES, metavar="DIR", help="cache folder; default: %(default)s")
     action.add_argument("--count", type=int, default=100, metavar="N", help="how many, 1 to 1000; default: %(default)s")
@@ -86,17 +92,27 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from pokegen.data.pokedex import load_pokedex
     from pokegen.data.sprites import REJECTED, load_sprites, read_rows
 
     pixels, index, meta = load_sprites(args.root)
     if hashlib.sha256(pixels.reshape(-1).data).hexdigest() != meta["sha256"]:
         raise DataError(f"{args.root} is damaged: the pixels are not those that were imported. Import again.")
+    rejected = read_rows(args.root / REJECTED)
+    if args.files:
+        names = {s.number: s.name for s in load_pokedex()}
+        for s in index:
+            print(f"{_shown(s.source)}: {s.No} {names.get(s.No, '')}, {_taken_for(s, s.form)}")
+        for row in rejected:
+            print(f"{_shown(row['source'])}: left out, {_shown(row['reason'])}")
+        return
+    _tell(Counter(_taken_for(s, "another form") for s in index), "taken for", "sprites")
     _tell(Counter(s.game for s in index), "game", "sprites")
     _tell(Counter(s.style for s in index), "style", "sprites")
     _tell(Counter(s.split for s in index), "split", "sprites")
     species = {s.No: s.split for s in index}
     _tell(Counter(species.values()), "split", "species")
-    _tell(_reasons(r["reason"] for r in read_rows(args.root / REJECTED)), "rejected", "files")
+    _tell(_reasons(r["reason"] for r in rejected), "rejected", "files")
     print(args.root / REJECTED)
 
 
@@ -120,6 +136,16 @@ def _preview(args: argparse.Namespace) -> None:
     except ValueError as error:  # Pillow's, for a suffix of no picture
         raise UserError(f"Cannot write {args.out}: expected a picture, such as preview.png, for --out.") from error
     print(args.out)
+
+
+def _taken_for(sprite: "SpriteFile", form: str) -> str:
+    words = ("shiny" if sprite.shiny else "", "female" if sprite.female else "", form if sprite.form else "")
+    return " ".join(["front", *filter(None, words)])
+
+
+def _shown(name: str) -> str:
+    """Without control characters, which a terminal would obey."""
+    return repr(name)[1:-1]
 
 
 def _reasons(reasons) -> Counter[str]:

@@ -202,9 +202,10 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
     """A folder's pictures on white, in random order, but for grid.png; with their types where `pokegen card` wrote
     cards.json beside them."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
+    from pokegen.images import read_picture
     from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
 
     if not folder.is_dir():
@@ -215,8 +216,11 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
             for card in json.loads((folder / "cards.json").read_text(encoding="utf-8")):
                 type1, *more = (TYPES.index(word) for word in card["types"])
                 type2 = more[0] if more else NO_TYPE
-                rows[str(card["sprite"])] = [type1, type2]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+                name = str(card["sprite"])
+                if name != Path(name).name:
+                    raise ValueError(f"{name!r} is no file name")
+                rows[name] = [type1, type2]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes: {error}.") from error
     paths = [folder / name for name in rows] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
     if len(paths) < MIN_PICTURES:
@@ -224,10 +228,9 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
     pictures = []
     for path in paths:
         try:
-            with Image.open(path) as image:
-                drawn = image.convert("RGBA")
-        except (OSError, UnidentifiedImageError) as error:
-            raise DataError(f"{path} is not a picture that can be read.") from error
+            drawn = read_picture(path)
+        except ValueError as error:
+            raise DataError(f"{path} is not a picture that can be read: {error}.") from error
         if drawn.size != (SPRITE_SIZE, SPRITE_SIZE):
             width, height = drawn.size
             raise DataError(f"{path} is {width}×{height}; the panel scores {SPRITE_SIZE}×{SPRITE_SIZE}.")

@@ -14,6 +14,7 @@ The pixels are mapped from the import's cache: nothing is decoded while training
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
@@ -219,7 +221,8 @@ class SpriteDataModule(ImageDataModule):
                 f"pokegen data import PATH --size {size} --out {self.root}"
             )
         species = {s.number: s for s in load_pokedex(self.table)}
-        chosen = [i for i, sprite in enumerate(index) if sprite.No in species and self._wanted(sprite)]
+        reasons = [self._left_out(sprite, species) for sprite in index]
+        chosen = [i for i, reason in enumerate(reasons) if not reason]
         if unknown := self.games - {sprite.game for sprite in index}:
             known = ", ".join(sorted({sprite.game for sprite in index}))
             raise DataError(f"No game {sorted(unknown)[0]!r} in {self.root}. Games there: {known}; null takes all.")
@@ -232,14 +235,22 @@ class SpriteDataModule(ImageDataModule):
             self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, *changes)
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
+        if stage == "fit":
+            counts = Counter(filter(None, reasons)).most_common()
+            left_out = "; left out: " + ", ".join(f"{n:,} {reason}" for reason, n in counts) if counts else ""
+            rank_zero_info(f"{self.root}: {len(chosen):,} of {len(index):,} sprites are used{left_out}.")
 
-    def _wanted(self, sprite: SpriteFile) -> bool:
-        return (
-            (self.shiny or not sprite.shiny)
-            and (self.forms or not sprite.form)
-            and (not self.styles or bool({sprite.style, sprite.style.partition("-")[0]} & self.styles))
-            and (not self.games or sprite.game in self.games)
-        )
+    def _left_out(self, sprite: SpriteFile, species: Mapping[int, Species]) -> str:
+        """Why a sprite is not used, or ""."""
+        if sprite.No not in species:
+            return "of species that the table lacks"
+        if self.games and sprite.game not in self.games:
+            return "of other games (data.games)"
+        if self.styles and not {sprite.style, sprite.style.partition("-")[0]} & self.styles:
+            return "of other styles (data.styles)"
+        if sprite.form and not self.forms:
+            return "of other forms (data.forms)"
+        return "shiny (data.shiny)" if sprite.shiny and not self.shiny else ""
 
     def _augment(self) -> Any:
         if not self.rotation:

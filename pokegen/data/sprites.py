@@ -1,7 +1,7 @@
 """Import of sprites: any set with a number or a name in its files' or folders' names in, one cache out, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file (`data/names.py`), brings the picture to 128×128 RGB on white
-(or 64×64, or 256×256), and writes a folder with
+`import_sprites` walks a source, recognises the species of each file (`data/filenames.py`), brings the picture to 128×128
+RGB on white (or 64×64, or 256×256), and writes a folder with
 
     sprites.npy    uint8 (N, size, size, 3), framed alike, which training maps into memory
     grid.npy       uint8 (N, 64, 64), the same sprites as pixel art on its own grid: indices into
@@ -10,7 +10,8 @@
     rejected.csv   every file that was left out, with the reason
     meta.json      layout, size, counts and the hash of the pixels
 
-Left out: animations, back sprites, icons, and what else `names.LEFT_OUT` lists; a form's own types (a form carries its species' row of the table).
+Left out: animations, back sprites, icons, and what else `filenames.LEFT_OUT` lists; a form's own types (a form carries its
+species' row of the table).
 """
 
 import csv
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pokegen.data.names import SpeciesNames
+from pokegen.data.filenames import SpeciesNames
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
 from pokegen.errors import DataError

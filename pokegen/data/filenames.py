@@ -63,12 +63,15 @@ _NO_FORM |= {"no", "nr", "num", "number", "dex", "pokedex", "national"}
 _REGIONS = {"alolan": "alola", "galarian": "galar", "hisuian": "hisui", "paldean": "paldea", "gigantamax": "gmax"}
 _ANY_SPECIES = {"mega", "primal", *_REGIONS.values()}  # forms that may stand before the name, or be a folder's
 _BEFORE_A_NUMBER = r"(?:[^a-z0-9]|national|no|num|number|dex|pokedex|pokemon|poke|pkmn|pkm|mon|pm|spr|sprite)*"
+_ESSENTIALS = r"(?:[A-Z][A-Z0-9]*(?:fE|mA)?|\d{3,4})"  # a species there: ABRA, NIDORANfE, or 063
+UNOWN = 201  # whose forms are letters
+_Found = tuple[Species, list[str], list[str], str]  # words before it, words after it, letters of _SUFFIXES
 
 
 @dataclass(frozen=True)
 class Label:
     """What a name says. `words` are keys of _WORDS; `named` is whether the species stands there by name, not by number
-    alone; `sure` whether nothing else stands there than what was understood."""
+    alone; `sure` whether nothing else stands there than what was understood; `padded` whether a 0 stands in front."""
 
     species: Species | None
     form: str
@@ -118,13 +121,16 @@ class SpeciesNames:
         if reason := next((reason for word, reason in LEFT_OUT.items() if word in words), None):
             return reason
         label = file
-        if layout != "flat" and (at := self._folder(parts)) is not None and layout != "pokeapi":
+        if layout == "folders" and (at := self._folder(parts)) is not None:
             label = self.read(folders[at])
             below = [t for part in (*folders[at + 1 :], stem) for t in _tokens(part)]
             label = replace(label, form=label.form or self._known_form(label.species, below))
-        elif not file.form and file.species and layout != "pokeapi":
-            label = replace(file, form=self._known_form(None, [t for f in folders for t in _tokens(f)]))
-        return replace(label, words=words) if label.species else "no known species"
+        elif layout != "pokeapi" and not file.form:
+            above = self._known_form(None, [t for f in folders for t in _tokens(f)])
+            label = replace(file, form=above) if above else file
+        # next to folders by species, 25.png in another folder is its 25th picture
+        counted = layout == "folders" and label is file and folders and not (file.named or file.padded)
+        return "no known species" if label.species is None or counted else replace(label, words=words)
 
     def _folder(self, parts: Sequence[str]) -> int | None:
         """Which of the folders names the species of the file at `parts`: the innermost with a name, else with a number.
@@ -143,47 +149,48 @@ class SpeciesNames:
 
     def _read(self, name: str, essentials: bool = False) -> Label:
         name = _repaired(name)
-        for words, species, named, before, after in self._candidates(name):
-            return self._label(species, named, before, after, words, essentials, name)
-        return Label(None, "", _described(_tokens(name))[0])
+        named = self._by_name(name)
+        found = named or self._by_number(name)
+        if not found:
+            return Label(None, "", frozenset(_described(_tokens(name))[0]))
+        species, before, after, suffixes = found
+        words, rest = _described(after)
+        earlier, unknown = _described(before)
+        if species.number != UNOWN:
+            words |= {"female"} if "f" in rest else set()
+            rest = [t for t in rest if t not in ("f", "m")]
+        form = [t for t in unknown if t in _ANY_SPECIES]
+        form += [t for t in rest if not t.isdigit() and t not in _NO_FORM and t not in form]
+        if essentials and (numbered := re.match(_ESSENTIALS + r"[fsb]*_0*([1-9]\d*)", name)):
+            form = [numbered[1], *form]  # there a number after the name is a form's
+        known = self._forms_of(species) | _NO_FORM
+        return Label(
+            species,
+            "-".join(form),
+            frozenset(words | earlier | {_SUFFIXES[s] for s in suffixes}),
+            named=bool(named),
+            sure=all(t.isdigit() or t in known for t in (*unknown, *rest)),
+            padded=bool(re.match(r"\D*0", name)),
+        )
 
-    def _candidates(self, name: str):
-        """Suffix words, species, whether by name, tokens before and after it."""
-        if marked := re.fullmatch(r"([A-Z][A-Z0-9]*(?:fE|mA)?)([fsb]{1,3})((?:_.*)?)", name):
-            if species := self.by_name.get(plain(marked[1])):
-                yield {_SUFFIXES[s] for s in marked[2]}, species, True, [], _tokens(marked[3])
+    def _by_name(self, name: str) -> _Found | None:
+        marked = re.fullmatch(f"({_ESSENTIALS})([fsb]{{1,3}})((?:_.*)?)", name)
+        if marked and (species := self.by_name.get(plain(marked[1]))):
+            return species, [], _tokens(marked[3]), marked[2]
         tokens = _tokens(name)
         lower = [t.lower() for t in tokens]
         for length in range(min(self.longest, len(tokens)), 0, -1):
             for start in range(len(tokens) - length + 1):
                 if species := self.by_name.get("".join(lower[start : start + length])):
-                    yield set(), species, True, tokens[:start], tokens[start + length :]
-        if number := re.match(_BEFORE_A_NUMBER + r"(\d{1,9})([fsb]{0,3})(?![a-z0-9])", name.lower()):
-            species, form = self._numbered(int(number[1]))
-            if species:
-                rest = [*form.split("-"), *_tokens(name[number.end() :])] if form else _tokens(name[number.end() :])
-                yield {_SUFFIXES[s] for s in number[2]}, species, False, [], rest
+                    return species, tokens[:start], tokens[start + length :], ""
+        return None
 
-    def _label(self, species, named, before, after, words, essentials, name) -> Label:
-        described, rest = _described(after)
-        earlier, unknown = _described(before)
-        if species.name != "Unown":
-            described |= {"female"} & {"female" if t == "f" else "" for t in rest}
-            rest = [t for t in rest if t not in ("f", "m")]
-        form = [t for t in unknown if t in _ANY_SPECIES]
-        form += [t for t in rest if not t.isdigit() and t not in _NO_FORM and t not in form]
-        if essentials and (numbered := re.match(r"(?:[A-Z][A-Z0-9]*(?:fE|mA)?|\d{3,4})[fsb]*_0*([1-9]\d*)", name)):
-            form = [numbered[1], *form]  # there a number after the name is a form's
-        known = self._forms_of(species) | _NO_FORM
-        strange = [t for t in (*unknown, *rest) if not t.isdigit() and t not in known]
-        return Label(
-            species,
-            "-".join(form),
-            frozenset(words | described | earlier),
-            named,
-            sure=not strange,
-            padded=bool(re.match(r"\D*0", name)),
-        )
+    def _by_number(self, name: str) -> _Found | None:
+        number = re.match(_BEFORE_A_NUMBER + r"(\d{1,9})([fsb]{0,3})(?![a-z0-9])", name.lower())
+        species, form = self._numbered(int(number[1])) if number else (None, "")
+        if not number or not species:
+            return None
+        return species, [], [*_tokens(form), *_tokens(name[number.end() :])], number[2]
 
     def _known_form(self, species: Species | None, tokens: Sequence[str]) -> str:
         """The words among `tokens` that are forms, of `species` or of any."""
@@ -255,7 +262,7 @@ def _pokeapi_forms() -> dict[int, tuple[int, str]]:
 @cache
 def _form_words() -> dict[int, set[str]]:
     """National number → the words in its forms' names."""
-    words: dict[int, set[str]] = {201: set("abcdefghijklmnopqrstuvwxyz") | {"question", "exclamation"}}
+    words: dict[int, set[str]] = {UNOWN: set("abcdefghijklmnopqrstuvwxyz") | {"question", "exclamation"}}
     for number, form in _pokeapi_forms().values():
         words.setdefault(number, set()).update(form.split("-"))
     return words
