@@ -7,6 +7,7 @@ import io
 import math
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         top = 65535.0
     else:
-        tops = (1, 255, 65535) if image.mode == "F" else (255, 65535)
+        tops = (1, 255) if image.mode == "F" else (255, 65535)
         top = next((top for top in tops if gray.max() <= top), gray.max())
     return Image.fromarray((gray.clip(0, top) * (255 / top)).round().astype(np.uint8))
 
@@ -124,7 +125,8 @@ def on_white(image: Image.Image) -> np.ndarray:
 def _first_frame(picture: np.ndarray) -> np.ndarray:
     """The first square of a strip (H, W, 3) of equal frames, side by side or one below the other; else the picture.
 
-    A strip is a row of squares in each of which about the same pixels are drawn.
+    A strip is a row of squares in each of which about the same pixels are drawn, and nothing crosses from one to the
+    next.
     """
     side = min(picture.shape[:2])
     count, rest = divmod(max(picture.shape[:2]), side)
@@ -132,9 +134,9 @@ def _first_frame(picture: np.ndarray) -> np.ndarray:
         return picture
     frames = np.split((picture if picture.shape[0] > side else picture.swapaxes(0, 1)).min(axis=2) < _DRAWN, count)
     first = frames[0]
-    for frame in frames[1:]:
+    for before, frame in pairwise(frames):
         both, either = (first & frame).sum(), (first | frame).sum()
-        if either > 0.95 * first.size or both < 0.5 * either or not both:
+        if not both or both < 0.5 * either or (before[-1] & frame[0]).any():
             return picture
     return picture[:side, :side]
 

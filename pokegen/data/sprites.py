@@ -1,7 +1,7 @@
 """Import of sprites: any set with a number or a name in its files' or folders' names in, one cache out, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file (`data/filenames.py`), brings the picture to 128×128
-RGB on white (or 64×64, or 256×256), and writes a folder with
+`import_sprites` walks a source, recognises the species of each file (see `data/filenames.py`), brings the picture to
+128×128 RGB on white (or 64×64, or 256×256), and writes a folder with
 
     sprites.npy    uint8 (N, size, size, 3), framed alike, which training maps into memory
     grid.npy       uint8 (N, 64, 64), the same sprites as pixel art on its own grid: indices into
@@ -10,14 +10,15 @@ RGB on white (or 64×64, or 256×256), and writes a folder with
     rejected.csv   every file that was left out, with the reason
     meta.json      layout, size, counts and the hash of the pixels
 
-Left out: animations, back sprites, icons, and what else `filenames.LEFT_OUT` lists; a form's own types (a form carries its
-species' row of the table).
+Left out: animations, back sprites, icons, and what else `filenames.LEFT_OUT` lists; a form's own types (a form carries
+its species' row of the table).
 """
 
 import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -127,7 +128,8 @@ def scan(
                 source=source,
             )
         )
-    found.sort(key=lambda f: (f.form != "", f.source))  # so that of equal pictures the base form stays
+    # so that of equal pictures the base form stays, and no copy
+    found.sort(key=lambda f: (f.form != "", bool(re.search(r"(?i)copy|\(\d+\)", f.source)), f.source))
     return found, rejected, layout
 
 

@@ -1,21 +1,13 @@
 import csv
 import json
+import os
 
-import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from pokegen.data.filenames import SpeciesNames
 from pokegen.data.pokedex import load_pokedex
-from pokegen.data.sprites import (
-    MARGIN,
-    SpeciesNames,
-    decode,
-    detect_layout,
-    import_sprites,
-    load_sprites,
-    preprocess,
-    scan,
-)
+from pokegen.data.sprites import decode, detect_layout, import_sprites, load_sprites, read_rows, scan
 from pokegen.errors import DataError
 
 
@@ -37,72 +29,6 @@ def names():
     return SpeciesNames(load_pokedex())
 
 
-@pytest.mark.parametrize(
-    ("stem", "number", "form"),
-    [
-        ("025", 25, ""),
-        ("25", 25, ""),
-        ("10-mega", 10, "mega"),
-        ("6-mega-x", 6, "mega-x"),
-        ("abomasnow", 460, ""),
-        ("Mr. Mime", 122, ""),
-        ("mr-mime", 122, ""),
-        ("Nidoran♀", 29, ""),
-        ("nidoran-m", 32, ""),
-        ("Farfetch'd", 83, ""),
-        ("flabebe", 669, ""),
-        ("charizard-mega-x", 6, "mega-x"),
-        ("porygon-z", 474, ""),
-        ("porygon2", 233, ""),
-        ("Type: Null", 772, ""),
-        ("10034", 6, "mega-x"),  # PokeAPI's number of a form
-    ],
-)
-def test_a_file_name_finds_its_species_and_form(names, stem, number, form):
-    species, found = names.find(stem)
-    assert (species.number, found) == (number, form)
-
-
-@pytest.mark.parametrize("stem", ["0", "99999", "substitute", "", "egg"])
-def test_a_name_of_no_species_finds_nothing(names, stem):
-    assert names.find(stem) is None
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
-def test_transparency_becomes_white_and_the_creature_fills_the_square(mode):
-    image = blob("RGBA").quantize(16) if mode == "P" else blob(mode)
-    pixels = preprocess(image)
-    assert pixels.shape == (128, 128, 3)
-    assert pixels.dtype == np.uint8
-    margin = round(128 * MARGIN)
-    border = np.concatenate([pixels[:margin].ravel(), pixels[-margin:].ravel(), pixels[:, :margin].ravel()])
-    assert (border == 255).all()
-    columns = np.flatnonzero((pixels.min(axis=2) < 250).any(axis=0))
-    assert columns[0] == margin  # the longer edge reaches the margin on both sides
-    assert columns[-1] == 127 - margin
-
-
-def test_pixel_art_is_enlarged_without_new_colours():
-    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
-    image.paste((255, 0, 0, 255), (0, 0, 20, 40))
-    image.paste((0, 0, 255, 255), (20, 0, 40, 40))
-    assert len(np.unique(preprocess(image).reshape(-1, 3), axis=0)) == 3  # red, blue, white
-
-
-def test_artwork_is_reduced_to_the_same_frame():
-    pixels = preprocess(blob(size=(600, 600), box=(100, 200, 499, 399)))
-    rows = np.flatnonzero((pixels.min(axis=2) < 250).any(axis=1))
-    assert 58 <= rows[-1] - rows[0] <= 62  # 200 of 400 pixels, scaled to 120 wide
-
-
-def test_an_opaque_background_of_one_colour_becomes_white():
-    image = Image.new("RGB", (80, 80), (0, 0, 0))
-    ImageDraw.Draw(image).ellipse((20, 20, 60, 60), fill=(250, 200, 10))
-    pixels = preprocess(image)
-    assert (pixels[0] == 255).all()
-    assert pixels[64, 64].tolist() == [250, 200, 10]
-
-
 def test_layouts_are_detected(tmp_path, names):
     put(tmp_path / "a", "sprites/pokemon/versions/generation-v/black-white/25.png")
     put(tmp_path / "b", "Palkia/2.png")
@@ -120,7 +46,7 @@ def test_a_pokeapi_checkout_keeps_game_style_shiny_female_and_form(tmp_path):
     put(tmp_path, f"{root}/25.png", f"{root}/shiny/female/25.png", f"{root}/6-mega-x.png", art, back)
     files, rejected, layout = scan(tmp_path)
     assert layout == "pokeapi"
-    assert not rejected
+    assert [(r.source, r.reason) for r in rejected] == [(back, "back sprite")]
     seen = {(f.No, f.game, f.style, f.shiny, f.female, f.form) for f in files}
     assert seen == {
         (25, "platinum", "pixel-4", False, False, ""),
@@ -150,7 +76,28 @@ def test_what_cannot_be_used_is_listed_and_nothing_stops(tmp_path):
     pixels, index, meta = load_sprites(tmp_path / "out")
     assert pixels.shape == (1, 128, 128, 3)
     assert len(index) == meta["sprites"] == 1
-    assert (pixels[0] == decode(source / "025.png")).all()
+    framed, art = decode(source / "025.png")
+    assert (pixels[0] == framed).all()
+    assert not index[0].reduced and not art.reduced
+
+
+def test_what_is_no_regular_file_is_left_out(tmp_path):
+    put(tmp_path / "in", "025.png")
+    os.mkfifo(tmp_path / "in" / "026.png")  # would wait for its writer
+    (tmp_path / "in" / "027.png").symlink_to("nowhere")
+    report = import_sprites(tmp_path / "in", tmp_path / "out", workers=1)
+    assert {r.source: r.reason for r in report.rejected} == {"026.png": "not a file", "027.png": "not a file"}
+
+
+@pytest.mark.parametrize("bytes_", [b"Flab\xe9b\xe9.png", b"Flab\x82b\x82.png"])  # Latin-1, and that of old zip files
+def test_a_name_that_is_not_utf8_is_read_and_spelt_out(tmp_path, bytes_):
+    put(tmp_path / "in", "025.png")
+    (tmp_path / "in" / os.fsdecode(bytes_)).write_bytes((tmp_path / "in" / "025.png").read_bytes())
+    out = import_sprites(tmp_path / "in", tmp_path / "out", workers=1).folder
+    rows = read_rows(out / "index.csv")
+    assert [r["No"] for r in rows] == ["25", "669"]
+    assert rows[1]["source"].startswith("Flab\\udc")
+    assert len(load_sprites(out)[1]) == 2
 
 
 def test_an_import_of_nothing_leaves_the_old_one_alone(tmp_path, imported):
