@@ -132,7 +132,7 @@ def _first_frame(picture: np.ndarray) -> np.ndarray:
     count, rest = divmod(max(picture.shape[:2]), side)
     if count < 2 or rest or side < 8:
         return picture
-    frames = np.split((picture if picture.shape[0] > side else picture.swapaxes(0, 1)).min(axis=2) < _DRAWN, count)
+    frames = np.split(_drawn(picture if picture.shape[0] > side else picture.swapaxes(0, 1)), count)
     first = frames[0]
     for before, frame in pairwise(frames):
         both, either = (first & frame).sum(), (first | frame).sum()
@@ -143,11 +143,17 @@ def _first_frame(picture: np.ndarray) -> np.ndarray:
 
 def cropped(picture: np.ndarray) -> np.ndarray:
     """The smallest part of a picture that holds all that is drawn. Raises ValueError where nothing is."""
-    drawn = picture.min(axis=2) < _DRAWN  # (H, W)
+    drawn = _drawn(picture)
     if drawn.sum() < _MIN_DRAWN:
         raise ValueError("nothing is drawn")
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _drawn(picture: np.ndarray) -> np.ndarray:
+    """Which pixels of (H, W, 3) are no background, (H, W)."""
+    red, green, blue = np.moveaxis(picture, 2, 0)
+    return np.minimum(np.minimum(red, green), blue) < _DRAWN  # ten times as fast as min(axis=2)
 
 
 def _whiten_background(picture: np.ndarray) -> np.ndarray:
@@ -242,7 +248,7 @@ def _palette(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _fewer_colors(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `_palette`, with white and at most 15 others."""
-    drawn = picture.min(axis=2) < _DRAWN
+    drawn = _drawn(picture)
     ink = picture[drawn]  # (P, 3)
     few = Image.fromarray(ink[None, :: max(1, len(ink) // 1000)])  # enough to find the colours
     found = few.quantize(COLORS - 1, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
