@@ -5,10 +5,13 @@ Reading uses only the standard library, because `pokegen card` starts with it.
 """
 
 import csv
+import re
+import sys
 import unicodedata
-from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pokegen.errors import DataError
 from pokegen.resources import shipped
@@ -110,70 +113,141 @@ def plain(name: str) -> str:
     return "".join(c for c in decomposed if c.isalnum() and c.isascii())
 
 
+# Other spellings of the columns, compared as `plain` makes them: those of well-known tables.
+_COLUMN_OF = {plain(column): column for column in COLUMNS}
+_COLUMN_OF |= {"": "No", "number": "No", "dexnumber": "No", "pokedexnumber": "No", "nationalnumber": "No", "ndex": "No"}
+_COLUMN_OF |= {"basetotal": "Total", "totalpoints": "Total", "bst": "Total"}
+_COLUMN_OF |= {"spattack": "Sp. Atk", "specialattack": "Sp. Atk", "spdefense": "Sp. Def", "specialdefense": "Sp. Def"}
+_COLUMN_OF |= {
+    "hitpoints": "HP",
+    "islegendary": "Legendary",
+    "status": "Legendary",
+    "colour": "Color",
+    "gen": "Generation",
+}
+_COLUMN_OF |= {"primarytype": "Type1", "secondarytype": "Type2"}
+_FROM_KIN = ("Color", "Height (m)", "Weight (kg)")  # taken from the shipped table where a known species lacks them
+_LEGENDARY = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_LEGENDARY |= {"legendary": True, "sublegendary": True, "mythical": True, "normal": False}
+_NOTHING = {"", "none", "nan", "na", "null"}
+
+
 @cache
 def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
-    """Read a table: the shipped one, or a user's own with at least `REQUIRED_COLUMNS`.
+    """Read a table: the shipped one, or a user's own with `REQUIRED_COLUMNS`, in their own or a well-known spelling.
 
-    Raises DataError, naming file, row and column, for a missing column or a value outside its range.
+    Of known species _FROM_KIN may be missing. Rows of forms (Mega, regional, …), which repeat a number, are left out.
+    What was taken for what is printed on stderr. Raises DataError, naming file, row and column, for a missing column or
+    a value outside its range.
     """
     path = path or shipped("data/pokedex.csv")
     if not path.is_file():
         raise DataError(f"No table at {path}. Expected a CSV file with the columns {', '.join(REQUIRED_COLUMNS)}.")
-    known = {} if path == shipped("data/pokedex.csv") else {s.name: s for s in load_pokedex()}
+    own = path == shipped("data/pokedex.csv")
+    known = {} if own else {s.number: s for s in load_pokedex()}
+    named = {plain(s.name): s for s in known.values()}
+    species: dict[int, Species] = {}
+    forms = 0
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in REQUIRED_COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path}: missing column {', '.join(repr(c) for c in missing)}.")
-            species = tuple(_parse(row, f"{path}, row {reader.line_num}", known) for row in reader)
+            head = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+            columns = _columns(reader.fieldnames or [])
+            missing = [c for c in REQUIRED_COLUMNS if c not in columns.values()]
+            if absent := [c for c in missing if own or c not in _FROM_KIN]:
+                raise DataError(f"{path}: missing column {', '.join(repr(c) for c in absent)}.")
+            for cells in reader:
+                row = {columns[c]: (cell or "").strip() for c, cell in cells.items() if c in columns}
+                where = f"{path}, row {reader.line_num}"
+                name, base = row["Name"], known.get(_whole(row["No"]))
+                if base and _is_form(name, base.name):
+                    if base.number in species:
+                        forms += 1
+                        continue
+                    row["Name"] = base.name  # DeoxysNormal Forme
+                one = _parse(row, where, named)
+                if one.number in species:
+                    raise DataError(f"{path}, column 'No': {one.number} stands more than once.")
+                species[one.number] = one
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV file in UTF-8 ({error}).") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not species:
         raise DataError(f"{path}: no rows below the header.")
-    doubled = [n for n, count in Counter(s.number for s in species).items() if count > 1]
-    if doubled:
-        raise DataError(f"{path}, column 'No': {doubled[0]} stands more than once.")
-    return species
+    told = [f"{theirs!r} read as {ours}" for theirs, ours in columns.items() if theirs != ours]
+    told += [f"{c} taken from the shipped table" for c in missing]
+    told += [f"{forms} rows of forms left out"] if forms else []
+    if told:
+        print(f"{path}: {', '.join(told)}.", file=sys.stderr)
+    return tuple(species.values())
 
 
-def _parse(row: dict[str, str], where: str, known: dict[str, Species]) -> Species:
-    """A row as a Species. Evolution that the row does not tell is that of the species of the same name in `known`, so
-    that a table without it keeps families in one split."""
+def _columns(header: Sequence[str]) -> dict[str, str]:
+    """The table's own name of each column that is known → its name here. Of two for one, that of the same name."""
+    found: dict[str, str] = {}
+    for column in sorted(header, key=lambda c: (c not in COLUMNS, not plain(c))):
+        ours = column if column in COLUMNS else _COLUMN_OF.get(plain(column), "")
+        if ours and ours not in found.values() and (plain(column) or column.strip() == "#"):
+            found[column] = ours
+    return found
+
+
+def _whole(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0
+
+
+def _is_form(name: str, base: str) -> bool:
+    """Whether a name is that of a species with more before or after it: VenusaurMega Venusaur, Alolan Raichu."""
+    return name != base and bool(re.search(rf"(?<![a-z]){re.escape(base)}(?![a-z])", name))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What `Overgrow|Chlorophyll` or `['Overgrow', 'Chlorophyll']` lists."""
+    return tuple(filter(None, (item.strip(" '\"") for item in re.split(r"[|,]", text.strip("[]")))))
+
+
+def _parse(row: dict[str, str], where: str, named: dict[str, Species]) -> Species:
+    """A row as a Species. What it does not tell of _FROM_KIN and of evolution is that of the species of the same name
+    in `named`, so that a table without it keeps families in one split."""
+    name = row["Name"]
+    kin = named.get(plain(name.replace("♀", "F").replace("♂", "M")))
 
     def fail(column: str, expected: str):
         raise DataError(f"{where}, column {column!r}: expected {expected}, got {row.get(column)!r}.")
 
     def number(column: str, low: float, high: float, kind: type[int] | type[float] = int):
         try:
-            value = kind(row[column])
-        except (TypeError, ValueError):
+            value = float(row.get(column, ""))
+        except ValueError:
             value = None
-        if value is None or not low <= value <= high:
+        if value is None or not low <= value <= high or (kind is int and value % 1):
             article = "a whole number" if kind is int else "a number"
             fail(column, f"{article} from {low:g} to {high:g}")
-        return value
+        return kind(value)
 
-    def one_of(column: str, known: tuple[str, ...]) -> str:
-        if row[column] not in known:
-            fail(column, f"one of {', '.join(known)}")
-        return row[column]
+    def one_of(column: str, words: tuple[str, ...]) -> str:
+        word = row.get(column, "").capitalize()
+        if word not in words:
+            fail(column, f"one of {', '.join(words)}")
+        return word
 
-    name = (row["Name"] or "").strip()
+    def or_kin(column: str, read: Callable[[], Any], kins: Any):
+        return kins if kin and not row.get(column) else read()
+
     if not name:
         fail("Name", "a name")
     type1 = one_of("Type1", TYPES)
-    type2 = one_of("Type2", TYPES) if row["Type2"] else None
+    type2 = one_of("Type2", TYPES) if row["Type2"].lower() not in _NOTHING else None
     if type1 == type2:
         fail("Type2", "a type other than Type1, or nothing")
     stats = tuple(number(label, STAT_MIN, STAT_MAX) for label in STAT_LABELS)
     if number("Total", 6 * STAT_MIN, 6 * STAT_MAX) != sum(stats):
         fail("Total", f"the sum of the six stats, {sum(stats)}")
-    if (row["Legendary"] or "").lower() not in ("true", "false", "1", "0"):
+    legendary = _LEGENDARY.get(plain(row["Legendary"]))
+    if legendary is None:
         fail("Legendary", "True or False")
-    kin = known.get(name)
     return Species(
         number=number("No", 1, 100_000),
         name=name,
@@ -181,14 +255,14 @@ def _parse(row: dict[str, str], where: str, known: dict[str, Species]) -> Specie
         type2=type2,
         stats=stats,
         generation=number("Generation", 1, 99),
-        legendary=row["Legendary"].lower() in ("true", "1"),
-        color=one_of("Color", COLORS),
-        height_m=number("Height (m)", 0.01, 1000, float),
-        weight_kg=number("Weight (kg)", 0.01, 1_000_000, float),
+        legendary=bool(legendary),
+        color=or_kin("Color", lambda: one_of("Color", COLORS), kin and kin.color),
+        height_m=or_kin("Height (m)", lambda: number("Height (m)", 0.01, 1000, float), kin and kin.height_m),
+        weight_kg=or_kin("Weight (kg)", lambda: number("Weight (kg)", 0.01, 1_000_000, float), kin and kin.weight_kg),
         evolves_from=row.get("EvolvesFrom") or (kin.evolves_from if kin and "EvolvesFrom" not in row else None),
         evolution_level=number("EvolutionLevel", 1, 100) if row.get("EvolutionLevel") else None,
         stage=number("Stage", 1, 3) if row.get("Stage") else (kin.stage if kin else 1),
         family=row.get("Family") or (kin.family if kin else name),
-        abilities=tuple(filter(None, (row.get("Abilities") or "").split("|"))),
-        egg_groups=tuple(filter(None, (row.get("Egg Groups") or "").split("|"))),
+        abilities=_listed(row.get("Abilities", "")),
+        egg_groups=_listed(row.get("Egg Groups", "")),
     )

@@ -128,8 +128,8 @@ def scan(
                 source=source,
             )
         )
-    # so that of equal pictures the base form stays, and no copy
-    found.sort(key=lambda f: (f.form != "", bool(re.search(r"(?i)copy|\(\d+\)", f.source)), f.source))
+    # so that of equal pictures the base form stays, and the one that is no copy and no strip
+    found.sort(key=lambda f: (f.form != "", bool(re.search(r"(?i)copy|\(\d+\)|anim", f.source)), f.source))
     return found, rejected, layout
 
 

@@ -1,4 +1,5 @@
 import csv
+import re
 
 import pytest
 
@@ -61,11 +62,72 @@ def test_a_table_of_sixteen_columns_keeps_families_in_one_split(tmp_path, rows):
     assert load_pokedex(put(tmp_path / "new.csv", [made_up]))[0].family == "Brumblefox"
 
 
-@pytest.mark.parametrize("column", REQUIRED_COLUMNS)
+LOOKS = ("Color", "Height (m)", "Weight (kg)")
+
+
+@pytest.mark.parametrize("column", [c for c in REQUIRED_COLUMNS if c not in LOOKS])
 def test_a_missing_column_is_named(tmp_path, rows, column):
     path = put(tmp_path / "t.csv", rows[:3], [c for c in COLUMNS if c != column])
     with pytest.raises(DataError, match=f"missing column '{column.replace('(', '.').replace(')', '.')}'"):
         load_pokedex(path)
+
+
+@pytest.mark.parametrize("column", LOOKS)
+def test_known_species_keep_the_looks_that_a_table_lacks_and_others_are_refused(tmp_path, rows, column, capsys):
+    columns = [c for c in COLUMNS if c != column]
+    own = load_pokedex(put(tmp_path / "t.csv", rows[:3], columns))
+    assert own == load_pokedex()[:3]
+    assert f"{column} taken from the shipped table" in capsys.readouterr().err
+    with pytest.raises(DataError, match=f"column '{re.escape(column)}'"):
+        load_pokedex(put(tmp_path / "new.csv", [rows[0] | {"Name": "Brumblefox"}], columns))
+
+
+KAGGLE = """#,Name,Type 1,Type 2,Total,HP,Attack,Defense,Sp. Atk,Sp. Def,Speed,Generation,Legendary
+3,Venusaur,Grass,Poison,525,80,82,83,100,100,80,1,False
+3,VenusaurMega Venusaur,Grass,Poison,625,80,100,123,122,120,80,1,False
+29,Nidoran♀,Poison,,275,55,47,52,40,40,41,1,False
+150,Mewtwo,Psychic,,680,106,110,90,154,90,130,1,True
+150,MewtwoMega Mewtwo X,Psychic,Fighting,780,106,190,100,154,100,130,1,True
+386,DeoxysNormal Forme,Psychic,,600,50,150,50,150,50,150,3,True
+386,DeoxysAttack Forme,Psychic,,600,50,180,20,180,20,150,3,True
+"""
+COMPLETE = """abilities,attack,base_total,defense,height_m,hp,name,pokedex_number,sp_attack,sp_defense,speed,type1,type2,weight_kg,generation,is_legendary
+"['Overgrow', 'Chlorophyll']",49,318,49,0.7,45,Bulbasaur,1,65,65,45,grass,poison,6.9,1,0
+"['Static', 'Surge Surfer']",85,485,50,,60,Raichu,26,95,85,110,electric,,,1,0
+"""  # noqa: E501
+STATUS = """Number;Name;Type_1;Type_2;Total;HP;Attack;Defense;Sp_Atk;Sp_Def;Speed;Generation;Status;Color;Height_m;Weight_kg
+144;Articuno;Ice;Flying;580;90;85;100;95;125;85;1;Sub Legendary;blue;1.7;55.4
+"""  # noqa: E501
+
+
+def test_kaggles_table_is_read_and_what_was_done_is_told(tmp_path, capsys):
+    (tmp_path / "Pokemon.csv").write_text(KAGGLE, encoding="utf-8")
+    own = load_pokedex(tmp_path / "Pokemon.csv")
+    shipped_ones = {s.number: s for s in load_pokedex()}
+    assert [(s.number, s.name) for s in own] == [(3, "Venusaur"), (29, "Nidoran♀"), (150, "Mewtwo"), (386, "Deoxys")]
+    assert [s.legendary for s in own] == [False, False, True, True]
+    for s in own:
+        kin = shipped_ones[s.number]
+        assert (s.color, s.height_m, s.weight_kg, s.family) == (kin.color, kin.height_m, kin.weight_kg, kin.family)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    for words in ("'#' read as No", "'Type 1' read as Type1", "3 rows of forms left out", "Color taken from"):
+        assert words in told
+
+
+def test_other_well_known_tables_are_read(tmp_path):
+    (tmp_path / "complete.csv").write_text(COMPLETE)
+    bulbasaur, raichu = load_pokedex(tmp_path / "complete.csv")
+    assert (bulbasaur.type1, bulbasaur.type2, bulbasaur.abilities) == ("Grass", "Poison", ("Overgrow", "Chlorophyll"))
+    assert (raichu.stats, raichu.height_m) == ((60, 85, 50, 95, 85, 110), 0.8)  # its size is missing there
+    (tmp_path / "status.csv").write_text(STATUS)
+    [articuno] = load_pokedex(tmp_path / "status.csv")
+    assert (articuno.legendary, articuno.color, articuno.number) == (True, "Blue", 144)
+
+
+def test_a_name_that_begins_like_a_known_one_is_no_form(tmp_path, rows):
+    own = load_pokedex(put(tmp_path / "own.csv", [rows[150] | {"Name": "Mewling"}]))
+    assert own[0].name == "Mewling"
 
 
 @pytest.mark.parametrize(
