@@ -14,7 +14,7 @@ from pokegen.data.sprites import load_sprites
 from pokegen.data.tables import load_pokedex
 from pokegen.resources import shipped
 
-CACHE = {"sprites.npy", "index.csv", "rejected.csv", "meta.json"}
+CACHE = {"sprites.npy", "grid.npy", "palettes.npy", "index.csv", "rejected.csv", "meta.json"}
 
 
 def files(folder):
@@ -62,8 +62,17 @@ def test_import_check_and_preview(source, tmp_path, capsys):
     assert main(["data", "check", "--root", str(cache)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == str(cache / "rejected.csv")
-    for head in ("game", "style", "split", "rejected"):
+    for head in ("taken for", "game", "style", "split", "rejected"):
         assert head in out
+    assert main(["data", "check", "--root", str(cache), "--files"]) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        "001-copy.png: left out, same picture as 001.png",
+        "001.png: 1 Bulbasaur, front",
+        "025.png: left out, unreadable (Truncated File Read)",
+        "026.png: left out, nothing is drawn",
+        "notes.txt: left out, not a picture (.txt)",
+        "venusaur.png: 3 Venusaur, front",
+    ]
 
     picture = tmp_path / "new" / "preview.png"
     preview = ["data", "preview", "--root", str(cache), "--count", "2", "--out", str(picture)]
@@ -75,6 +84,24 @@ def test_import_check_and_preview(source, tmp_path, capsys):
     assert pixels.shape[1] >= 256  # two side by side
     first, _, _ = load_sprites(cache)
     assert np.array_equal(pixels[4:132, 4:132], first[0])
+
+
+def test_check_says_what_each_file_was_taken_for_without_control_characters(tmp_path, capsys):
+    creature = draw_creature(load_pokedex()[0])
+    for name in ("Shiny/006-mega-x.png", "female/025.png", "Back/025.png", "\x1b[31m.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        creature.save(tmp_path / "in" / name)
+    assert main(["data", "import", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    assert main(["data", "check", "--root", str(tmp_path / "out"), "--files"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "female/025.png: 25 Pikachu, front female",
+        "Shiny/006-mega-x.png: 6 Charizard, front shiny mega-x",
+        "\\x1b[31m.png: left out, no known species",
+        "Back/025.png: left out, back sprite",
+    ]
+    assert main(["data", "check", "--root", str(tmp_path / "out")]) == 0
+    assert "front shiny another form" in capsys.readouterr().out
 
 
 def test_a_preview_is_drawn_by_its_seed(imported, tmp_path):
@@ -125,7 +152,7 @@ def folder_of(tmp_path, **contents):
     ("contents", "says"),
     [
         ({}, "No sprites in"),
-        ({"_025": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00"}, "No sprite of a known species"),
+        ({"substitute": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00"}, "No sprite of a known species"),
         ({"pikachu": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00"}, "None of the 1 pictures"),
         ({"pikachu": b""}, "None of the 1 pictures"),
     ],

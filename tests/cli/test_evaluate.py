@@ -11,6 +11,7 @@ from pokegen import hub
 from pokegen.cli.evaluate import _read_samples
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
+from pokegen.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,36 @@ def test_transparent_pictures_stand_on_white(tmp_path):
     Image.new("RGBA", (128, 128), (0, 0, 0, 0)).save(folder / "clear.png")
     pictures = _read_samples(folder, seed=0).pictures
     assert sum((p == 255).all() for p in pictures) == 1
+
+
+@pytest.mark.parametrize(
+    ("cards", "says"),
+    [
+        ('[{"sprite": "a\\u0000.png", "types": ["Fire"]}]', "is not a picture that can be read"),
+        ('[{"sprite": "../other.png", "types": ["Fire"]}]', "is no file name"),
+        ("[" * 100_000, "cards.json is not what `pokegen card` writes"),
+    ],
+)
+def test_cards_of_strangers_are_refused(cards, says, tmp_path):
+    folder = samples(tmp_path / "mine", 60)
+    if cards.startswith("[{"):
+        more = [{"sprite": f"{i:03d}.png", "types": ["Fire"]} for i in range(60)]
+        cards = json.dumps(json.loads(cards) + more)
+    (folder / "cards.json").write_text(cards)
+    with pytest.raises(DataError, match=says):
+        _read_samples(folder, seed=0)
+
+
+def test_samples_that_are_no_pictures_are_refused(tmp_path):
+    folder = samples(tmp_path / "mine", 60)
+    whole = (folder / "000.png").read_bytes()
+    for content, says in ((whole[:50], "unreadable"), (b"", "unreadable"), (whole[:16] + b"\xff" * 8, "unreadable")):
+        (folder / "000.png").write_bytes(content)
+        with pytest.raises(DataError, match=f"000.png is not a picture that can be read: {says}"):
+            _read_samples(folder, seed=0)
+    Image.new("1", (20_000, 20_000)).save(folder / "000.png")
+    with pytest.raises(DataError, match="too large"):
+        _read_samples(folder, seed=0)
 
 
 def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):

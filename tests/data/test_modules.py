@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -139,10 +140,29 @@ def test_pictures_are_mirrored_as_often_as_asked(imported):
         assert abs(sum(mirrored) / len(mirrored) - share) <= (0.2 if flip == 0.5 else 0.02)
 
 
+def test_training_says_in_one_line_what_it_leaves_out(drawn, tmp_path, monkeypatch):
+    pictures = iter(sorted(drawn.glob("*/*.png")))
+    for name in ("001.png", "002.png", "003-mega.png", "shiny/001.png", "shiny/004.png", "shiny/006-mega-x.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(next(pictures), tmp_path / "in" / name)
+    import_sprites(tmp_path / "in", tmp_path / "out", workers=1)
+    told = []
+    monkeypatch.setattr("pokegen.data.modules.rank_zero_info", told.append)
+    SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1).setup("fit")
+    SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1, shiny=True, forms=True).setup("fit")
+    SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1).setup("validate")
+    left_out = "left out: 2 of other forms (data.forms), 2 shiny (data.shiny)"
+    assert told == [
+        f"{tmp_path / 'out'}: 2 of 6 sprites are used; {left_out}.",
+        f"{tmp_path / 'out'}: 6 of 6 sprites are used.",
+    ]
+
+
 def test_an_import_of_another_version_is_told(imported, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(imported, old)
-    (old / "meta.json").write_text((old / "meta.json").read_text().replace('"format": 3', '"format": 2'))
+    meta = json.loads((old / "meta.json").read_text())
+    (old / "meta.json").write_text(json.dumps(meta | {"format": meta["format"] - 1}))
     with pytest.raises(DataError, match="another version of pokegen"):
         load_sprites(old)
 
