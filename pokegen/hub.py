@@ -23,7 +23,8 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from pokegen import __version__
+from pokegen import __version__, files
 from pokegen.errors import CheckpointError, UserError
 from pokegen.resources import shipped
 
@@ -148,30 +150,46 @@ def save(
         class_path, init_args: what rebuilds the network.
         half: write float32 weights as float16.
         facts: `version`, `training` and what else config.yaml is to hold.
+
+    Raises CheckpointError for weights that are not finite, and where the folder holds something else.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(folder) as work:
+        _fill(work, network, class_path, init_args, half, facts)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A folder to write a checkpoint into, which takes the place of `folder` at the end. What people added to the
+    checkpoint that is there, such as the model card and its pictures, is in it already."""
+    with files.atomic_folder(folder) as work:
+        if folder.exists() and any(folder.iterdir()):
+            try:
+                read_config(folder)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"{folder} holds something else than a checkpoint. Choose another name."
+                ) from error
+            kept = shutil.ignore_patterns(WEIGHTS, CONFIG)
+            shutil.copytree(folder, work, symlinks=True, ignore=kept, dirs_exist_ok=True)
+        yield work
+
+
+def _fill(
+    work: Path, network: nn.Module, class_path: str, init_args: dict[str, Any], half: bool, facts: dict[str, Any]
+) -> None:
+    """Write the weights and the config."""
     state = {
         key: (value.half() if half and _halves(value) else value).contiguous().clone()
         for key, value in network.state_dict().items()
     }
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        save_file(state, work / WEIGHTS)
-        digest = hashlib.sha256((work / WEIGHTS).read_bytes()).hexdigest()
-        config = {"format": FORMAT, "class_path": class_path, "init_args": init_args, **facts, "sha256": digest}
-        (work / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        if folder.exists():
-            if not (folder / CONFIG).is_file() and any(folder.iterdir()):
-                raise CheckpointError(f"{folder} holds something else than a checkpoint. Choose another name.")
-            for extra in folder.iterdir():  # the model card and its pictures
-                if extra.name not in (WEIGHTS, CONFIG):
-                    shutil.copy2(extra, work / extra.name)
-            shutil.rmtree(folder)
-        work.chmod(0o755)  # what tempfile and safetensors write is private
-        (work / WEIGHTS).chmod(0o644)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(f"{key} holds NaN or infinity: the training failed. Export an earlier checkpoint.")
+    weights = serialize(state)
+    digest = hashlib.sha256(weights).hexdigest()
+    config = {"format": FORMAT, "class_path": class_path, "init_args": init_args, **facts, "sha256": digest}
+    (work / WEIGHTS).write_bytes(weights)
+    (work / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _halves(value: Tensor) -> bool:
@@ -179,7 +197,13 @@ def _halves(value: Tensor) -> bool:
     return value.dtype == torch.float32 and bool(value.half().isfinite().all())
 
 
-def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> dict[str, Any]:
+def export(
+    run: Path,
+    folder: Path,
+    version: str = "1",
+    half: bool = True,
+    also: Callable[[Path], None] = lambda folder: None,
+) -> dict[str, Any]:
     """Make a zoo checkpoint of the averaged weights of a run of `pokegen fit`. Returns its config.
 
     Args:
@@ -187,6 +211,7 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         folder: where to write, for example checkpoints/cgan.
         version: what cards name beside the model.
         half: write float16, which halves the file; sampling runs in float32 all the same.
+        also: called with the new folder, to add pictures before it takes the old one's place.
     """
     checkpoint = run if run.is_file() else _checkpoint_of(run)
     run = checkpoint.parent.parent
@@ -219,9 +244,12 @@ def export(run: Path, folder: Path, version: str = "1", half: bool = True) -> di
         | {"init_args": {k: v for k, v in data.items() if k not in ("root", "recordings")}},  # whose own paths
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     } | _told(run, int(saved["state_dict"]["images_seen"]))
-    save(network, folder, class_path, init_args, half=half, version=version, training=training)
-    write_card(folder)
-    return load(folder).config
+    with _replacing(folder) as work:
+        _fill(work, network, class_path, init_args, half, {"version": version, "training": training})
+        write_card(work)
+        config = load(work).config
+        also(work)
+    return config
 
 
 def export_discriminator(run: Path, folder: Path) -> Path:
@@ -299,8 +327,7 @@ def _write_block(card: Path, marks: tuple[str, str], content: str) -> Path:
         text += f"\n{marks[0]}{marks[1]}\n"
     before, _, rest = text.partition(marks[0])
     after = rest.partition(marks[1])[2]
-    card.write_text(f"{before}{marks[0]}\n{content}\n{marks[1]}{after}", encoding="utf-8")
-    return card
+    return files.write(card, f"{before}{marks[0]}\n{content}\n{marks[1]}{after}")
 
 
 def _checkpoint_of(run: Path) -> Path:

@@ -13,12 +13,14 @@ import pokegen
 
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
-BASE = {"schema", "errors", "resources", "__version__"}  # the last is a name of the package itself, not a room
+BASE = {"schema", "errors", "resources", "files", "workers", "__version__"}  # the last is a name of the package itself, not a room
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
     "schema": set(),
     "errors": set(),
     "resources": set(),
+    "files": {"schema", "errors"},
+    "workers": {"schema", "errors"},
     "models": BASE,
     "images": BASE,
     "data": BASE | {"images"},

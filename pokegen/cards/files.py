@@ -1,11 +1,9 @@
-"""Writes cards and pictures: a folder is tried before any work, and a file appears whole or not at all."""
+"""Writes cards and pictures."""
 
 import dataclasses
 import io
 import json
-import os
 import re
-import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from math import ceil, sqrt
@@ -15,48 +13,12 @@ import numpy as np
 from PIL import Image
 
 from pokegen.cards.render import THUMBNAIL, contact_sheet, lines_sheet, render
-from pokegen.errors import UserError
+from pokegen.files import write
 from pokegen.models.pixels import grid, transparent
 from pokegen.schema import Card
 
 SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is too large to look at
 GRID_SPRITES = 400
-
-
-def writable_folder(folder: Path) -> Path:
-    """Create the folder where it is missing. UserError if nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with --out.") from error
-
-
-def writable_file(file: Path) -> Path:
-    """Create the file's folder where it is missing. UserError if the file cannot be written."""
-    if os.path.exists(file) and not os.path.isdir(file) and not os.path.isfile(file):
-        return file  # a pipe or a device, such as /dev/stdout
-    if os.path.isdir(file):
-        raise UserError(f"Cannot write {str(file)!r}: it is a folder. Name a file with --out.")
-    writable_folder(file.parent)
-    return file
-
-
-def write(path: Path, content: bytes) -> Path:
-    """Write beside the path, then rename: no reader finds half a file. A pipe or a device is written to as it is."""
-    part = path.with_name(f".{os.getpid()}.part")
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            path.write_bytes(content)
-            return path
-        part.write_bytes(content)
-        os.replace(part, os.path.realpath(path))
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"Cannot write {str(path)!r}: {error.strerror}. Choose another place with --out.") from error
-    return path
 
 
 def png(image: Image.Image) -> bytes:

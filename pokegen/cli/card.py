@@ -41,9 +41,10 @@ def run(args: argparse.Namespace) -> None:
     request = _order.looks(args, name=args.name, tier=args.tier, evolutions=args.evolutions, count=args.count)
 
     # From here on it costs time: torch, the models, the pictures.
-    from pokegen.cards.files import writable_folder, write_cards
+    from pokegen.cards.files import write_cards
     from pokegen.cards.generator import Generator
     from pokegen.cli.main import progress
+    from pokegen.files import writable_folder
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model)

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
     if not 0 <= args.seed <= 2**32 - 101:  # numpy's and scikit-learn's, and room for the repeats
         raise UserError(f"--seed must be from 0 to {2**32 - 101}, got {args.seed}.")
 
-    from pokegen.cards.files import writable_folder
+    from pokegen.files import writable_folder
 
     out = writable_folder(args.out)
     if args.panel == "all":

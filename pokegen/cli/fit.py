@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Never
@@ -31,10 +31,10 @@ from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from safetensors.torch import load_file
 
-from pokegen import hub
+from pokegen import files, hub
 from pokegen.data import modules as _data  # also so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
@@ -85,12 +85,16 @@ class CLI(LightningCLI):
     claimed: Path | None = None  # the folder that this start made
 
     def __init__(self, *args: Any, **kwargs: Any):
-        try:
-            super().__init__(*args, **kwargs)
-        except BaseException:
-            if self.claimed and not getattr(getattr(self, "trainer", None), "global_step", 0):  # it never trained
-                shutil.rmtree(self.claimed, ignore_errors=True)
-            raise
+        with ExitStack() as self.held:
+            try:
+                super().__init__(*args, **kwargs)
+            except BaseException:
+                if self.claimed and not getattr(getattr(self, "trainer", None), "global_step", 0):  # it never trained
+                    shutil.rmtree(self.claimed, ignore_errors=True)
+                raise
+            finally:
+                if self.claimed and not (self.claimed / "config.yaml").is_file():  # it only tried
+                    shutil.rmtree(self.claimed, ignore_errors=True)
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])
@@ -138,6 +142,8 @@ class CLI(LightningCLI):
                 self.folder = self.claimed = runs.new_run(root, name)
             except OSError as error:
                 raise UserError(f"Cannot write to {self.folder}: {error.strerror}. Choose another --runs.") from error
+        if self.subcommand == "fit" and getattr(rank_zero_only, "rank", 0) == 0:
+            self.held.enter_context(files.claim(self.folder / "checkpoints"))  # two resumptions would mix
         config.run = self.folder.name  # so that the run's own config.yaml resumes it
 
     def before_fit(self) -> None:
@@ -228,11 +234,9 @@ def run_training(argv: list[str]) -> None:
             parser_kwargs={"prog": "pokegen"},
         )
         done = True
-    except SIGTERMException:
-        raise
-    except SystemExit as stop:  # Lightning's end at Ctrl-C; --help and --print_config end with 0
+    except SystemExit as stop:  # --help and --print_config end with 0, Lightning at an interrupt with 1
         if stop.code:
-            raise KeyboardInterrupt from stop
+            raise
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     except (ValueError, RuntimeError) as error:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pokegen.errors import UserError
+from pokegen.files import write
 
 PLAYERS = (
     "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or an agent or a cloned "
@@ -289,8 +290,4 @@ def _phases(args: argparse.Namespace) -> None:
 
 
 def _write(path: Path, content: Any) -> None:
-    try:
-        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}. Choose another file.") from error
-    print(path)
+    print(write(path, json.dumps(content, indent=1)))

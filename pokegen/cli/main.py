@@ -5,11 +5,15 @@ Only the verb that is asked for is imported, and argparse is enough for all but 
 """
 
 import argparse
+import errno
 import importlib
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Never, TypeVar
 
 from pokegen import __version__
@@ -43,21 +47,87 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line (sys.argv by default) and return the exit status: 0, 2 for a user's mistake, 130 at Ctrl-C."""
+    """Run a command line (sys.argv by default) and return the exit status:
+
+    0 done, or the reader of a pipe, such as head, has gone; 2 a user's mistake, or the system refuses, as on a full
+    disk; 128 and the signal's number where one ended it: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+    """
     argv = sys.argv[1:] if argv is None else argv
+    _open_streams()
+    with _signals() as received:
+        try:
+            status = _run(argv)
+            sys.stdout.flush()  # a full disk or a reader that has gone is told here, not at the interpreter's end
+        except UserError as error:
+            status = _tell(str(error))
+        except BrokenPipeError:
+            status = 0
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning ends by the latter at the former
+            if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt) and not received:
+                raise
+            received[:] = received or [signal.SIGINT]
+            _tell("interrupted" if received == [signal.SIGINT] else f"ended by {signal.Signals(received[0]).name}")
+        except OSError as error:
+            if not error.errno:
+                raise
+            where = error.filename or ("the system" if _flushed() else "standard output")
+            advice = " Free some space, or write elsewhere." if error.errno == errno.ENOSPC else ""
+            status = _tell(f"{where}: {error.strerror}.{advice}")
+    _flushed()
+    return 128 + received[0] if received else status
+
+
+def _flushed() -> bool:
+    """Whether stdout has taken everything. What it refuses is dropped, or the interpreter would fail by it at its
+    end."""
     try:
-        status = _run(argv)
-        sys.stdout.flush()  # a reader that has gone must be noticed here, not at the interpreter's end
-        return status
-    except UserError as error:
-        print(f"pokegen: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader, such as head, has gone
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("pokegen: interrupted", file=sys.stderr)
-        return 130
+        return False
+    return True
+
+
+def _tell(message: str) -> int:
+    with suppress(OSError):  # there may be nobody to tell
+        print(f"pokegen: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _open_streams() -> None:
+    """Let a stream that was closed before the start lead nowhere: else the next file that is opened takes its number,
+    and what is printed ends in that file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Within, SIGTERM and SIGHUP interrupt as Ctrl-C does, so that what is open is closed and no process is left. The
+    list tells which one came; others after it are ignored."""
+    received: list[int] = []
+    owner = os.getpid()
+
+    def interrupt(number: int, _: Any) -> None:
+        if os.getpid() != owner:  # a forked worker ends as if we were not there
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif not received:
+            received.append(number)
+            raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup sets it to be ignored
+    numbers = [n for name in names if (n := getattr(signal, name, None)) and signal.getsignal(n) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield received
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(argv: list[str]) -> int:

@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> None:
     seed = _order.chosen_seed(args)
     request = Request(args.type, args.type2, count=args.count, seed=seed)  # before anything slow: a user's mistakes
 
-    from pokegen.cards.files import writable_file, write
     from pokegen.cards.generator import NAME_BATCH, Generator
     from pokegen.cli.main import progress
+    from pokegen.files import writable_file, write
 
     out = args.out and writable_file(args.out)
     generator = Generator.from_zoo(roles=("names", "reader"))

@@ -47,10 +47,11 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     from PIL import Image
 
-    from pokegen.cards.files import png, writable_folder, write, write_sprites
+    from pokegen.cards.files import png, write_sprites
     from pokegen.cards.generator import Generator
     from pokegen.cli.main import progress
     from pokegen.data.sprites import decode
+    from pokegen.files import writable_folder, write
     from pokegen.models.pixels import grid
 
     out = writable_folder(args.out)

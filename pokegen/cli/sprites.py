@@ -36,9 +36,10 @@ def run(args: argparse.Namespace) -> None:
     request = _order.looks(args, count=args.count)
 
     # From here on it costs time: torch, the model, the pictures.
-    from pokegen.cards.files import writable_folder, write_rows, write_sprites
+    from pokegen.cards.files import write_rows, write_sprites
     from pokegen.cards.generator import SPRITE_BATCH, Generator
     from pokegen.cli.main import progress
+    from pokegen.files import writable_folder
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))

@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> None:
     asked = {key: getattr(args, key) for key in ("legendary", "stage", "color", "tier", "line")}
     Request(args.type, args.type2, count=args.count, seed=seed, **asked)
 
-    from pokegen.cards.files import writable_file, write
     from pokegen.cards.generator import Generator
+    from pokegen.files import writable_file, write
 
     out = args.out and writable_file(args.out)
     generator = Generator.from_zoo(roles=("stats",))

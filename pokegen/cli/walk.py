@@ -39,9 +39,10 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"duration must be from 20 to 10000 ms, got {args.duration}.")
 
     # From here on it costs time: torch, the model, the pictures.
-    from pokegen.cards.files import gif, writable_file, write
+    from pokegen.cards.files import gif
     from pokegen.cards.generator import Generator
     from pokegen.cli.main import progress
+    from pokegen.files import writable_file, write
     from pokegen.schema import TYPES
 
     out = writable_file(args.out)

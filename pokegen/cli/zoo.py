@@ -13,8 +13,6 @@ tag or commit. It is downloaded once, into the hub's own cache. `hf auth login`,
 import argparse
 from pathlib import Path
 
-from pokegen.errors import UserError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export,push}")
@@ -52,13 +50,13 @@ def run(args: argparse.Namespace) -> None:
     elif args.action == "push":
         print(hub.push(args.name, args.repo, private=args.private))
     else:
-        try:
-            hub.export(args.run, args.folder, version=args.version, half=not args.full)
+
+        def more(folder: Path) -> None:
+            _draw_samples(folder)
             if args.discriminator:
-                hub.export_discriminator(args.run, args.folder)
-        except OSError as error:
-            raise UserError(f"Cannot write to {args.folder}: {error.strerror}. Choose another folder.") from error
-        _draw_samples(args.folder)
+                hub.export_discriminator(args.run, folder)
+
+        hub.export(args.run, args.folder, version=args.version, half=not args.full, also=more)
         print(args.folder)
 
 

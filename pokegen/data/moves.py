@@ -7,12 +7,12 @@ because `pokegen card` starts with it.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median_low
 
+from pokegen.files import write_csv
 from pokegen.resources import shipped
 from pokegen.schema import TYPES
 
@@ -81,7 +81,7 @@ def write_moves(path: Path) -> int:
     """Build the moves and write them to `path`, the same bytes each time. Returns the number of rows."""
     moves = build_moves()
     rows = [(m.name, m.type, m.category, m.power, m.accuracy, m.pp, m.level, m.learners) for m in moves]
-    _write(path, MOVE_COLUMNS, rows)  # csv writes None as nothing
+    write_csv(path, [MOVE_COLUMNS, *rows])  # csv writes None as nothing
     return len(rows)
 
 
@@ -89,15 +89,8 @@ def write_type_chart(path: Path) -> int:
     """Build the chart and write it to `path`: attacking types down, defending across. Returns the number of rows."""
     chart = build_type_chart()
     rows = [(attacking, *(f"{factor:g}" for factor in row.values())) for attacking, row in chart.items()]
-    _write(path, ("Attacking", *TYPES), rows)
+    write_csv(path, [("Attacking", *TYPES), *rows])
     return len(rows)
-
-
-def _write(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 @cache

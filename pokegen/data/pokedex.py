@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pokegen.errors import DataError
+from pokegen.files import write_csv
 from pokegen.resources import shipped
 from pokegen.schema import (
     COLORS,
@@ -79,31 +80,29 @@ def build_species() -> list[Species]:
 def write_pokedex(path: Path) -> int:
     """Build the table and write it to `path`, the same bytes each time. Returns the number of rows."""
     species = build_species()
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for s in species:
-            writer.writerow(
-                [
-                    s.number,
-                    s.name,
-                    s.type1,
-                    s.type2 or "",
-                    s.total,
-                    *s.stats,
-                    s.generation,
-                    s.legendary,
-                    s.color,
-                    f"{s.height_m:g}",
-                    f"{s.weight_kg:g}",
-                    s.evolves_from or "",
-                    s.evolution_level or "",
-                    s.stage,
-                    s.family,
-                    "|".join(s.abilities),
-                    "|".join(s.egg_groups),
-                ]
-            )
+    rows = [
+        [
+            s.number,
+            s.name,
+            s.type1,
+            s.type2 or "",
+            s.total,
+            *s.stats,
+            s.generation,
+            s.legendary,
+            s.color,
+            f"{s.height_m:g}",
+            f"{s.weight_kg:g}",
+            s.evolves_from or "",
+            s.evolution_level or "",
+            s.stage,
+            s.family,
+            "|".join(s.abilities),
+            "|".join(s.egg_groups),
+        ]
+        for s in species
+    ]
+    write_csv(path, [COLUMNS, *rows])
     return len(species)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pokegen.files import write
+
 JSON_FILE, PAGE = "report.json", "report.html"
 _SPREADS = ("_std", "_se")
 _STYLE = """
@@ -65,7 +67,7 @@ def write_report(
 ) -> list[Path]:
     """Write report.json and report.html into `folder`. `about` explains the metrics, below the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write(folder / JSON_FILE, json.dumps(result, indent=2) + "\n")
     metrics, lines = cells(result)
     head = "".join(f"<th>{html.escape(metric)}</th>" for metric in ("", *metrics))
     body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
@@ -84,7 +86,7 @@ def write_report(
         f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>\n{notes}\n{shown}\n'
         f"<pre>{html.escape(about)}</pre>\n</html>\n"
     )
-    (folder / PAGE).write_text(page, encoding="utf-8")
+    write(folder / PAGE, page)
     return [folder / JSON_FILE, folder / PAGE]
 
 

@@ -13,10 +13,9 @@ Splits are by episode, fixed by a hash, so that no frame of a test episode is ev
 decoded once, into `.frames` beside the recordings, and mapped from there.
 """
 
+import glob
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import DataError, UserError
+from pokegen.files import ArrayWriter, atomic_file, os_error
 from pokegen.game.idm import FRAME_SIZE
 from pokegen.game.keys import Keys
 from pokegen.game.recording import frames, read_recording
@@ -217,27 +217,24 @@ def decoded(video: Path, count: int) -> np.ndarray:
     name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count}".encode()).hexdigest()[:12]
     cache = video.resolve().parent / ".frames" / f"{video.stem}-{name}.npy"
     if not cache.is_file():
-        part = cache.with_suffix(f".{os.getpid()}.part")
-        shape = (count, FRAME_SIZE, FRAME_SIZE)
         try:
             cache.parent.mkdir(exist_ok=True)
-            for old in cache.parent.glob(f"{video.stem}-????????????.npy"):
+            for old in cache.parent.glob(f"{glob.escape(video.stem)}-????????????.npy"):
                 old.unlink()
-            pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            done = 0
-            for frame in frames(video, stop=count):
-                pixels[done] = frame
-                done += 1
-            if done < count:
-                raise DataError(f"{video} cannot be decoded beyond {done} of {count} frames. Record it again.")
-            pixels.flush()
-            os.replace(part, cache)
-        except OSError as error:
+            with atomic_file(cache) as file:
+                rows = ArrayWriter(file, (FRAME_SIZE, FRAME_SIZE), np.uint8)
+                for frame in frames(video, stop=count):
+                    rows.append(frame)
+                if rows.count < count:
+                    raise DataError(
+                        f"{video} cannot be decoded beyond {rows.count} of {count} frames. Record it again."
+                    )
+                rows.finish()
+        except (OSError, UserError) as error:
+            if not (found := os_error(error)):
+                raise
             raise UserError(
-                f"{video} cannot be decoded into {cache.parent}: {error.strerror}. Copy the recording to where you may "
+                f"{video} cannot be decoded into {cache.parent}: {found.strerror}. Copy the recording to where you may "
                 f"write and have {count * FRAME_SIZE**2 / 1e9:.1f} GB."
             ) from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
     return np.load(cache, mmap_mode="r")

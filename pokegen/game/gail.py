@@ -36,6 +36,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.files import atomic_file
 from pokegen.game.demonstrations import Demonstrated, demonstrate
 from pokegen.game.ppo import PPO, ActorCritic, Played
 
@@ -260,4 +261,5 @@ def draw_scores(scores: Sequence[Sequence[float]], path: Path) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=120, format="png")

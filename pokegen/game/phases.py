@@ -20,11 +20,9 @@ leaves behind:
 stopped goes on. Its player's returns are kept in OUT/PHASE.json, and all of them in OUT/phases.csv.
 """
 
-import csv
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from pokegen import files, workers
 from pokegen.errors import UserError
 from pokegen.resources import shipped
 
@@ -107,7 +106,7 @@ def run_plan(plan: Path, out: Path, seed: int = 0, only: str | None = None) -> I
             folder.mkdir(parents=True, exist_ok=True)
             for words in phase.commands:
                 _run(phase.name, words)
-            kept.write_text(json.dumps(_returns(phase.player, facts)), encoding="utf-8")
+            files.write(kept, json.dumps(_returns(phase.player, facts)))
         returns = json.loads(kept.read_text(encoding="utf-8"))
         mean = float(np.mean(returns))
         yield Score(phase.name, seed, returns, float("nan") if before is None else mean - before)
@@ -130,19 +129,18 @@ def table(scores: list[Score]) -> list[list[str]]:
 
 def write(scores: list[Score], path: Path) -> None:
     """A CSV with a row for each phase and seed."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(["seed", "phase", "return", "deviation", "episodes", "gain"])
-        for score in scores:
-            mean, deviation = np.mean(score.returns), np.std(score.returns)
-            lines.writerow([score.seed, score.phase, f"{mean:.4f}", f"{deviation:.4f}", len(score.returns), score.gain])
+    rows: list[list[object]] = [["seed", "phase", "return", "deviation", "episodes", "gain"]]
+    for score in scores:
+        mean, deviation = np.mean(score.returns), np.std(score.returns)
+        rows.append([score.seed, score.phase, f"{mean:.4f}", f"{deviation:.4f}", len(score.returns), score.gain])
+    files.write_csv(path, rows)
 
 
 def _run(phase: str, words: list[str]) -> None:
     command = [sys.executable, "-m", "pokegen.cli.main", *words]
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        told = next(iter(reversed(done.stderr.strip().splitlines())), "no reason given")
+    status, said = workers.run(command)
+    if status:
+        told = next(iter(reversed(said.strip().splitlines())), "no reason given")
         raise UserError(f"Phase {phase} failed at `pokegen {shlex.join(words)}`: {told.removeprefix('pokegen: ')}")
 
 

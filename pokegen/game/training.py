@@ -13,7 +13,6 @@ Metrics, beside those of models/training.py, for stage val or test; GROUP is a n
     val/depends                 share of the answers that change when the frames are swapped for others; 0 is collapse
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from pokegen.files import write_csv
 from pokegen.models.training import LikelihoodModule
 
 
@@ -105,11 +105,11 @@ class KeysModule(LikelihoodModule):
     def _write(self, path: Path, matrices: list[Tensor]) -> None:
         """The confusion matrices: a line for each key that was pressed, a column for each that was told."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file)
-            for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
-                lines.writerow([group, *keys])
-                lines.writerows([key, *row] for key, row in zip(keys, matrix.tolist(), strict=True))
+        lines: list[list[object]] = []
+        for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
+            lines.append([group, *keys])
+            lines += [[key, *row] for key, row in zip(keys, matrix.tolist(), strict=True)]
+        write_csv(path, lines)
 
 
 def key_scores(matrix: Tensor) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
 import copy
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
@@ -38,6 +39,13 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
     "bce": (losses.bce_discriminator, losses.bce_generator),
     "relativistic": (losses.relativistic_discriminator, losses.relativistic_generator),
 }
+
+
+def diverged(what: str, step: int | None, folder: Path) -> UserError:
+    """What a user is told when training has left the finite numbers. `folder` holds the run's checkpoints."""
+    kept = max(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
+    last = f"The last good checkpoint is {kept}" if kept else "There is no checkpoint from before"
+    return UserError(f"Training stopped at step {step}: {what}. {last}. Lower the learning rate, and check the data.")
 
 
 class TrainingModule(L.LightningModule):
@@ -114,8 +122,17 @@ class TrainingModule(L.LightningModule):
                 sync_dist=self.processes > 1,
             )
 
+    def check_loss(self, loss: Tensor) -> None:
+        """Raises UserError for a loss of NaN or infinity, before it reaches the weights."""
+        trainer = self._trainer
+        if bool(loss.isfinite()) or not trainer or getattr(trainer.precision_plugin, "scaler", None):
+            return  # a gradient scaler skips such steps
+        folder = Path(trainer.default_root_dir) / "checkpoints"
+        raise diverged(f"the loss is {float(loss):g}", trainer.global_step, folder)
+
     def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module, clip: float = 0.0) -> None:
         """A step of one of several optimizers; `clip` is the largest norm of the gradient, 0 for any."""
+        self.check_loss(loss)
         optimizer.zero_grad()
         self.manual_backward(loss)
         if clip:
@@ -157,7 +174,9 @@ class LikelihoodModule(TrainingModule):
         return self.net
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
-        return self._log(self.net.loss(batch), "train", batch)
+        loss = self._log(self.net.loss(batch), "train", batch)
+        self.check_loss(loss)
+        return loss
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
         self._log(self.ema.loss(batch), "val", batch)

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pokegen import __version__
+from pokegen import __version__, files
 
 FILE = "run.json"
 OUTCOME = ("status", "error", "images_seen", "seconds")  # what the end of a run adds
@@ -55,12 +55,7 @@ def begin(run: Path, **facts: Any) -> dict[str, Any]:
 
 def write(run: Path, record: dict[str, Any]) -> None:
     """Replace the record, whole or not at all."""
-    beside = run / f".{FILE}.part"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, run / FILE)
+    files.write(run / FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 def hear(record: dict[str, Any], **facts: Any) -> dict[str, Any]:

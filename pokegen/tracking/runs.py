@@ -13,7 +13,6 @@ Whatever fails here is told and left out; training goes on. Beside `stage/quanti
 `step` and `images`, the images that the model had seen.
 """
 
-import csv
 import io
 import os
 import pickle
@@ -35,7 +34,9 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
+from pokegen import files
 from pokegen.errors import UserError
+from pokegen.models.training import diverged
 from pokegen.schema import COLORS, TYPES
 from pokegen.tracking import record
 from pokegen.tracking.read import logged_in
@@ -100,20 +101,18 @@ class WandbLog(_Lasting, WandbLogger):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its final name and renames it, so that a kill never leaves half of one.
+    """Writes a checkpoint whole or not at all, and none that is not finite, so that the one before it stays.
 
     Lightning's own writes through a temporary folder, which may lie on another disk, where a rename is a copy.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         target = Path(path)
+        if name := _not_finite([checkpoint.get(key) for key in ("state_dict", "optimizer_states")]):
+            raise diverged(f"the weights ({name}) are not finite", checkpoint.get("global_step"), target.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.part")
-        with open(beside, "wb") as file:
+        with files.atomic_file(target) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
@@ -154,13 +153,14 @@ class Samples(L.Callback):
 
                 picture, content = path.with_suffix(".png"), io.BytesIO()
                 save_image(samples, content, "png", nrow=8, normalize=True, value_range=(-1, 1), pad_value=1)
-                _write(picture, content.getvalue())
+                files.write(picture, content.getvalue())
                 for logger in _wandb(trainer):
                     logger.log_image("samples/grid", [str(picture)])
             elif isinstance(samples, list):
-                _write(path.with_suffix(".txt"), ("\n".join(samples) + "\n").encode())
+                files.write(path.with_suffix(".txt"), "\n".join(samples) + "\n")
             elif samples is not None:
-                _write(path.with_suffix(".csv"), _csv(*_rows(samples)).encode())
+                columns, rows = _rows(samples)
+                files.write_csv(path.with_suffix(".csv"), [columns, *rows])
 
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
         if not (loggers := _wandb(trainer)):
@@ -294,17 +294,12 @@ def _rows(samples: Any) -> tuple[list[str], list[list[Any]]]:
     return list(samples), [list(row) for row in zip(*columns, strict=True)]
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Beside the path, then renamed: a kill leaves no half of a file."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    os.replace(beside, path)
-
-
-def _csv(columns: list[str], rows: list[list[Any]]) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    return file.getvalue()
+def _not_finite(value: Any, name: str = "") -> str:
+    """The name of a tensor inside dicts and lists that holds NaN or infinity, "" where there is none."""
+    if isinstance(value, torch.Tensor):
+        return name if value.is_floating_point() and not bool(value.isfinite().all()) else ""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return next((found for key, inner in pairs if (found := _not_finite(inner, str(key)))), "")
 
 
 def new_run(root: Path, name: str) -> Path:
