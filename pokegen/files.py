@@ -4,8 +4,9 @@ Everything is written under a temporary name in the folder where it belongs, syn
 
     atomic_file(path)      a file
     atomic_folder(path)    a folder; the old one is exchanged for the new one in one step, then removed
+    scratch_folder(parent) a folder that is gone at the end
     claim(folder)          a folder that one process at a time may write to, such as a run's
-    sweep(folder)          removes what killed processes left; both of the above do so first
+    sweep(folder)          removes what killed processes left; the first three do so first
 
 Temporary names begin with `.pokegen-`, end in random digits, and are made with O_EXCL, so no link is followed. Their
 owner holds a lock on them (flock), which ends with the process however it dies: `sweep` removes what nobody holds, and
@@ -109,7 +110,7 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
             raise told from error
         raise
     finally:
-        _unlock(lock)
+        unlock(lock)
 
 
 @contextmanager
@@ -156,7 +157,20 @@ def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
         if work:
             _restore(work)
             shutil.rmtree(work, ignore_errors=True)
-        _unlock(lock)
+        unlock(lock)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in `parent`, which is made where it is missing. It is removed at the end."""
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep_once(parent)
+    folder, lock = _make(parent, folder=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        unlock(lock)
 
 
 @contextmanager
@@ -167,7 +181,7 @@ def claim(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _lock(folder)
+        lock = lock_path(folder)
     except BlockingIOError as error:
         raise UserError(f"Another pokegen is writing to {folder}. Wait for it, or stop it first.") from error
     except OSError as error:
@@ -175,14 +189,14 @@ def claim(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _unlock(lock)
+        unlock(lock)
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left in `folder`. A folder whose replacement was cut short is put back."""
     for path in _temporaries(folder):
         try:
-            lock = _lock(path)
+            lock = lock_path(path)
         except OSError:  # its owner lives, or it is gone
             continue
         try:
@@ -195,7 +209,7 @@ def sweep(folder: Path) -> None:
         except OSError:  # another's, or on a disk that has become read-only
             pass
         finally:
-            _unlock(lock)
+            unlock(lock)
 
 
 class ArrayWriter:
@@ -260,7 +274,7 @@ def _make_work(target: Path) -> tuple[Path, int] | None:
     """A temporary folder with an empty folder named as `target` in it, and its lock. None while another process has
     one."""
     try:
-        between = _lock(target.parent)  # so that of two writers one sees the other
+        between = lock_path(target.parent)  # so that of two writers one sees the other
     except BlockingIOError:
         return None
     try:
@@ -271,7 +285,7 @@ def _make_work(target: Path) -> tuple[Path, int] | None:
         (work / target.name).mkdir()
         return work, lock
     finally:
-        _unlock(between)
+        unlock(between)
 
 
 _swept: set[Path] = set()
@@ -296,10 +310,10 @@ def _make(parent: Path, suffix: str = "", folder: bool = False) -> tuple[Path, i
         except FileExistsError:
             continue
         with suppress(FileNotFoundError):  # a sweep of another process was faster than the lock
-            lock = _lock(path, block=True)
+            lock = lock_path(path, block=True)
             if lock < 0 or os.path.lexists(path):
                 return path, lock
-            _unlock(lock)
+            unlock(lock)
 
 
 def _temporaries(folder: Path) -> list[Path]:
@@ -368,8 +382,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_drop)
 
 
-def _lock(path: Path, block: bool = False) -> int:
-    """Lock a file or folder. Returns the lock, -1 where there are none. BlockingIOError where another has it."""
+def lock_path(path: Path, block: bool = False) -> int:
+    """Lock a file or folder until `unlock`. Returns the lock, -1 where there are none. BlockingIOError where another
+    has it."""
     if fcntl is None:
         return -1
     try:
@@ -387,7 +402,7 @@ def _lock(path: Path, block: bool = False) -> int:
     return lock
 
 
-def _unlock(lock: int) -> None:
+def unlock(lock: int) -> None:
     if lock in _held:
         _held.discard(lock)
         os.close(lock)

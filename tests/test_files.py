@@ -95,8 +95,14 @@ def test_what_a_killed_process_left_is_removed_and_what_a_live_one_writes_is_not
 
 
 def test_a_child_that_outlives_a_killed_process_does_not_keep_its_files(tmp_path):
-    code = "with atomic_file(Path('a')) as f:\n if not (child := os.fork()): time.sleep(99)\n print(child, flush=True)\n"
-    code = f"import os, time\nfrom pathlib import Path\nfrom pokegen.files import *\n{code} time.sleep(99)"
+    code = """
+import os, time
+from pathlib import Path
+from pokegen.files import *
+with atomic_file(Path('a')) as f:
+    if child := os.fork(): print(child, flush=True)
+    time.sleep(99)
+"""
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     try:
@@ -193,7 +199,7 @@ except ValueError as error: print(error)
 
 
 def test_a_missing_folder_is_one_line(tmp_path):
-    with pytest.raises(UserError, match="Cannot write .*No such file or directory"):
+    with pytest.raises(UserError, match=r"Cannot write .*No such file or directory"):
         write(tmp_path / "missing" / "a", "x")
 
 

@@ -13,7 +13,7 @@ import pokegen
 
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
-BASE = {"schema", "errors", "resources", "files", "workers", "__version__"}  # the last is a name of the package itself, not a room
+BASE = {"schema", "errors", "resources", "files", "workers", "__version__"}  # the last is no room but a name
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
     "schema": set(),

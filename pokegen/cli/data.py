@@ -16,12 +16,14 @@ examples:
 
 import argparse
 import hashlib
+import io
 import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pokegen.errors import DataError, UserError
+from pokegen.files import writable_file, writable_folder, write
 from pokegen.resources import shipped
 
 if TYPE_CHECKING:
@@ -61,13 +63,10 @@ def _pokedex(args: argparse.Namespace) -> None:
     from pokegen.data.pokedex import write_pokedex
 
     folder = args.out or shipped("data")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for write, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
-            write(folder / f"{name}.csv")
-            print(folder / f"{name}.csv")
-    except OSError as error:
-        raise UserError(f"Cannot write to {folder}: {error.strerror}. Choose another --out.") from error
+    writable_folder(folder)
+    for build, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
+        build(folder / f"{name}.csv")
+        print(folder / f"{name}.csv")
 
 
 def _import(args: argparse.Namespace) -> None:
@@ -75,17 +74,14 @@ def _import(args: argparse.Namespace) -> None:
     from pokegen.data.pokedex import load_pokedex
     from pokegen.data.sprites import import_sprites
 
-    try:
-        report = import_sprites(
-            args.path,
-            args.out,
-            args.layout,
-            load_pokedex(args.table),
-            args.size,
-            track=lambda items, total: progress(items, "sprites", total),
-        )
-    except OSError as error:
-        raise UserError(f"Cannot write to {args.out}: {error.strerror}. Choose another --out.") from error
+    report = import_sprites(
+        args.path,
+        args.out,
+        args.layout,
+        load_pokedex(args.table),
+        args.size,
+        track=lambda items, total: progress(items, "sprites", total),
+    )
     _tell(Counter(s.game for s in report.sprites), report.layout, "sprites")
     _tell(_reasons(r.reason for r in report.rejected), "rejected", "files")
     print(report.folder)
@@ -118,6 +114,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _preview(args: argparse.Namespace) -> None:
     import numpy as np
+    from PIL import Image
 
     from pokegen.data.sprites import load_sprites
     from pokegen.models.pixels import grid
@@ -128,13 +125,14 @@ def _preview(args: argparse.Namespace) -> None:
         raise UserError(f"seed must be 0 or more, got {args.seed}.")
     pixels, _, _ = load_sprites(args.root)
     chosen = np.random.default_rng(args.seed).permutation(len(pixels))[: args.count]
+    writable_file(args.out)
+    content = io.BytesIO()
     try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        grid(pixels[np.sort(chosen)], columns=math.isqrt(len(chosen) - 1) + 1).save(args.out)
-    except OSError as error:
-        raise UserError(f"Cannot write {args.out}: {error.strerror}. Choose another --out.") from error
-    except ValueError as error:  # Pillow's, for a suffix of no picture
+        kind = Image.registered_extensions()[args.out.suffix.lower()]
+        grid(pixels[np.sort(chosen)], columns=math.isqrt(len(chosen) - 1) + 1).save(content, kind)
+    except (KeyError, OSError, ValueError) as error:  # Pillow's, for a suffix of no picture or one it only reads
         raise UserError(f"Cannot write {args.out}: expected a picture, such as preview.png, for --out.") from error
+    write(args.out, content.getvalue())
     print(args.out)
 
 

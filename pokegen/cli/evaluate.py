@@ -125,11 +125,8 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
     console.print(table)
     meanings = importlib.import_module(f"pokegen.evaluation.{panel}").METRICS
     about = "\n".join(f"{metric:<24}{meanings[metric]}" for metric in metrics if metric in meanings)
-    try:
-        for path in write_report(out, title, result, pictures, about):
-            print(path)
-    except OSError as error:
-        raise UserError(f"Cannot write the report into {out}: {error.strerror}. Choose another --out.") from error
+    for path in write_report(out, title, result, pictures, about):
+        print(path)
 
 
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,24 +19,23 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pokegen.data.filenames import SpeciesNames
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
 from pokegen.errors import DataError
-from pokegen.images import Indexed, framed, indexed, on_white, read_picture
+from pokegen.files import ArrayWriter, atomic_folder
+from pokegen.images import CANVAS, COLORS, Indexed, framed, indexed, on_white, read_picture
 from pokegen.schema import SPRITE_SIZE, Species
+from pokegen.workers import pool as worker_pool
 
 IMAGE_SUFFIXES = {
     ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
@@ -191,9 +190,9 @@ def import_sprites(
     files, rejected, layout = scan(root, layout, species)
     if not files:
         raise DataError(f"No sprite of a known species in {root} ({len(rejected)} files were looked at).")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with atomic_folder(out) as work:
+        if out.exists() and not (out / META).is_file() and any(out.iterdir()):
+            raise DataError(f"{out} holds something else than imported sprites. Choose another --out.")
         kept, digest = _decode_all(root, files, rejected, work, size, workers, track)
         if not kept:
             raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
@@ -209,26 +208,21 @@ def import_sprites(
             "sha256": digest,
         }
         (work / META).write_text(json.dumps(meta, indent=2) + "\n")
-        if out.exists():
-            if not (out / META).is_file() and any(out.iterdir()):
-                raise DataError(f"{out} holds something else than imported sprites. Choose another --out.")
-            shutil.rmtree(out)
-        os.chmod(work, 0o755)  # mkdtemp made it private
-        work.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return ImportReport(out, layout, kept, rejected)
 
 
 def _decode_all(root, files, rejected, folder, size, workers, track) -> tuple[list[SpriteFile], str]:
-    """Decode into a .npy on disk, so memory stays flat. Exact repeats of a species' picture are left out."""
-    path = folder / PIXELS
+    """Decode into .npy files, so memory stays flat. Exact repeats of a species' picture are left out."""
     kept: list[SpriteFile] = []
-    art: list[Indexed] = []
     seen: dict[tuple[int, bytes], str] = {}
     digest = hashlib.sha256()
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
-    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:  # a core each
+    with ExitStack() as stack:
+        shapes = {PIXELS: (size, size, 3), GRID: (CANVAS, CANVAS), PALETTES: (COLORS, 3)}
+        arrays = [
+            ArrayWriter(stack.enter_context(open(folder / name, "wb")), shape, np.uint8)
+            for name, shape in shapes.items()
+        ]
+        pool = stack.enter_context(worker_pool(workers))
         decoded = pool.map(partial(_decode_below, root, size), [f.source for f in files], chunksize=64)
         for file, result in track(zip(files, decoded, strict=True), total=len(files)):
             if isinstance(result, str):
@@ -241,20 +235,12 @@ def _decode_all(root, files, rejected, folder, size, workers, track) -> tuple[li
                 rejected.append(Rejected(file.source, f"same picture as {seen[key]}"))
                 continue
             seen[key] = file.source
-            pixels[len(kept)] = picture
             digest.update(raw)
+            for array, row in zip(arrays, (picture, on_grid.indices, on_grid.palette), strict=True):
+                array.append(row)
             kept.append(replace(file, reduced=on_grid.reduced))
-            art.append(on_grid)
-    if art:
-        np.save(folder / GRID, np.stack([a.indices for a in art]))
-        np.save(folder / PALETTES, np.stack([a.palette for a in art]))
-    pixels.flush()
-    del pixels
-    with open(path, "r+b") as file:  # numpy pads the header for growth, so the shorter shape fits in place
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|u1", "fortran_order": False, "shape": (len(kept), size, size, 3)}
-        )
-        file.truncate(file.tell() + len(kept) * size * size * 3)
+        for array in arrays:
+            array.finish()
     return kept, digest.hexdigest()
 
 

@@ -8,8 +8,6 @@ episodes end is not known: each shard is one, so that a part of a video can be h
 Memory holds one shard, however long the video is.
 """
 
-import csv
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import UserError
+from pokegen.files import atomic_file, writable_folder, write_csv
 from pokegen.game.idm import VideoReader
 from pokegen.game.recording import FPS, HEADER, count_frames, frames
 
@@ -72,13 +71,11 @@ class Annotator(L.LightningModule):
         values, sure = self.network.read(pictures)
         rows = slice(before, before + shard.stop - shard.start)
         pressed = self.network.keys.decode(values[rows].cpu().numpy())
-        part = shard.file.with_suffix(f".{self.global_rank}.part")
-        with open(part, "w", newline="", encoding="utf-8") as file:
-            lines = csv.writer(file, lineterminator="\n")
-            for frame, key, share in zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True):
-                lines.writerow((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}"))
-        os.replace(part, shard.file)
-        return shard.file
+        labels = zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True)
+        return write_csv(
+            shard.file,
+            ((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}") for frame, key, share in labels),
+        )
 
 
 def annotate(
@@ -102,12 +99,13 @@ def annotate(
     for video in videos:
         folder = out or video.parent
         table = folder / f"{video.stem}.csv"
+        work = folder / f".{video.stem}-{mark}-{shard_frames}"
         if table.exists():
+            shutil.rmtree(work, ignore_errors=True)  # of an annotation that was killed after its last step but this
             raise UserError(f"{table} exists. Remove it, or name another folder with --out.")
         if table in labels:
             raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
         count = count_frames(video)
-        work = folder / f".{video.stem}-{mark}-{shard_frames}"
         starts = range(0, count, shard_frames)
         shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
         plan.append(shards)
@@ -125,7 +123,7 @@ def annotate(
     except (ValueError, MisconfigurationException) as error:  # a precision that is none, GPUs that are not there
         raise UserError(f"{error}") from error
     for each in plan:  # not before videos and options are known to be good
-        each[0].file.parent.mkdir(parents=True, exist_ok=True)
+        writable_folder(each[0].file.parent)
     # Lightning's sampler wants a shard for each process.
     todo = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
     if len(todo):
@@ -134,12 +132,19 @@ def annotate(
     trainer.strategy.barrier()
     if trainer.is_global_zero:
         for video, each, table in zip(videos, plan, labels, strict=True):
+            if not (beside := table.with_suffix(video.suffix)).exists():
+                _link(video, beside)
             _merge(each, table)
-            beside = table.with_suffix(video.suffix)
-            if not beside.exists():
-                beside.symlink_to(video.resolve())
             shutil.rmtree(each[0].file.parent)
     return labels if trainer.is_global_zero else []
+
+
+def _link(video: Path, place: Path) -> None:
+    try:
+        place.symlink_to(video.resolve())
+    except OSError:  # a disk without links, or a user who may make none
+        with open(video, "rb") as whole, atomic_file(place) as copy:
+            shutil.copyfileobj(whole, copy)
 
 
 def _merge(shards: Sequence[Shard], table: Path) -> None:
@@ -148,16 +153,13 @@ def _merge(shards: Sequence[Shard], table: Path) -> None:
     from pyarrow import csv as reader
     from pyarrow import parquet
 
-    part = table.with_suffix(".part")
-    parquet_part = table.with_suffix(".parquet.part")
     names = reader.ReadOptions(column_names=COLUMNS)
     kinds = (pa.int64(), pa.float64(), pa.string(), pa.float64(), pa.int64(), pa.float32())
     schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
     options = reader.ConvertOptions(column_types=schema)
-    with open(part, "w", encoding="utf-8") as file, parquet.ParquetWriter(parquet_part, schema) as rows:
-        file.write(",".join(COLUMNS) + "\n")
-        for shard in shards:
-            file.write(shard.file.read_text(encoding="utf-8"))
-            rows.write_table(reader.read_csv(shard.file, names, convert_options=options))
-    os.replace(parquet_part, table.with_suffix(".parquet"))
-    os.replace(part, table)
+    with atomic_file(table) as file, atomic_file(table.with_suffix(".parquet")) as columns:
+        file.write((",".join(COLUMNS) + "\n").encode())
+        with parquet.ParquetWriter(columns, schema) as rows:
+            for shard in shards:
+                file.write(shard.file.read_bytes())
+                rows.write_table(reader.read_csv(shard.file, names, convert_options=options))

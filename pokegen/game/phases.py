@@ -94,6 +94,13 @@ def run_plan(plan: Path, out: Path, seed: int = 0, only: str | None = None) -> I
     """
     folder = out / f"seed{seed}"
     phases, facts = read_plan(plan, folder, seed)
+    with files.claim(out):  # not the seed's folder, into which its commands write
+        yield from _run_phases(phases, facts, folder, seed, only)
+
+
+def _run_phases(
+    phases: list[Phase], facts: dict[str, Any], folder: Path, seed: int, only: str | None
+) -> Iterator[Score]:
     before: float | None = None
     for phase in phases:
         kept = folder / f"{phase.name}.json"
@@ -103,7 +110,6 @@ def run_plan(plan: Path, out: Path, seed: int = 0, only: str | None = None) -> I
                     raise UserError(f"Phase {phase.name} comes before {only}: run it first.")
                 return
             shutil.rmtree(folder / phase.name, ignore_errors=True)  # what an interrupted one left
-            folder.mkdir(parents=True, exist_ok=True)
             for words in phase.commands:
                 _run(phase.name, words)
             files.write(kept, json.dumps(_returns(phase.player, facts)))

@@ -10,7 +10,8 @@ NAME.mkv is H.264 in Matroska, 128×128 pixels, 15 frames a second; NAME.csv has
     confidence  only of keys that a model has read from the video: in [0, 1]
 
 A recorder that is killed loses at most the frame that was added last: each frame before it is on the disk as a Matroska
-cluster of its own, and its row is written after it.
+cluster of its own, and its row is written after it. One that was killed before its first row does not stand in the way
+of the next.
 
 Outside video of any size and rate is read as if it were 15 frames a second: at each tick the nearest earlier frame by
 its time stamp, squeezed to 128×128 without regard to aspect. With a CSV of 15 rows a second beside it, it is a
@@ -21,7 +22,7 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count, islice
@@ -32,6 +33,7 @@ import gymnasium
 import numpy as np
 
 from pokegen.errors import UserError
+from pokegen.files import atomic_file, cannot_write, lock_path, scratch_folder, unlock, writable_file
 from pokegen.game.envs import action_index, action_names, require
 
 FPS = 15
@@ -60,16 +62,25 @@ class Recorder:
     """
 
     def __init__(self, path: Path, fps: int = FPS, size: int = SIZE):
-        av = require("av")
-        self.video, self.csv = _pair(path)
-        for file in (self.video, self.csv):
-            if file.exists():
-                raise UserError(f"{file} exists. Choose another name, or remove the recording first.")
+        self.video, self.csv = _free_pair(path)
         self.fps, self.size = fps, size
         self.frames = 0  # added so far
         self._row: list[Any] | None = None  # of the frame whose cluster is not on the disk yet
-        self.csv.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.csv.open("x", newline="", buffering=1, encoding="utf-8")  # 1: each line is written at once
+        with self._writing():
+            self.csv.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.csv.open("x", newline="", buffering=1, encoding="utf-8")  # 1: a line is written at once
+            self._lock = lock_path(self.csv)
+            try:
+                self._open()
+            except BaseException:
+                self._file.close()
+                unlock(self._lock)
+                self._remove()
+                raise
+
+    def _open(self) -> None:
+        av = require("av")
+        fps, size = self.fps, self.size
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._rows.writerow(HEADER)
         # A limit of 0 ms ends each cluster as the next frame comes, and flush_packets hands it to the system there.
@@ -90,22 +101,40 @@ class Recorder:
             raise ValueError(f"a frame must be uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
         picture = self._squeeze(require("av").VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
         picture.pts = self.frames
-        self._container.mux(self._stream.encode(picture))
-        self._write_row()
+        with self._writing():
+            self._container.mux(self._stream.encode(picture))
+            self._write_row()
         self._row = [self.frames, f"{self.frames / self.fps:.4f}", key, float(reward), int(episode)]
         self.frames += 1
 
     def close(self) -> None:
-        """Finish both files. Further calls do nothing."""
+        """Finish both files, or remove them if no frame was added. Further calls do nothing."""
         if self._file.closed:
             return
         try:
-            if self.frames:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-            self._write_row()
+            with self._writing():
+                if self.frames:
+                    self._container.mux(self._stream.encode(None))
+                self._container.close()
+                self._write_row()
         finally:
-            self._file.close()
+            with suppress(OSError):  # what a full disk did not take is tried again here
+                self._file.close()
+            unlock(self._lock)
+            if _rows_in(self.csv) == 0:
+                self._remove()
+
+    def _remove(self) -> None:
+        """Delete both files."""
+        self.video.unlink(missing_ok=True)
+        self.csv.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self.video, error) from error
 
     def _write_row(self) -> None:
         if self._row:
@@ -115,8 +144,36 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        with suppress(UserError) if kind else nullcontext():  # the first error is told, not what follows from it
+            self.close()
+
+
+def _rows_in(table: Path) -> int:
+    """Whole rows of a recorder's CSV."""
+    try:
+        return max(0, table.read_bytes().count(b"\n") - 1)
+    except OSError:
+        return 0
+
+
+def _free_pair(path: Path) -> tuple[Path, Path]:
+    """NAME.mkv and NAME.csv. UserError where one exists, unless a recorder was killed before its first row: a table of
+    the header alone and, if there is one, a video of a frame or two are removed."""
+    video, table = _pair(path)
+    header = f"{','.join(HEADER)}\n".encode()
+    try:
+        unused = header.startswith(table.read_bytes()) and (not video.exists() or video.stat().st_size < 2**20)
+        if unused:
+            unlock(lock_path(table))
+            video.unlink(missing_ok=True)
+            table.unlink()
+    except OSError:  # there is none, or its recorder lives
+        pass
+    for file in (video, table):
+        if file.exists():
+            raise UserError(f"{file} exists. Choose another name, or remove the recording first.")
+    return video, table
 
 
 def played(env: gymnasium.Env, player: "Player", seed: int) -> Iterator[tuple[np.ndarray, str, float, int]]:
@@ -147,15 +204,9 @@ def record(env: gymnasium.Env, player: "Player", out: Path, frames: int, seed: i
 
     Where nothing was played, nothing is left.
     """
-    recorder = Recorder(out, fps)
-    try:
-        with recorder, suppress(KeyboardInterrupt):
-            for step in islice(played(env, player, seed), frames):
-                recorder.add(*step)
-    finally:
-        if not recorder.frames:
-            recorder.video.unlink(missing_ok=True)
-            recorder.csv.unlink()
+    with Recorder(out, fps) as recorder, suppress(KeyboardInterrupt):
+        for step in islice(played(env, player, seed), frames):
+            recorder.add(*step)
     if not recorder.frames:
         raise UserError("Ended before the first frame: nothing is recorded.")
     return recorder.csv
@@ -174,12 +225,8 @@ def film(env: gymnasium.Env, player: "Player", out: Path, episodes: int, seed: i
     if hasattr(inner, "ale"):
         rate = 60 // 4  # a step is four of a console's frames, whatever renders
     frame: Any
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        file = av.open(str(out), "w")
-    except OSError as error:
-        raise UserError(f"Cannot write {out}: {error.strerror}. Choose another file.") from error
-    with file:
+    writable_file(out)
+    with atomic_file(out, out.suffix) as part, av.open(str(part.name), "w") as file:
         stream: Any = None
         for episode in range(seed, seed + episodes):
             observation, _ = env.reset(seed=episode)
@@ -314,20 +361,18 @@ def import_video(video: Path, keys_csv: Path, out: Path) -> Path:
     seen = np.searchsorted(stamps, np.arange(ticks) / FPS + GRACE, side="right") - 1  # (ticks) source frame at each
     reward = np.bincount(slots, rows.reward[:length], minlength=ticks)
     bounds = np.searchsorted(slots, np.arange(ticks + 1))  # (ticks + 1) where each tick's source frames begin
-    with Recorder(out) as recorder:
-        try:
+    target = _free_pair(out)
+    with scratch_folder(target[0].parent) as work:  # half an import is of no use
+        with Recorder(work / "whole") as recorder:
             for tick, picture in enumerate(frames(video, stop=ticks)):
                 keys = rows.key[bounds[tick] : bounds[tick + 1]] or [rows.key[seen[tick]]]
                 rgb = np.repeat(picture[:, :, None], 3, axis=2)
                 recorder.add(rgb, _pressed(keys), reward[tick], rows.episode[seen[tick]])
-            if recorder.frames < ticks - 1:
-                raise UserError(f"{video} cannot be decoded after {recorder.frames / FPS:.1f} of {ticks / FPS:.1f} s.")
-        except BaseException:  # half an import is of no use
-            recorder.close()
-            recorder.video.unlink()
-            recorder.csv.unlink()
-            raise
-    return recorder.csv
+        if recorder.frames < ticks - 1:
+            raise UserError(f"{video} cannot be decoded after {recorder.frames / FPS:.1f} of {ticks / FPS:.1f} s.")
+        for file, place in zip((recorder.video, recorder.csv), target, strict=True):
+            file.rename(place)
+    return target[1]
 
 
 def _pressed(keys: list[str]) -> str:

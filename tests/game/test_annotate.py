@@ -155,7 +155,7 @@ def test_what_was_killed_goes_on_behind_the_shards_that_are_there(network, video
     (work,) = out.iterdir()  # no table yet: what is there is whole
     done = {file.name: file.stat().st_mtime_ns for file in work.iterdir()}
     assert sorted(done) == ["000000000-000000024.csv", "000000024-000000048.csv"]
-    (work / "000000048-000000072.0.part").write_text("48,3.2")  # of the shard that it died in
+    (work / ".pokegen-0123").write_text("48,3.2")  # of the shard that it died in
     with monkeypatch.context() as patch, pytest.raises(Killed):
         begun = stop_after(patch, 2)
         label(video, network, out, 24)
