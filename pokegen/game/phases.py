@@ -110,6 +110,7 @@ def _run_phases(
                     raise UserError(f"Phase {phase.name} comes before {only}: run it first.")
                 return
             shutil.rmtree(folder / phase.name, ignore_errors=True)  # what an interrupted one left
+            folder.mkdir(parents=True, exist_ok=True)
             for words in phase.commands:
                 _run(phase.name, words)
             files.write(kept, json.dumps(_returns(phase.player, facts)))
