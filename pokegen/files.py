@@ -46,8 +46,9 @@ _OLD = ".old"  # inside a temporary folder: the folder that is being replaced, w
 def cannot_write(path: str | Path, error: OSError) -> UserError:
     """What a user is told where `path` cannot be written."""
     reason = {FileExistsError: "it is a file", IsADirectoryError: "it is a folder"}.get(type(error))
-    advice = "Free some space, or choose another place." if error.errno in FULL else "Choose another place."
-    return UserError(f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice}")
+    advice = "Free some space, or choose" if error.errno in FULL else "Choose"
+    reason = reason or error.strerror or error
+    return UserError(f"Cannot write {str(path)!r}: {reason}. {advice} another place by --out, or --runs of fit.")
 
 
 def os_error(error: BaseException | None) -> OSError | None:

@@ -74,7 +74,6 @@ def _import(args: argparse.Namespace) -> None:
     from pokegen.data.pokedex import load_pokedex
     from pokegen.data.sprites import import_sprites
 
-    writable_folder(args.out if args.out.exists() else args.out.parent)  # before the work
     report = import_sprites(
         args.path,
         args.out,
