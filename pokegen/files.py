@@ -88,6 +88,7 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
 
     Args:
         path: may be a link, whose file is then replaced. The mode of the old file is kept, a new one has the umask's.
+            Missing folders are made.
         suffix: of the temporary name, `file.name`, for libraries that choose a format by it.
 
     Raises UserError where the system cannot write it.
@@ -95,6 +96,7 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     temporary, lock = None, -1
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _sweep_once(target.parent)
         temporary, lock = _make(target.parent, suffix)
         with open(temporary, "r+b") as file:

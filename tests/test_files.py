@@ -198,9 +198,10 @@ except ValueError as error: print(error)
     assert names(tmp_path) == []
 
 
-def test_a_missing_folder_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"Cannot write .*No such file or directory"):
-        write(tmp_path / "missing" / "a", "x")
+def test_missing_folders_are_made_unless_a_file_is_in_the_way(tmp_path):
+    assert write(tmp_path / "new" / "deep" / "a", "x").read_text() == "x"
+    with pytest.raises(UserError, match=r"Cannot write .*(Not a directory|it is a file)"):
+        write(tmp_path / "new" / "deep" / "a" / "b", "x")
 
 
 def test_a_full_disk_behind_another_error_is_found(tmp_path):

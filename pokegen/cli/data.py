@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pokegen.errors import DataError, UserError
-from pokegen.files import writable_file, writable_folder, write
+from pokegen.files import writable_folder, write
 from pokegen.resources import shipped
 
 if TYPE_CHECKING:
@@ -125,7 +125,6 @@ def _preview(args: argparse.Namespace) -> None:
         raise UserError(f"seed must be 0 or more, got {args.seed}.")
     pixels, _, _ = load_sprites(args.root)
     chosen = np.random.default_rng(args.seed).permutation(len(pixels))[: args.count]
-    writable_file(args.out)
     content = io.BytesIO()
     try:
         kind = Image.registered_extensions()[args.out.suffix.lower()]

@@ -70,22 +70,19 @@ def main(argv: list[str] | None = None) -> int:
         except OSError as error:
             if not error.errno:
                 raise
-            where = error.filename or ("the system" if _flushed() else "standard output")
+            where = error.filename or "standard output or a file"
             advice = " Free some space, or write elsewhere." if error.errno == errno.ENOSPC else ""
             status = _tell(f"{where}: {error.strerror}.{advice}")
-    _flushed()
+    _flush()
     return 128 + received[0] if received else status
 
 
-def _flushed() -> bool:
-    """Whether stdout has taken everything. What it refuses is dropped, or the interpreter would fail by it at its
-    end."""
+def _flush() -> None:
+    """Drop what stdout does not take, or the interpreter would fail by it at its end."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
 
 
 def _tell(message: str) -> int:

@@ -66,7 +66,6 @@ def write_report(
     folder: Path, title: str, result: Mapping[str, Any], pictures: Mapping[str, Image.Image], about: str = ""
 ) -> list[Path]:
     """Write report.json and report.html into `folder`. `about` explains the metrics, below the table."""
-    folder.mkdir(parents=True, exist_ok=True)
     write(folder / JSON_FILE, json.dumps(result, indent=2) + "\n")
     metrics, lines = cells(result)
     head = "".join(f"<th>{html.escape(metric)}</th>" for metric in ("", *metrics))

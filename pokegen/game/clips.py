@@ -218,7 +218,6 @@ def decoded(video: Path, count: int) -> np.ndarray:
     cache = video.resolve().parent / ".frames" / f"{video.stem}-{name}.npy"
     if not cache.is_file():
         try:
-            cache.parent.mkdir(exist_ok=True)
             for old in cache.parent.glob(f"{glob.escape(video.stem)}-????????????.npy"):
                 old.unlink()
             with atomic_file(cache) as file:

@@ -260,6 +260,5 @@ def draw_scores(scores: Sequence[Sequence[float]], path: Path) -> None:
     axes.set(xlabel="environment steps", ylabel="score of the discriminator", ylim=(0, 1))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         figure.savefig(file, dpi=120, format="png")

@@ -104,7 +104,6 @@ class KeysModule(LikelihoodModule):
 
     def _write(self, path: Path, matrices: list[Tensor]) -> None:
         """The confusion matrices: a line for each key that was pressed, a column for each that was told."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         lines: list[list[object]] = []
         for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
             lines.append([group, *keys])

@@ -110,7 +110,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         if name := _not_finite([checkpoint.get(key) for key in ("state_dict", "optimizer_states")]):
             raise diverged(f"the weights ({name}) are not finite", checkpoint.get("global_step"), target.parent)
-        target.parent.mkdir(parents=True, exist_ok=True)
         with files.atomic_file(target) as file:
             torch.save(checkpoint, file)
 

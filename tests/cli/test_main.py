@@ -1,6 +1,8 @@
 """`pokegen`: the overview, what each verb's help says, exit statuses, and the progress bar."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -146,3 +148,94 @@ def test_progress_ends_with_its_consumer():
     bar.close()
     del bar
     assert closed == [True]
+
+
+def start(code, cwd):
+    """A process that runs `code` in place of a verb's work."""
+    code = f"import sys, time\nfrom pokegen.cli import main as m\ndef _run(argv):\n{code}\nm._run = _run"
+    code += "\nsys.exit(m.main([]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], text=True, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [
+        (signal.SIGINT, 130, "pokegen: interrupted\n"),
+        (signal.SIGTERM, 143, "pokegen: ended by SIGTERM\n"),
+        (signal.SIGHUP, 129, "pokegen: ended by SIGHUP\n"),
+    ],
+)
+def test_a_signal_ends_the_work_with_its_status_and_what_was_open_is_removed(number, status, says, tmp_path):
+    code = """
+    from pathlib import Path
+    from pokegen.files import atomic_file
+    with atomic_file(Path("out")) as file:
+        print(file.write(b"half"), flush=True)
+        time.sleep(99)
+"""
+    process = start(code, tmp_path)
+    process.stdout.readline()
+    process.send_signal(number)
+    assert (process.communicate(timeout=20)[1], process.returncode) == (says, status)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_ends_well_after_sigterm_does_not_count_as_done(tmp_path):
+    code = """
+    print("x", flush=True)
+    try:
+        time.sleep(99)
+    except KeyboardInterrupt:
+        return 0  # a recording, for example, ends cleanly
+"""
+    process = start(code, tmp_path)
+    process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device. Free some space"),
+        (OSError(errno.EROFS, "Read-only file system", "a"), "a: Read-only file system."),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), "a: Permission denied."),
+        (OSError(errno.EIO, "Input/output error"), "standard output or a file: Input/output error."),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_and_status_2(error, says, monkeypatch, capsys):
+    def fail(argv):
+        raise error
+
+    monkeypatch.setattr(command, "_run", fail)
+    assert main(["card"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"pokegen: {says}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_line(unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with open("/dev/full", "w") as full:
+        done = run("--help", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr.startswith("pokegen: standard output or a file: No space left on device. Free some space")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_was_closed_before_the_start_takes_nothing(closed, tmp_path):
+    inner = (
+        "import sys; from pokegen.cli import main as m; "
+        "m._run = lambda argv: open('mine', 'w').write('x') and print('stray') or print('e', file=sys.stderr) or 0; "
+        "sys.exit(m.main([]))"
+    )
+    code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])"
+    done = run(inner, code=code, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "mine").read_text() == "x"
