@@ -97,3 +97,32 @@ def test_every_shipped_checkpoint_loads_and_has_a_card(name):
 
 def test_the_zoo_holds_what_a_card_needs():
     assert {"projected_gan", "cgan", "vae", "stats", "names"} <= set(hub.available())
+
+
+def test_weights_that_are_not_finite_are_refused_and_the_old_checkpoint_stays(folder):
+    before = hub.load(folder).config
+    net = Generator(**ARGS)
+    next(net.parameters()).data[0] = float("nan")
+    with pytest.raises(CheckpointError, match="holds NaN or infinity"):
+        hub.save(net, folder, CLASS, ARGS, version="4")
+    assert hub.load(folder).config == before
+
+
+@pytest.mark.parametrize("config", ["model: {}\ntrainer: {}\n", "- a list\n"])
+def test_a_folder_with_a_config_of_its_own_is_not_replaced(tmp_path, config):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(config)
+    with pytest.raises(CheckpointError, match="holds something else"):
+        hub.save(Generator(**ARGS), tmp_path / "run", CLASS, ARGS, version="1")
+    assert (tmp_path / "run" / "config.yaml").read_text() == config
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_people_added_to_a_checkpoint_stays(folder):
+    (folder / "README.md").write_text("mine")
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "a.png").write_bytes(b"a")
+    hub.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+    assert hub.load(folder).version == "4"
+    assert (folder / "README.md").read_text() == "mine"
+    assert (folder / "pictures" / "a.png").read_bytes() == b"a"

@@ -1,6 +1,8 @@
 """`pokegen fit` and its like: what a run leaves, how it goes on after a kill, and what a mistake is answered."""
 
 import csv
+import errno
+import json
 import os
 import random
 import signal
@@ -15,6 +17,7 @@ import yaml
 from pokegen.cli import fit
 from pokegen.cli.main import main
 from pokegen.errors import DataError, UserError
+from pokegen.models.training import TrainingModule
 from pokegen.tracking import runs
 
 NETS = {
@@ -447,3 +450,90 @@ def test_a_mistake_found_by_a_worker_is_one_line():
     assert str(fit._user_error(said)) == "face.jpg is no picture. Unpack it anew."
     plain = DataError("one line: as it is")
     assert fit._user_error(plain) is plain
+
+
+def record(tmp_path, name="vae"):
+    return json.loads((tmp_path / "runs" / name / "run.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [("vae", "lr"), ("dcgan", "generator_lr"), ("dcgan", "discriminator_lr"), ("tokenizer", "lr")]
+)
+def test_a_training_that_leaves_the_finite_numbers_stops_and_is_told(name, rate, imported, tmp_path, capsys):
+    line = one_line(capsys, words(imported, name, epochs=9, score_images=0, **{f"model.init_args.{rate}": 1e30}))
+    assert "Training stopped at step" in line
+    assert "Lower the learning rate" in line
+    assert record(tmp_path, name)["status"] == "failed"
+    assert "Training stopped at step" in record(tmp_path, name)["error"]
+    for path in (tmp_path / "runs" / name / "checkpoints").glob("*.ckpt"):
+        weights = torch.load(path, weights_only=True)["state_dict"].values()
+        assert all(bool(w.isfinite().all()) for w in weights)
+
+
+def test_a_checkpoint_that_is_not_finite_never_replaces_a_good_one(imported, tmp_path, monkeypatch, capsys):
+    assert main(words(imported)) == 0
+    folder = tmp_path / "runs" / "vae" / "checkpoints"
+    good = {path.name: path.read_bytes() for path in folder.iterdir()}
+    count = TrainingModule.count
+
+    def spoil(self, images):
+        count(self, images)
+        next(self.ema.parameters()).data.fill_(float("nan"))
+
+    monkeypatch.setattr(TrainingModule, "count", spoil)
+    line = one_line(capsys, words(imported, epochs=2, ckpt_path="last"))
+    assert "(ema." in line
+    assert "runs/vae/checkpoints/last.ckpt. Lower the learning rate" in line
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
+    assert record(tmp_path)["status"] == "failed"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_interrupts_the_run(number, status, imported, tmp_path):
+    command = [sys.executable, "-m", "pokegen.cli.main", *words(imported, epochs=100_000)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with open(tmp_path / "err", "w") as err:
+        process = subprocess.Popen(command, stderr=err, stdout=err, env=environment)
+    last = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+    try:
+        while not last.exists():
+            assert process.poll() is None, (tmp_path / "err").read_text()
+            time.sleep(0.01)
+        again = subprocess.run(
+            [sys.executable, "-m", "pokegen.cli.main", *words(imported, ckpt_path="last")],
+            *(), capture_output=True, text=True, env=environment,
+        )  # fmt: skip
+        assert again.returncode == 2  # two would write to one run
+        assert "Another pokegen is writing to runs/vae" in again.stderr
+        process.send_signal(number)
+        assert process.wait(60) == status
+    finally:
+        process.kill()
+    assert record(tmp_path)["status"] == "interrupted"
+    assert [path.name for path in last.parent.glob(".*")] == []
+
+
+def test_a_fast_trial_leaves_no_run(imported, tmp_path):
+    assert main(words(imported, **{"trainer.fast_dev_run": 1})) == 0
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_full_disk_at_a_checkpoint_is_told_and_keeps_the_last(imported, tmp_path, monkeypatch, capsys):
+    assert main(words(imported)) == 0
+    folder = tmp_path / "runs" / "vae" / "checkpoints"
+    good = {path.name: path.read_bytes() for path in folder.iterdir()}
+    save = torch.save
+
+    def full(content, file):
+        file.write(b"half")
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise RuntimeError("unexpected pos 64 vs 0") from error  # as torch says it
+
+    monkeypatch.setattr(torch, "save", full)
+    line = one_line(capsys, words(imported, epochs=2, ckpt_path="last"))
+    assert "No space left on device. Free some space" in line
+    monkeypatch.setattr(torch, "save", save)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
+    assert record(tmp_path)["status"] == "failed"

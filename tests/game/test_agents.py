@@ -1,6 +1,7 @@
 """What all agents share: budgets, logs, and that a resumed run is one that never stopped."""
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -191,3 +192,11 @@ def test_mistakes_are_told():
         DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=3, capacity=100, warmup_steps=100)
     with pytest.raises(UserError, match="num_envs, rollout and val_episodes"):
         DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=0)
+
+
+def test_an_agent_that_leaves_the_finite_numbers_stops_and_is_told(tmp_path, capsys):
+    assert main(argv(tmp_path, "wild", lr=1e30)) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pokegen: ")]
+    assert len(said) == 1
+    assert "Training stopped at step" in said[0]
+    assert json.loads((tmp_path / "wild" / "run.json").read_text())["status"] == "failed"
