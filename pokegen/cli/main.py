@@ -33,6 +33,7 @@ VERBS = {
     "compare": "runs side by side: settings, best metrics, curves, samples",
     "game": "environments, recordings of play, keys read from video, and how well a player does",
 }
+LONGEST = 290  # characters of an error message
 T = TypeVar("T")
 
 
@@ -87,8 +88,16 @@ def _flush() -> None:
 
 def _tell(message: str) -> int:
     with suppress(OSError):  # there may be nobody to tell
-        print(f"pokegen: {' '.join(message.split())}", file=sys.stderr)
+        print(f"pokegen: {_one_line(message)}", file=sys.stderr)
     return 2
+
+
+def _one_line(message: str) -> str:
+    """A message without line breaks, at most LONGEST characters: the middle of a longer one, such as a value of a
+    thousand letters, is left out."""
+    line = " ".join(message.split())
+    half = (LONGEST - 3) // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} … {line[-half:]}"
 
 
 def _open_streams() -> None:

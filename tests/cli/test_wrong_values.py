@@ -33,9 +33,8 @@ def options(parser, path):
         if isinstance(action, argparse._SubParsersAction):
             for name, below in action.choices.items():
                 yield from options(below, f"{path} {name}")
-        elif action.option_strings and action.nargs != 0 and action.dest != "help":
-            if not isinstance(action, argparse.BooleanOptionalAction):
-                yield path, action
+        elif action.option_strings and action.nargs != 0 and not isinstance(action, argparse.BooleanOptionalAction):
+            yield path, action
 
 
 def every():
