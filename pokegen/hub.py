@@ -169,7 +169,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
                 raise CheckpointError(
                     f"{folder} holds something else than a checkpoint. Choose another name."
                 ) from error
-            kept = shutil.ignore_patterns(WEIGHTS, CONFIG)
+            kept = shutil.ignore_patterns(WEIGHTS, CONFIG, DISCRIMINATOR)
             shutil.copytree(folder, work, symlinks=True, ignore=kept, dirs_exist_ok=True)
         yield work
 
@@ -261,8 +261,8 @@ def export_discriminator(run: Path, folder: Path) -> Path:
     if not mine:
         raise CheckpointError(f"{run} has no discriminator.")
     state = {key: value.half() if _halves(value) else value for key, value in mine.items() if key[:4] != "net."}
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / DISCRIMINATOR)
-    return folder / DISCRIMINATOR
+    weights = serialize({key: value.contiguous() for key, value in state.items()})
+    return files.write(folder / DISCRIMINATOR, weights)
 
 
 def _beginning(source: Path) -> str:

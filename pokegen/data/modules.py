@@ -236,7 +236,7 @@ class SpriteDataModule(ImageDataModule):
         if not len(self.datasets["train"]):
             raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
         if stage == "fit":
-            counts = Counter(filter(None, reasons)).most_common()
+            counts = sorted(Counter(filter(None, reasons)).items(), key=lambda item: (-item[1], item[0]))
             left_out = "; left out: " + ", ".join(f"{n:,} {reason}" for reason, n in counts) if counts else ""
             rank_zero_info(f"{self.root}: {len(chosen):,} of {len(index):,} sprites are used{left_out}.")
 
