@@ -161,6 +161,13 @@ def save(
 def _replacing(folder: Path) -> Iterator[Path]:
     """A folder to write a checkpoint into, which takes the place of `folder` at the end. What people added to the
     checkpoint that is there, such as the model card and its pictures, is in it already."""
+
+    def copy(source: str, target: str) -> None:
+        try:
+            shutil.copy2(source, target)
+        except OSError as error:  # which copytree would put into one of its own, without its number
+            raise files.cannot_write(folder, error) from error
+
     with files.atomic_folder(folder) as work:
         if folder.exists() and any(folder.iterdir()):
             try:
@@ -170,7 +177,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
                     f"{folder} holds something else than a checkpoint. Choose another name."
                 ) from error
             kept = shutil.ignore_patterns(WEIGHTS, CONFIG, DISCRIMINATOR)
-            shutil.copytree(folder, work, symlinks=True, ignore=kept, dirs_exist_ok=True)
+            shutil.copytree(folder, work, symlinks=True, ignore=kept, copy_function=copy, dirs_exist_ok=True)
         yield work
 
 

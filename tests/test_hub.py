@@ -3,7 +3,7 @@ import torch
 import yaml
 
 from pokegen import hub
-from pokegen.errors import CheckpointError
+from pokegen.errors import CheckpointError, UserError
 from pokegen.models.cgan import Generator
 
 ARGS = {"latent_dim": 8, "width": 8, "embedding_dim": 8}
@@ -126,3 +126,16 @@ def test_what_people_added_to_a_checkpoint_stays(folder):
     assert hub.load(folder).version == "4"
     assert (folder / "README.md").read_text() == "mine"
     assert (folder / "pictures" / "a.png").read_bytes() == b"a"
+
+
+def test_a_full_disk_while_people_s_own_files_are_copied_is_one_line(folder, monkeypatch):
+    (folder / "README.md").write_text("mine")
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hub.shutil, "copy2", full)
+    with pytest.raises(UserError, match="tiny': No space left on device"):
+        hub.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+    assert hub.load(folder).version == "3"
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
