@@ -68,7 +68,7 @@ def test_import_check_and_preview(source, tmp_path, capsys):
     assert sorted(capsys.readouterr().out.splitlines()) == [
         "001-copy.png: left out, same picture as 001.png",
         "001.png: 1 Bulbasaur, front",
-        "025.png: left out, unreadable (Truncated File Read)",
+        "025.png: left out, unreadable (image file is truncated)",
         "026.png: left out, nothing is drawn",
         "notes.txt: left out, not a picture (.txt)",
         "venusaur.png: 3 Venusaur, front",
