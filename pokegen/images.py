@@ -76,7 +76,7 @@ def rgba(image: Image.Image) -> Image.Image:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
-    if image.mode in ("RGB", "RGBA", "CMYK", "LAB"):
+    if image.mode in ("RGB", "RGBA", "CMYK"):
         image = _in_srgb(image)
     return image if image.mode == "RGBA" else image.convert("RGBA")
 
@@ -95,14 +95,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _in_srgb(image: Image.Image) -> Image.Image:
     """The same colours in sRGB; as it is where the profile is missing, broken, or sRGB itself."""
     profile = image.info.get("icc_profile")
-    if not profile and image.mode != "LAB":
+    if not profile:
         return image
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
-        if profile and "srgb" in ImageCms.getProfileDescription(source).lower():
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
             return image
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
 

@@ -237,7 +237,8 @@ def _tokens(name: str) -> list[str]:
 def _described(tokens: Iterable[str]) -> tuple[set[str], list[str]]:
     """The keys of _WORDS that tokens spell, alone or in one (`shinyback`, `frontf`), and the rest of them, lower case,
     as PokeAPI spells forms."""
-    words, rest = set(), []
+    words: set[str] = set()
+    rest: list[str] = []
     for token in map(str.lower, tokens):
         if sided := re.fullmatch(r"(front|back|icon)f", token):
             token, words = sided[1], words | {"female"}

@@ -5,6 +5,7 @@ Reading uses only the standard library, because `pokegen card` starts with it.
 """
 
 import csv
+import math
 import re
 import sys
 import unicodedata
@@ -220,8 +221,8 @@ def _parse(row: dict[str, str], where: str, named: dict[str, Species]) -> Specie
         try:
             value = float(row.get(column, ""))
         except ValueError:
-            value = None
-        if value is None or not low <= value <= high or (kind is int and value % 1):
+            value = math.nan
+        if not low <= value <= high or (kind is int and value % 1):
             article = "a whole number" if kind is int else "a number"
             fail(column, f"{article} from {low:g} to {high:g}")
         return kind(value)

@@ -42,6 +42,7 @@ HEADER = ("frame", "time", "key", "reward", "episode")
 VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv")
 SHORTEST = 15  # frames: a recording of less than a second teaches nothing
 DRIFT = 0.1  # seconds by which a time column may differ from the video's time
+LONGEST_GAP = 600  # seconds between two frames of a video
 GRACE = 0.001  # seconds: Matroska rounds time stamps to milliseconds
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -322,6 +323,8 @@ def frames(path: Path, gray: bool = True, start: int = 0, stop: int | None = Non
         stream.thread_type = "SLICE" if own else "AUTO"
         tick, held, late = start, None, math.inf
         for seconds, frame in _decoded(container, stream, start / FPS):
+            if held is not None:
+                _check_gap(path, late, seconds)
             due = math.ceil((seconds - GRACE) * FPS)  # the first tick at which this frame can be seen
             for _ in range(tick, due if stop is None else min(due, stop)):
                 if held is not None:
@@ -503,7 +506,19 @@ def _probe(path: Path) -> tuple[np.ndarray, int, int]:
         if not stamps.size:
             raise UserError(f"{path} has no frames in it.")
         stamps.sort()
-        return (stamps - stamps[0]) * float(stream.time_base), stream.width, stream.height
+        seconds = (stamps - stamps[0]) * float(stream.time_base)
+        widest = np.diff(seconds).argmax() if len(seconds) > 1 else 0
+        _check_gap(path, seconds[widest], seconds[min(widest + 1, len(seconds) - 1)])
+        return seconds, stream.width, stream.height
+
+
+def _check_gap(path: Path, before: float, after: float) -> None:
+    """A frame is repeated until the next one, so a wild time stamp would ask for billions."""
+    if after - before > LONGEST_GAP:
+        raise UserError(
+            f"{path} has no frame from {before:,.1f} to {after:,.1f} s; at most {LONGEST_GAP} s may lie between two. "
+            "Are its time stamps right?"
+        )
 
 
 def _stamp(path: Path, pts: int | None) -> int:

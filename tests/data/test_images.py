@@ -1,7 +1,5 @@
 """Pictures: upright, in their colours, on white, on their own grid."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
@@ -133,9 +131,13 @@ def test_a_colour_profile_counts_and_a_broken_one_does_not():
     assert np.asarray(images.rgba(image))[0, 0, 0] == 100
     image.info["icc_profile"] = b"no profile"
     assert np.asarray(images.rgba(image))[0, 0, 0] == 100
-    linear = ImageCms.ImageCmsProfile(io.BytesIO(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()))
-    image.info["icc_profile"] = linear.tobytes()
-    assert np.asarray(images.rgba(image))[0, 0, 0] == 100  # sRGB built in: as it is
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.info["icc_profile"] = srgb
+    assert np.asarray(images.rgba(image))[0, 0, 0] == 100
+    swapped = srgb.replace(b"rXYZ", b"oXYZ").replace(b"gXYZ", b"rXYZ").replace(b"oXYZ", b"gXYZ")  # whose red is green
+    red = Image.new("RGB", (20, 20), (200, 0, 0))
+    red.info["icc_profile"] = swapped.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    assert np.abs(np.asarray(images.rgba(red))[0, 0].astype(int) - (0, 200, 0, 255)).max() <= 2
 
 
 @pytest.mark.parametrize("across", [True, False])

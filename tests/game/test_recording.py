@@ -412,6 +412,15 @@ def test_video_may_begin_late_and_vary(tmp_path):
     assert count_frames(vary) == 26
 
 
+def test_a_wild_time_stamp_asks_for_no_billions_of_frames(tmp_path):
+    wild = encode(tmp_path / "wild.mkv", shaded(4, 96, 96), [0, 0.1, 1e6, 1e6 + 0.1])
+    for read in (count_frames, lambda path: list(frames(path))):
+        with pytest.raises(UserError, match=r"no frame from 0.1 to 1,000,000.0 s; at most 600 s"):
+            read(wild)
+    pause = encode(tmp_path / "pause.mkv", shaded(2, 96, 96), [0, 500])
+    assert count_frames(pause) == 7501
+
+
 @pytest.mark.parametrize("space", ["itu601", "itu709"])
 @pytest.mark.parametrize("width", [128, 256])
 def test_gray_is_luma_of_bt601(tmp_path, space, width):
