@@ -16,6 +16,7 @@ hub's own cache.
 import hashlib
 import importlib
 import json
+import math
 import os
 import pickle
 import platform
@@ -23,7 +24,7 @@ import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,17 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
-from pokegen import __version__, files
+from pokegen import __version__, files, trust
 from pokegen.errors import CheckpointError, UserError
 from pokegen.resources import shipped
 
@@ -44,6 +50,31 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 DISCRIMINATOR = "discriminator.safetensors"  # beside a GAN's generator, where it was exported too
 FORMAT = 1
 HUB = "hf:"  # begins the name of a model on the Hugging Face hub
+# What `load` builds: nothing else is imported or called. Agents come with their environment's id.
+AGENTS = {
+    "pokegen.game.demonstrations": ("Clone",),
+    "pokegen.game.dqn": ("QNetwork",),
+    "pokegen.game.maddpg": ("Team",),
+    "pokegen.game.ppo": ("ActorCritic",),
+}
+CLASSES = AGENTS | {
+    "pokegen.game.cloning": ("Policy",),
+    "pokegen.game.idm": ("FirstInverseDynamics", "InverseDynamics"),
+    "pokegen.game.reward": ("RewardModel",),
+    "pokegen.models.autoregressive": ("Autoregressive",),
+    "pokegen.models.cgan": ("Generator",),
+    "pokegen.models.classifier": ("Classifier",),
+    "pokegen.models.cvae": ("CVAE",),
+    "pokegen.models.dcgan": ("Generator",),
+    "pokegen.models.gan": ("Generator",),
+    "pokegen.models.names": ("NameModel", "NameTrainer"),
+    "pokegen.models.pixel_gan": ("PixelGANGenerator",),
+    "pokegen.models.projected_gan": ("Generator",),
+    "pokegen.models.reader": ("Reader",),
+    "pokegen.models.stats": ("StatsModel",),
+    "pokegen.models.tokenizer": ("Tokenizer",),
+    "pokegen.models.vae": ("VAE",),
+}
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
 _NUMBERS = ("<!-- numbers: written by `pokegen evaluate all` -->", "<!-- /numbers -->")
 
@@ -86,39 +117,87 @@ def folder_of(name: str | Path) -> Path:
 def read_config(folder: Path) -> dict[str, Any]:
     """The config of a checkpoint folder. Raises CheckpointError where it is missing or incomplete."""
     try:
-        config = dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
-        missing = {"class_path", "init_args", "version", "sha256"} - config.keys()
+        config = dict(trust.read_yaml(read_file(folder, CONFIG, trust.CONFIG_BYTES)))
+        missing = _KEYS.keys() - config.keys()
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
     except OSError as error:
         raise CheckpointError(f"{folder / CONFIG} cannot be read: {error.strerror}.") from error
+    except UserError:
+        raise
     except (yaml.YAMLError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config.") from error
     if missing:
         raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}.")
     if config.get("format", FORMAT) != FORMAT:
-        raise CheckpointError(f"{folder} has format {config['format']}; pokegen {__version__} reads {FORMAT}.")
+        shown = str(config["format"])[:20]
+        raise CheckpointError(f"{folder} has format {shown}; pokegen {__version__} reads {FORMAT}.")
+    for key, kind in _KEYS.items():
+        if not isinstance(config[key], kind):
+            raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config: {key} is no {kind.__name__}.")
     return config
 
 
-def load(name: str | Path) -> Loaded:
-    """Load a checkpoint by zoo name, folder or `hf:owner/name`, and check that its weights are the ones that its config
-    was written for.
+_KEYS = {"class_path": str, "init_args": dict, "version": object, "sha256": str}
 
-    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, or made by another version.
+
+def read_file(folder: Path, name: str, limit: int) -> bytes:
+    """A file of a checkpoint folder, see trust.read_inside."""
+    return trust.read_inside(folder, name, limit, _root(folder))
+
+
+def _root(folder: Path) -> Path:
+    """What a checkpoint's files must lie in: its folder; in the hub's cache, whose files are links, the repository's."""
+    folder = folder.resolve()
+    return folder.parent.parent if folder.parent.name == "snapshots" else folder
+
+
+def check(config: dict[str, Any], source: str, own: tuple[str, Mapping[str, Any]] | bool | None = None) -> None:
+    """Raise CheckpointError for the config of a class that no checkpoint holds, and of an agent whose environment could
+    run a program, see trust.check_environment; `own` as in `load`."""
+    arguments = config["init_args"]
+    if _place(config["class_path"])[0] not in AGENTS:
+        return
+    if not isinstance(arguments.get("plain_spaces"), dict):
+        raise CheckpointError(f"{source} lacks plain_spaces, without which an agent does not load. Export it again.")
+    if own is not True:
+        try:
+            trust.check_environment(source, arguments.get("env"), arguments.get("options"), own or None)
+        except UserError as error:
+            raise CheckpointError(str(error)) from error
+
+
+def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = None) -> Loaded:
+    """Load a checkpoint by zoo name, folder or `hf:owner/name`, and check that its weights are the ones that its config
+    was written for. Loading makes no environment, and builds nothing that is larger than the weights.
+
+    Args:
+        name: of the checkpoint.
+        own: the environment's id and options that the user asked for, which an agent may then have; True for a
+            checkpoint that the user has just made. See `check`.
+
+    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, made by another version, or whose agent
+    names an environment that could run a program.
     """
     folder = folder_of(name)
     config = read_config(folder)
-    weights = folder / WEIGHTS
-    if not weights.is_file():
+    check(config, str(name), own)
+    if not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{folder} is incomplete: {WEIGHTS} is missing. Copy or export the checkpoint again.")
     try:
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != config["sha256"]:
-            raise CheckpointError(f"{weights} was altered: its hash is not that in {CONFIG}. Copy or export it again.")
-        model = _class(config["class_path"])(**config["init_args"])
+        weights = trust.inside(folder, WEIGHTS, _root(folder))
+        with open(weights, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != config["sha256"]:
+            raise CheckpointError(
+                f"{folder / WEIGHTS} was altered: its hash is not that in {CONFIG}. Copy or export it again."
+            )
+        kind, arguments = _class(config["class_path"]), config["init_args"]
+        _measure(kind, arguments, weights)
+        model = kind(**arguments)
         model.load_state_dict(load_file(weights))  # float16 becomes the parameter's own float32
-    except CheckpointError:
-        raise
+    except UserError as error:
+        raise error if isinstance(error, CheckpointError) else CheckpointError(str(error)) from error
     except (
         *(OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError),
         *(ArithmeticError, LookupError, MemoryError),  # of arguments that no class expects
@@ -129,14 +208,48 @@ def load(name: str | Path) -> Loaded:
     return Loaded(model.eval().requires_grad_(False), shown, str(config["version"]), config)
 
 
+def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) -> None:
+    """Build the model without memory, on the meta device, and load the shapes of the weights into it: arguments that do
+    not fit raise RuntimeError before anything is allocated. What is built on the way is limited too."""
+    with safe_open(weights, "pt") as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+    left = {"numbers": 4 * sum(map(math.prod, shapes.values())) + 2**24, "modules": 10_000}
+
+    def spend(what: str, amount: int) -> None:
+        left[what] -= amount
+        if left[what] < 0:
+            raise ValueError(f"its arguments describe a far larger model than {WEIGHTS} holds")
+
+    def tensor(module: nn.Module, name: str, value: Tensor | None) -> None:
+        spend("numbers", 0 if value is None else value.numel())
+
+    def part(module: nn.Module, name: str, value: nn.Module | None) -> None:
+        spend("modules", 1)
+
+    hooks = [
+        register_module_parameter_registration_hook(tensor),
+        register_module_buffer_registration_hook(tensor),
+        register_module_module_registration_hook(part),
+    ]
+    try:
+        with torch.device("meta"):
+            kind(**arguments).load_state_dict({key: torch.empty(shape) for key, shape in shapes.items()})
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def _class(path: str) -> type[nn.Module]:
+    module, name = _place(path)
+    return getattr(importlib.import_module(module), name)
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Module and name of a class of CLASSES. Raises CheckpointError for any other."""
     module, _, name = path.rpartition(".")
-    if not module.startswith(("pokegen.models.", "pokegen.game.")):  # a config must not import anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game, not {path!r}.")
-    found = getattr(importlib.import_module(module), name)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):  # nor call anything else
-        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game; {path!r} is none.")
-    return found
+    if name not in CLASSES.get(module, ()):
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game, not {path[:80]!r}.")
+    return module, name
 
 
 def save(
@@ -223,12 +336,18 @@ def export(
     checkpoint = run if run.is_file() else _checkpoint_of(run)
     run = checkpoint.parent.parent
     try:
-        settings = yaml.safe_load((run / CONFIG).read_text())
+        settings = trust.read_yaml(trust.read_inside(run, CONFIG, trust.CONFIG_BYTES))
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
         arguments = settings["model"]["init_args"]
         spec = arguments.get("generator") or arguments["network"]
         state = {k.removeprefix("ema."): v for k, v in saved["state_dict"].items() if k.startswith("ema.")}
-        network: Any = _class(spec["class_path"])(**spec.get("init_args", {}))
+        class_path, init_args = spec["class_path"], dict(spec.get("init_args", {}))
+        if _place(class_path)[0] in AGENTS:  # a run may be somebody else's too: its environment is not made
+            if "plain_spaces" in saved:
+                init_args["plain_spaces"] = saved["plain_spaces"]
+            else:  # of a version that did not save them
+                trust.check_environment(str(run), init_args["env"], init_args.get("options"))
+        network: Any = _class(class_path)(**init_args)
         network.load_state_dict(state)
     except (
         *(OSError, EOFError, KeyError, AttributeError, TypeError, RuntimeError, yaml.YAMLError),
@@ -236,11 +355,12 @@ def export(
     ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{run} is no run that can be exported: {detail}") from error
-    class_path, init_args = spec["class_path"], spec.get("init_args", {})
     if hasattr(network, "calibrate"):
         network.eval().calibrate()
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()
+    if hasattr(network, "plain_spaces"):
+        init_args = init_args | {"plain_spaces": network.plain_spaces()}
     data = settings["data"].get("init_args", {})
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),
@@ -254,7 +374,7 @@ def export(
     with _replacing(folder) as work:
         _fill(work, network, class_path, init_args, half, {"version": version, "training": training})
         write_card(work)
-        config = load(work).config
+        config = load(work, own=True).config
         also(work)
     return config
 
@@ -297,7 +417,8 @@ def write_card(folder: Path) -> Path:
     plays = "steps" in (training.get("data") or {}).get("init_args", {})  # an agent's budget, see game/agents.py
     facts = {
         "class": f"`{config['class_path']}`",
-        "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items()) or "defaults",
+        "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items() if key != "plain_spaces")
+        or "defaults",
         "version": config["version"],
         "weights": f"{(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB, sha256 `{config['sha256'][:12]}…`",
         "began with": f"{training['began with']}, whose examples come on top" if "began with" in training else None,
@@ -362,7 +483,7 @@ def push(name: str | Path, repo: str, private: bool = False) -> str:
     """
     if not re.fullmatch(_REPOSITORY, repo):
         raise CheckpointError(f"{repo!r} names no repository: expected owner/name, such as ada/my-cgan.")
-    folder, label = folder_of(name), load(name).label
+    folder, label = folder_of(name), load(name, own=True).label
     card, pictures = _hub_card(folder, repo)
 
     import huggingface_hub  # here, since few need it
@@ -382,7 +503,7 @@ def push(name: str | Path, repo: str, private: bool = False) -> str:
         with tempfile.TemporaryDirectory() as work:
             for file in (CONFIG, WEIGHTS, *pictures):
                 (Path(work) / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / file, Path(work) / file)
+                shutil.copyfile(trust.inside(folder, file, _root(folder)), Path(work) / file)
             (Path(work) / CARD).write_text(card, encoding="utf-8")
             api.upload_folder(repo_id=repo, folder_path=work, commit_message=f"{label}, by `pokegen zoo push`")
     except CheckpointError:
@@ -485,11 +606,11 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
     if found := re.match(r"---\n(.*?)\n---\n", text, re.DOTALL):
         text = text[found.end() :].lstrip("\n")
         try:
-            own = dict(yaml.safe_load(found[1]) or {})
+            own = dict(trust.read_yaml(found[1]) or {})
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise CheckpointError(f"What stands between --- and --- in {folder / CARD} is no YAML mapping.") from error
 
-    pictures = {"samples.png"} if (folder / "samples.png").is_file() else set()
+    pictures = {"samples.png"} if trust.inside(folder, "samples.png").is_file() else set()
     for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)[^)]*\)", text):
         if "://" in picture:
             continue

@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 
 from pokegen.cli import _order
+from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_zoo(args.model)
     _order.tell_seed(args, request.seed)
     if ignored := generator.ignored(request):
-        print(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)
+        echo(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)
     cards = progress(generator.cards(request), "cards", request.creatures)
     for path in write_cards(cards, out, request.creatures, args.transparent, request.evolutions):
-        print(path)
+        echo(path)

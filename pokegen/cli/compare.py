@@ -12,6 +12,8 @@ examples:
 import argparse
 from pathlib import Path
 
+from pokegen.trust import echo
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", metavar="RUN", help="name, folder, or entity/project/id")
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     page = compare.page(runs, sections, verdict, curves, sheet)
     for name, content in {"compare.html": page.encode(), "curves.png": curves, "samples.png": sheet}.items():
         if content:
-            print(write(out / name, content))
+            echo(write(out / name, content))
 
 
 def _print(names: list[str], sections: list[tuple], verdict: str) -> None:
@@ -53,18 +55,20 @@ def _print(names: list[str], sections: list[tuple], verdict: str) -> None:
     from rich.text import Text
 
     from pokegen.tracking.compare import LEGEND
+    from pokegen.trust import visible
 
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     for name in names:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(visible(name)), overflow="fold")
     for title, rows in sections:
-        table.add_row(Text(title, style="italic"))
+        table.add_row(Text(visible(title), style="italic"))
         for row in rows:
-            cells = [Text(f"{c} ★", style="bold green") if i in row.best else Text(c) for i, c in enumerate(row.cells)]
-            table.add_row(Text(f"  {row.label}"), *cells)
+            shown = map(visible, row.cells)
+            cells = [Text(f"{c} ★", style="bold green") if i in row.best else Text(c) for i, c in enumerate(shown)]
+            table.add_row(Text(f"  {visible(row.label)}"), *cells)
         table.add_row()
     console = Console(highlight=False)
     console.print(table)
     console.print(LEGEND, style="dim")
-    console.print(verdict, style="bold", markup=False)
+    console.print(visible(verdict), style="bold", markup=False)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from pokegen.errors import DataError, UserError
 from pokegen.files import writable_folder, write
 from pokegen.resources import shipped
+from pokegen.trust import echo
 
 if TYPE_CHECKING:
     from pokegen.data.sprites import SpriteFile
@@ -66,7 +67,7 @@ def _pokedex(args: argparse.Namespace) -> None:
     writable_folder(folder)
     for build, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
         build(folder / f"{name}.csv")
-        print(folder / f"{name}.csv")
+        echo(folder / f"{name}.csv")
 
 
 def _import(args: argparse.Namespace) -> None:
@@ -84,7 +85,7 @@ def _import(args: argparse.Namespace) -> None:
     )
     _tell(Counter(s.game for s in report.sprites), report.layout, "sprites")
     _tell(_reasons(r.reason for r in report.rejected), "rejected", "files")
-    print(report.folder)
+    echo(report.folder)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -109,7 +110,7 @@ def _check(args: argparse.Namespace) -> None:
     species = {s.No: s.split for s in index}
     _tell(Counter(species.values()), "split", "species")
     _tell(_reasons(r["reason"] for r in rejected), "rejected", "files")
-    print(args.root / REJECTED)
+    echo(args.root / REJECTED)
 
 
 def _preview(args: argparse.Namespace) -> None:
@@ -132,7 +133,7 @@ def _preview(args: argparse.Namespace) -> None:
     except (KeyError, OSError, ValueError) as error:  # Pillow's, for a suffix of no picture or one it only reads
         raise UserError(f"Cannot write {args.out}: expected a picture, such as preview.png, for --out.") from error
     write(args.out, content.getvalue())
-    print(args.out)
+    echo(args.out)
 
 
 def _taken_for(sprite: "SpriteFile", form: str) -> str:
@@ -151,7 +152,7 @@ def _reasons(reasons) -> Counter[str]:
 
 def _tell(counts: Counter[str], head: str, unit: str) -> None:
     width = max(map(len, [head, *counts]))
-    print(f"{head:<{width}}  {unit}")
+    echo(f"{head:<{width}}  {unit}")
     for key, count in counts.most_common():
-        print(f"{key:<{width}}  {count:>{len(unit)}}")
-    print(f"{'total':<{width}}  {counts.total():>{len(unit)}}\n")
+        echo(f"{key:<{width}}  {count:>{len(unit)}}")
+    echo(f"{'total':<{width}}  {counts.total():>{len(unit)}}\n")

@@ -111,16 +111,18 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from pokegen.evaluation.report import cells, write_report
+    from pokegen.trust import visible
 
     metrics, lines = cells(result)
     table = Table(title=title)
     table.add_column("")
     for line in lines:
-        table.add_column(line[0], justify="right")
+        table.add_column(Text(visible(line[0])), justify="right")
     for i, metric in enumerate(metrics, start=1):  # a metric a line: there are more of them than fit side by side
-        table.add_row(metric, *(line[i] for line in lines))
+        table.add_row(*(Text(visible(cell)) for cell in (metric, *(line[i] for line in lines))))
     console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 200)
     console.print(table)
     meanings = importlib.import_module(f"pokegen.evaluation.{panel}").METRICS

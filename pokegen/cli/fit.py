@@ -163,7 +163,9 @@ class CLI(LightningCLI):
             saved = runs.AtomicCheckpointIO().load_checkpoint(name, map_location="cpu", weights_only=True)
             return saved["state_dict"]
         network = next(key for key, module in self.model.named_children() if module is self.model.network)
-        weights = {f"{network}.{key}": value for key, value in hub.load(name).model.state_dict().items()}
+        played: Any = self.model.network  # an agent's environment is the one that this config names
+        own = (played.env, played.options) if hasattr(played, "env") else None
+        weights = {f"{network}.{key}": value for key, value in hub.load(name, own=own).model.state_dict().items()}
         if (beside := hub.folder_of(name) / hub.DISCRIMINATOR).is_file():
             weights |= {f"discriminator.{key}": value for key, value in load_file(beside).items()}
         return weights

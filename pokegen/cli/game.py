@@ -23,6 +23,7 @@ from typing import Any
 
 from pokegen.errors import UserError
 from pokegen.files import write
+from pokegen.trust import echo
 
 PLAYERS = (
     "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or an agent or a cloned "
@@ -132,12 +133,12 @@ def _envs(args: argparse.Namespace) -> None:
         raise UserError("--json writes what --check measures: give both.")
     if not args.check:
         for line in check.known(args.ids):
-            print(line)
+            echo(line)
         return
-    print(check.heading())
+    echo(check.heading())
     rows = []
     for row in check.check(args.ids or None):
-        print(check.line(row), flush=True)
+        echo(check.line(row), flush=True)
         rows.append(row)
     if args.json:
         _write(args.json, [row.as_dict() for row in rows])
@@ -157,7 +158,7 @@ def _record(args: argparse.Namespace) -> None:
         player = nullcontext(scripted)
     try:
         with player as playing:
-            print(record(env, playing, args.out, args.frames, args.seed))
+            echo(record(env, playing, args.out, args.frames, args.seed))
     finally:
         env.close()
 
@@ -165,7 +166,7 @@ def _record(args: argparse.Namespace) -> None:
 def _import(args: argparse.Namespace) -> None:
     from pokegen.game.recording import import_video
 
-    print(import_video(args.video, args.keys, args.out))
+    echo(import_video(args.video, args.keys, args.out))
 
 
 def _annotate(args: argparse.Namespace) -> None:
@@ -189,7 +190,7 @@ def _annotate(args: argparse.Namespace) -> None:
         strategy=strategy,
     )
     for path in labels:
-        print(path)
+        echo(path)
 
 
 def _play(args: argparse.Namespace) -> None:
@@ -199,10 +200,10 @@ def _play(args: argparse.Namespace) -> None:
     env, player = seat(args.agent, args.env, args.options)
     try:
         for episode, (total, steps) in enumerate(film(env, player, args.out, args.episodes, args.seed)):
-            print(f"episode {episode}: {total:.2f} in {steps} steps")
+            echo(f"episode {episode}: {total:.2f} in {steps} steps")
     finally:
         env.close()
-    print(args.out)
+    echo(args.out)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -226,21 +227,21 @@ def _evaluate(args: argparse.Namespace) -> None:
             env.close()
         score, steps = runs[-1].T
         spread = f"standard deviation {score.std():.2f}, from {score.min():g} to {score.max():g}, {len(score)} games"
-        print(f"{name} plays {title}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
+        echo(f"{name} plays {title}: {score.mean():.2f} a game, {spread} of {steps.mean():.0f} steps")
         facts.append({"player": name, "returns": score.tolist(), "steps": steps.astype(int).tolist()})
     scores = [run[:, 0] for run in runs]
     rows = [["", "mean", "95 % interval", "standard deviation"]]
     middle = float(np.concatenate(scores).mean())
     low, high = interval(scores, lambda x: x.mean(axis=-1))
     rows.append(["return", f"{middle:.2f}", f"{low:.2f} to {high:.2f}", f"{np.concatenate(scores).std():.2f}"])
-    print(f"mean {middle:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    echo(f"mean {middle:.2f}, 95 % interval {low:.2f} to {high:.2f}")
     low, high = interval(scores)
     inner = float(interquartile_mean(np.concatenate(scores)))
     rows.append(["its middle half", f"{inner:.2f}", f"{low:.2f} to {high:.2f}", ""])
-    print(f"interquartile mean {inner:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    echo(f"interquartile mean {inner:.2f}, 95 % interval {low:.2f} to {high:.2f}")
     if len(runs) > 1:
         means = [run.mean() for run in scores]
-        print(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
+        echo(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
     for name in ("random", "expert"):  # what every report stands beside
         if args.player == [name]:
             continue
@@ -253,12 +254,12 @@ def _evaluate(args: argparse.Namespace) -> None:
         finally:
             env.close()
         rows.append([PLAYS[name], f"{beside.mean():.2f}", "", f"{beside.std():.2f}"])
-        print(f"{PLAYS[name]}: {beside.mean():.2f} ± {beside.std():.2f}")
+        echo(f"{PLAYS[name]}: {beside.mean():.2f} ± {beside.std():.2f}")
     if title in REFERENCES:
         idle, person = REFERENCES[title]
         rows += [["random play, published", f"{idle:g}", "", ""], ["a person, published", f"{person:g}", "", ""]]
         share = (middle - idle) / (person - idle)
-        print(f"published: random {idle:g}, a person {person:g}; this is {share:.0%} of the way")
+        echo(f"published: random {idle:g}, a person {person:g}; this is {share:.0%} of the way")
     if args.json:
         one = facts[0] if len(facts) == 1 else {"runs": facts}
         _write(args.json, {"env": title, "seed": args.seed} | one)
@@ -268,7 +269,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         where += ["--options", json.dumps(args.options)] if args.options else []
         words = ["--player", args.player[0], *where, "--episodes", str(args.episodes), "--seed", str(args.seed)]
         command = f"pokegen game evaluate {shlex.join(words)}"
-        print(hub.write_numbers(hub.folder_of(args.player[0]), table, command))
+        echo(hub.write_numbers(hub.folder_of(args.player[0]), table, command))
 
 
 def _phases(args: argparse.Namespace) -> None:
@@ -280,14 +281,14 @@ def _phases(args: argparse.Namespace) -> None:
         for score in phases.run_plan(args.plan, out, seed, args.only):
             scores.append(score)
             mean = sum(score.returns) / len(score.returns)
-            print(f"seed {seed}, {score.phase}: {mean:.2f} a game, {len(score.returns)} games", flush=True)
+            echo(f"seed {seed}, {score.phase}: {mean:.2f} a game, {len(score.returns)} games", flush=True)
     rows = phases.table(scores)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     phases.write(scores, out / "phases.csv")
-    print(out / "phases.csv")
+    echo(out / "phases.csv")
 
 
 def _write(path: Path, content: Any) -> None:
-    print(write(path, json.dumps(content, indent=1)))
+    echo(write(path, json.dumps(content, indent=1)))

@@ -18,6 +18,7 @@ from typing import Any, Never, TypeVar
 
 from pokegen import __version__
 from pokegen.errors import UserError
+from pokegen.trust import visible
 
 TRAINING = ("fit", "validate", "test", "predict")
 VERBS = {
@@ -88,7 +89,7 @@ def _flush() -> None:
 
 def _tell(message: str) -> int:
     with suppress(OSError):  # there may be nobody to tell
-        print(f"pokegen: {_one_line(message)}", file=sys.stderr)
+        print(f"pokegen: {visible(_one_line(message))}", file=sys.stderr)
     return 2
 
 

@@ -19,6 +19,8 @@ from pokegen.cli import _order
 
 BY = ("type", "color", "legendary", "stage", "shiny", "style")
 
+from pokegen.trust import echo
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_model(parser)
@@ -52,4 +54,4 @@ def run(args: argparse.Namespace) -> None:
         paths = write_sprites(progress(batches, "sprites", total), out, request.count, args.transparent)
     _order.tell_seed(args, request.seed)
     for path in paths:
-        print(path)
+        echo(path)

@@ -13,6 +13,8 @@ tag or commit. It is downloaded once, into the hub's own cache. `hf auth login`,
 import argparse
 from pathlib import Path
 
+from pokegen.trust import echo
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export,push}")
@@ -34,21 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from pokegen import hub
+    from pokegen import hub, trust
 
     if args.action == "list":
         for name in hub.available():
             config = hub.read_config(hub.folder_of(name))
             size = (hub.folder_of(name) / hub.WEIGHTS).stat().st_size / 2**20
-            print(f"{name:<12} version {config['version']:<4} {size:5.1f} MiB  {config['class_path']}")
+            echo(f"{name:<12} version {config['version']:<4} {size:5.1f} MiB  {config['class_path']}")
     elif args.action == "info":
         folder = hub.folder_of(args.name)
-        hub.read_config(folder)
+        hub.check(hub.read_config(folder), args.name)
         for name in (hub.CONFIG, hub.CARD):
             if (folder / name).is_file():
-                print((folder / name).read_text(encoding="utf-8"))
+                echo(hub.read_file(folder, name, trust.CONFIG_BYTES).decode("utf-8", "replace"))
     elif args.action == "push":
-        print(hub.push(args.name, args.repo, private=args.private))
+        echo(hub.push(args.name, args.repo, private=args.private))
     else:
 
         def more(folder: Path) -> None:
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
                 hub.export_discriminator(args.run, folder)
 
         hub.export(args.run, args.folder, version=args.version, half=not args.full, also=more)
-        print(args.folder)
+        echo(args.folder)
 
 
 def _draw_samples(folder: Path) -> None:
@@ -71,7 +73,7 @@ def _draw_samples(folder: Path) -> None:
     from pokegen.cards.request import Request
     from pokegen.models.pixels import grid, to_pixels
 
-    model = hub.load(folder).model
+    model = hub.load(folder, own=True).model
     if not hasattr(model, "conditions"):  # as every image model has
         return
     samples = model.sample(64, generator=torch.Generator().manual_seed(0))

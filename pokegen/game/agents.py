@@ -42,21 +42,78 @@ VAL_SEED = 1_000_000  # of validation's episodes, far from those of training and
 RECENT = 100  # episodes
 
 
+DTYPES = ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+
+
+def plain_space(space: spaces.Space) -> dict[str, Any]:
+    """A space as plain values. Bounds that are all the same are one number. Raises UserError for other kinds."""
+
+    def numbers(values: Any) -> Any:
+        flat = np.asarray(values).ravel().tolist()
+        return flat[0] if flat and len(set(flat)) == 1 else flat
+
+    if isinstance(space, spaces.Box):
+        bounds = {"low": numbers(space.low), "high": numbers(space.high)}
+        return {"kind": "Box", "shape": list(space.shape), "dtype": str(space.dtype), **bounds}
+    if isinstance(space, spaces.Discrete):
+        return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+        return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+    raise UserError(f"A checkpoint holds Box, Discrete and MultiDiscrete spaces, not {space}.")
+
+
+def space_of(plain: Mapping[str, Any]) -> spaces.Space:
+    """The space that `plain_space` gave. Raises UserError for what is none, or has over 16,777,216 numbers."""
+    kind = plain["kind"]
+    if kind == "Box":
+        shape, dtype = tuple(map(int, plain["shape"])), str(plain["dtype"])
+        if dtype not in DTYPES or min(shape, default=1) < 1 or math.prod(shape) > 2**24:
+            raise UserError(f"No space of an agent: shape {shape}, dtype {dtype}.")
+        low, high = (
+            np.broadcast_to(x, shape) if not x.ndim else x.reshape(shape)
+            for x in (np.array(plain[key], dtype) for key in ("low", "high"))
+        )
+        return spaces.Box(low, high, shape, np.dtype(dtype).type)
+    if kind == "Discrete":
+        return spaces.Discrete(int(plain["n"]), start=int(plain["start"]))
+    if kind == "MultiDiscrete":
+        nvec, start = (np.array(plain[key], np.int64).reshape(-1) for key in ("nvec", "start"))
+        return spaces.MultiDiscrete(nvec, start=start)
+    raise UserError(f"No space of an agent: {kind!r}.")
+
+
 class AgentNetwork(nn.Module):
     """What plays one environment.
 
     Args:
         env: its id, see envs.make.
         options: of the environment; `state: true` shows a mini-game's state instead of its picture.
+        plain_spaces: observation and action space, as the method of this name gives them and a checkpoint holds them;
+            None makes the environment and takes its own.
     """
 
-    def __init__(self, env: str, options: Mapping[str, Any] | None = None):
+    def __init__(
+        self, env: str, options: Mapping[str, Any] | None = None, plain_spaces: Mapping[str, Any] | None = None
+    ):
         super().__init__()
         self.env, self.options = env, dict(options or {})
-        one = self.single()
-        self.observation_space: Any = one.observation_space
-        self.action_space: Any = one.action_space
-        one.close()
+        self.observation_space: Any
+        self.action_space: Any
+        self.agents: tuple[str, ...]  # of several
+        if plain_spaces is None:
+            one: Any = self.single()
+            self.observation_space, self.action_space = one.observation_space, one.action_space
+            self.agents = tuple(getattr(one, "agents", ()))
+            one.close()
+        else:
+            self.observation_space = space_of(plain_spaces["observation"])
+            self.action_space = space_of(plain_spaces["action"])
+            self.agents = tuple(map(str, plain_spaces["agents"]))
+
+    def plain_spaces(self) -> dict[str, Any]:
+        """What a checkpoint holds, so that it loads without its environment."""
+        found = {"observation": plain_space(self.observation_space), "action": plain_space(self.action_space)}
+        return {**found, "agents": list(self.agents)}
 
     def single(self, render_mode: str | None = None) -> gymnasium.Env:
         """The environment, as it is played."""
@@ -353,6 +410,7 @@ class AgentModule(TrainingModule):
         self.clock = time.monotonic()  # what plays there is no training
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
         checkpoint["agent"] = {
             "draws": self.draws.get_state(),
             "updates": self.updates,

@@ -54,7 +54,7 @@ def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str
         env = network.single()
         chosen = script("expert", env)
     else:
-        env, chosen = seat(player, None, {})
+        env, chosen = seat(player, None, {}, own=(network.env, network.options))
         if (env.observation_space, env.action_space) != (network.observation_space, network.action_space):
             env.close()
             raise UserError(f"{player} sees or does other things than {network.env} has. Choose one that plays it.")
@@ -165,7 +165,7 @@ class Clone(ActorCritic):
     """A policy that learns by models.training.LikelihoodModule what Demonstrations hold; its critic stays as it is.
 
     Args:
-        env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample: see ppo.ActorCritic. Mean
+        env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces: see ppo.ActorCritic. Mean
             and variance are those of the demonstrations.
         noise: deviation of what is added to observations in training, in the expert's own deviations of each number.
     """
@@ -182,8 +182,11 @@ class Clone(ActorCritic):
         log_std: float = 0.0,
         sample: bool = False,
         noise: float = 0.0,
+        plain_spaces: Mapping[str, Any] | None = None,
     ):
-        super().__init__(env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample)
+        super().__init__(
+            env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces
+        )
         if noise and not normalise:
             raise UserError("noise is measured in the deviations of normalised observations: set normalise too.")
         self.noise_std = noise

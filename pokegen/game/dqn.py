@@ -35,7 +35,7 @@ class QNetwork(AgentNetwork):
     """Observations → the value of each action.
 
     Args:
-        env, options: see agents.AgentNetwork; the action space must be Discrete.
+        env, options, plain_spaces: see agents.AgentNetwork; the action space must be Discrete.
         hidden: units of the layers; with screens behind the convolutions. Dueling splits the last.
         widths: channels of the convolutions.
         dueling: value and advantages apart, joined as value + advantage − mean advantage.
@@ -50,8 +50,9 @@ class QNetwork(AgentNetwork):
         widths: Sequence[int] = (32, 64, 64),
         dueling: bool = True,
         test_epsilon: float = 0.01,
+        plain_spaces: Mapping[str, Any] | None = None,
     ):
-        super().__init__(env, options)
+        super().__init__(env, options, plain_spaces)
         if not isinstance(self.action_space, spaces.Discrete) or self.action_space.start:
             raise UserError(f"DQN chooses one of the actions 0 to n - 1; {env} has {self.action_space}. Use PPO.")
         if not isinstance(self.observation_space, spaces.Box):

@@ -76,7 +76,7 @@ class Team(AgentNetwork):
     """The actors: each agent's observation → its action.
 
     Args:
-        env, options: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true` lets agents remember, see
+        env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true` lets agents remember, see
             particles.Trail.
         hidden: units of the layers.
         share: agents of a kind share one net, which tells them apart by what they see.
@@ -95,11 +95,9 @@ class Team(AgentNetwork):
         share: bool = True,
         norm: bool = False,
         sample: bool = False,
+        plain_spaces: Mapping[str, Any] | None = None,
     ):
-        super().__init__(env, options)
-        one = self.single()
-        self.agents: tuple[str, ...] = one.agents
-        one.close()
+        super().__init__(env, options, plain_spaces)
         self.sample_actions = sample
         self.kinds = [re.sub(r"_?\d+$", "", agent) for agent in self.agents]
         names = list(dict.fromkeys(self.kinds))

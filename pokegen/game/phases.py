@@ -35,6 +35,7 @@ import yaml
 from pokegen import files, workers
 from pokegen.errors import UserError
 from pokegen.resources import shipped
+from pokegen.trust import python
 
 PHASES = ("teacher", "study", "exploration", "consolidation", "play")
 
@@ -144,8 +145,7 @@ def write(scores: list[Score], path: Path) -> None:
 
 
 def _run(phase: str, words: list[str]) -> None:
-    command = [sys.executable, "-m", "pokegen.cli.main", *words]
-    status, said = workers.run(command)
+    status, said = workers.run(python("-m", "pokegen.cli.main", *words))
     if status:
         told = next(iter(reversed(said.strip().splitlines())), "no reason given")
         raise UserError(f"Phase {phase} failed at `pokegen {shlex.join(words)}`: {told.removeprefix('pokegen: ')}")
@@ -155,8 +155,8 @@ def _returns(player: str, facts: dict[str, Any]) -> list[float]:
     from pokegen.game.evaluate import episodes_of
     from pokegen.game.players import SCRIPTS, seat
 
-    scripted = player in SCRIPTS
-    env, seated = seat(player, facts["env"], facts["options"] if scripted else {})
+    own = (facts["env"], facts["options"])
+    env, seated = seat(player, *own) if player in SCRIPTS else seat(player, facts["env"], {}, own=own)
     try:
         return [total for total, _ in episodes_of(env, seated, facts["episodes"])]
     finally:

@@ -5,13 +5,14 @@ called with a seed at each episode's start, after the environment's own reset.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 
 from pokegen.errors import UserError
-from pokegen.game.envs import action_at, action_names, make
+from pokegen.game.envs import action_at, action_names, first_line, make
 from pokegen.game.keys import NONE
 
 SCRIPTS = ("random", "expert", "uneven")
@@ -177,7 +178,11 @@ class Agent:
 
 
 def seat(
-    name: str, env: str | None, options: dict[str, Any], render_mode: str | None = "rgb_array"
+    name: str,
+    env: str | None,
+    options: dict[str, Any],
+    render_mode: str | None = "rgb_array",
+    own: tuple[str, Mapping[str, Any]] | None = None,
 ) -> tuple[gymnasium.Env, Player]:
     """A player, and the environment as it sees it.
 
@@ -187,6 +192,7 @@ def seat(
         env: an id, see envs.make; None for that of an agent, which was trained on one.
         options: of the environment; an agent has its own.
         render_mode: see envs.make.
+        own: id and options that the user's config names, which an agent may start as if `env` and `options` were those.
     """
     if name in SCRIPTS:
         if env is None:
@@ -197,13 +203,13 @@ def seat(
     from pokegen.game.agents import AgentNetwork
     from pokegen.game.cloning import Policy
 
-    model = hub.load(name).model
+    model = hub.load(name, own=own or (None if env is None else (env, options))).model
     if isinstance(model, AgentNetwork):
         if env not in (None, model.env):
             raise UserError(f"{name} plays {model.env}, not {env}.")
-        if options:
+        if options not in ({}, model.options):
             raise UserError(f"{name} has the options that it was trained with, {model.options}: leave out --options.")
-        return model.single(render_mode), Agent(model)
+        return _seat_of(model, render_mode), Agent(model)
     if not isinstance(model, Policy):
         raise UserError(f"{name} plays nothing: expected an agent or a cloned policy, got {type(model).__name__}.")
     if env is None:
@@ -211,6 +217,20 @@ def seat(
     made = make(env, render_mode, **options)
     model.keys.encode(action_names(made))  # or say which action is no key of its
     return made, Clone(model)
+
+
+def _seat_of(model: Any, render_mode: str | None) -> gymnasium.Env:
+    """The environment of an agent. Raises UserError where it does not start, or has other spaces than the agent."""
+    try:
+        env = model.single(render_mode)
+    except UserError:
+        raise
+    except Exception as error:  # each environment has its own for wrong options
+        raise UserError(f"{model.env} does not start with {model.options}: {first_line(error)}.") from error
+    if env.action_space != model.action_space or env.observation_space.shape != model.observation_space.shape:
+        env.close()
+        raise UserError(f"{model.env} has other spaces than the agent was trained with. Train or export it again.")
+    return env
 
 
 def script(name: str, env: gymnasium.Env) -> Player:

@@ -45,7 +45,7 @@ class ActorCritic(AgentNetwork):
     other; of a Box the means, whose deviations do not depend on the observation.
 
     Args:
-        env, options: see agents.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
+        env, options, plain_spaces: see agents.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
         hidden: units of the actor's layers; with screens, of the layers behind the convolutions, which both share.
         critic_hidden: units of the critic's own layers; null for as many as the actor's. Not for screens.
         activation: tanh or relu, between the layers of vectors.
@@ -75,8 +75,9 @@ class ActorCritic(AgentNetwork):
         normalise: bool = False,
         log_std: float = 0.0,
         sample: bool = False,
+        plain_spaces: Mapping[str, Any] | None = None,
     ):
-        super().__init__(env, options)
+        super().__init__(env, options, plain_spaces)
         space, actions = self.observation_space, self.action_space
         if activation not in ACTIVATIONS:
             raise UserError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}.")

@@ -120,7 +120,7 @@ class StatsModel(nn.Module):
         # liking for round numbers stays out of what it has to learn.
         self.register_buffer("mass", torch.zeros(len(_NUMBERS), bins))
         ranges = {_TOTAL: (len(STATS) * STAT_MIN, len(STATS) * STAT_MAX), **NUMERIC}
-        for row, (name, (low, high)) in enumerate(ranges.items()):
+        for row, (name, (low, high)) in enumerate({} if self.edges.is_meta else ranges.items()):
             top = {"height_m": 20.0, "weight_kg": 1000.0}.get(name, high)
             self._set_bins(row, _round(name, torch.linspace(low, top, bins * draws, dtype=torch.float64)))
 

@@ -82,6 +82,10 @@ class TrainingModule(L.LightningModule):
         if self.trainer.world_size > 1:  # or all processes, seeded alike, would draw the same noise
             torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if hasattr(self.network, "plain_spaces"):  # an agent's, so that an export need not make its environment
+            checkpoint["plain_spaces"] = self.network.plain_spaces()
+
     def load_matching(self, weights: dict[str, Tensor]) -> str:
         """Take those weights of another training whose name and shape match; the average and what was counted begin
         anew. Says how many match. UserError where none does."""

@@ -12,7 +12,6 @@ import math
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -28,6 +27,9 @@ from PIL import Image
 
 from pokegen.errors import UserError
 from pokegen.tracking import record
+from pokegen.trust import CONFIG_BYTES, inside, python, read_inside, read_yaml
+
+SAMPLE_BYTES, TABLE_BYTES = 64 * 2**20, 2**30  # of a run's samples, and of its metrics
 
 NOT_METRICS = {"epoch", "step", "images", "train/images", "trainer/global_step"}
 Rows = list[dict[str, float]]
@@ -111,22 +113,23 @@ def _is_run(path: Path) -> bool:
 
 def _of_folder(run: Path, source: str) -> Run:
     try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        config = read_yaml(read_inside(run, "config.yaml", CONFIG_BYTES))
+    except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{run / 'config.yaml'} cannot be read: {error}") from error
     if not isinstance(config, dict) or "model" not in config:
         raise UserError(f"{run} is no run: its config.yaml names no model.")
     facts = record.read(run)
-    rows = _merged(_read_csv(path) for path in sorted(run.glob("csv/version_*/metrics.csv"), key=_version))
+    rows = _merged(_read_csv(run, path) for path in sorted(run.glob("csv/version_*/metrics.csv"), key=_version))
     name = run.resolve().name
     found = Run(name, source, _flat(config), {**facts, "status": record.status(facts)}, rows)
     if drawn := sorted(path for path in run.glob("samples/*") if path.stem.isdigit()):
         found.drawn = int(drawn[-1].stem)
         with _optional():
+            content = read_inside(run, drawn[-1].relative_to(run), SAMPLE_BYTES)
             if drawn[-1].suffix == ".png":
-                found.picture = _picture(drawn[-1].read_bytes())
+                found.picture = _picture(content)
             else:
-                found.text = drawn[-1].read_text(encoding="utf-8")
+                found.text = content.decode()
     return found
 
 
@@ -147,9 +150,9 @@ def _version(path: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _read_csv(path: Path) -> Rows:
+def _read_csv(run: Path, path: Path) -> Rows:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_inside(run, path.relative_to(run), TABLE_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no table of metrics: {error}") from error
     whole = text[: text.rfind("\n") + 1]  # a kill may leave half a line
@@ -198,10 +201,12 @@ def _flat(config: Any, at: str = "") -> dict[str, Any]:
 def _wandb_logs(path: Path) -> list[Path]:
     """The .wandb files of a path: itself, a W&B run's folder, a folder of those, or a run's folder; oldest first."""
     if path.suffix == ".wandb" and path.is_file():
-        return [path]
+        return [path.resolve()]
     patterns = ("run-*.wandb", "*run-*/run-*.wandb", "wandb/*run-*/run-*.wandb")
-    found = ({log.resolve() for log in path.glob(pattern)} for pattern in patterns)  # latest-run is a link to one
-    return next((sorted(logs) for logs in found if logs), [])
+    # latest-run is a link to one; a link out of the folder is none
+    found = ({log for link in path.glob(pattern) if (log := link.resolve()).is_file()} for pattern in patterns)
+    own = ({log for log in logs if log.is_relative_to(path.resolve())} for logs in found)
+    return next((sorted(logs) for logs in own if logs), [])
 
 
 def _of_wandb_logs(logs: list[Path], source: str) -> Run:
@@ -238,12 +243,12 @@ def _of_wandb_log(log: Path, source: str) -> Run | None:
         return None
     ended = None if code is None else "failed" if code else "finished"
     return _of_wandb(
-        name, source, config, summary, rows, ended, lambda path: (log.parent / "files" / path).read_bytes()
+        name, source, config, summary, rows, ended, lambda path: read_inside(log.parent / "files", path, SAMPLE_BYTES)
     )
 
 
 def _inspect(log: Path) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
+    command = python("-m", "wandb", "leet", "inspect", "--json", str(log))
     environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}  # or it would tell W&B
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
     if done.returncode:
@@ -266,9 +271,10 @@ def _of_server(source: str) -> Run:
 
         def fetch(path: str) -> bytes:
             with tempfile.TemporaryDirectory() as folder:
+                inside(Path(folder), path)  # before it is written
                 with run.file(path).download(root=folder, replace=True) as file:
                     file.close()
-                return (Path(folder) / path).read_bytes()
+                return read_inside(Path(folder), path, SAMPLE_BYTES)
 
         return _of_wandb(str(run.name), source, dict(run.config), summary, rows, state, fetch)
     except UserError:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pokegen import __version__, files
+from pokegen.trust import CONFIG_BYTES, read_inside
 
 FILE = "run.json"
 OUTCOME = ("status", "error", "images_seen", "seconds")  # what the end of a run adds
@@ -72,8 +73,8 @@ def end(record: dict[str, Any], status: str, error: BaseException | None = None)
 def read(run: Path) -> dict[str, Any]:
     """The record in a run's folder; empty where there is none, or none that can be read."""
     try:
-        found = json.loads((run / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_inside(run, FILE, CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -83,8 +83,14 @@ def make(id: str, render_mode: str | None = "rgb_array", **options: Any) -> gymn
             frameskip=4, repeat_action_probability=0.0 (no sticky actions) and full_action_space=False.
 
     Raises:
-        UserError: an unknown id, an option that the environment does not take, a package that is not installed.
+        UserError: an unknown id, one of the form module:ID, which would import the module, an option that the
+            environment does not take, a package that is not installed.
     """
+    if re.match(r"[\w.]+:", id):
+        raise UserError(
+            f"{id!r} would import a module. Register the environment by Gymnasium's entry point gymnasium.envs instead, "
+            "and give its id alone."
+        )
     namespace, slash, name = id.partition("/")
     try:
         if namespace == "retro" and slash:

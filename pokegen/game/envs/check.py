@@ -28,6 +28,7 @@ from gymnasium import spaces
 
 from pokegen.errors import UserError
 from pokegen.game.envs import action_index, action_names, make, near, restore, save
+from pokegen.trust import python
 
 TIMEOUT = 120.0  # seconds of a row
 STEPS = 20  # of each run that is compared with another
@@ -234,7 +235,7 @@ def _in_process(id: str, seconds: float) -> Row:
     row = _row(id)
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pokegen.game.envs.check", id, str(seconds)],
+        python("-m", "pokegen.game.envs.check", id, str(seconds)),
         env=environment | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -293,7 +294,7 @@ def _options(id: str, stack: ExitStack) -> dict[str, Any]:
     return {
         "display": stack.enter_context(desktop.virtual_display()),
         "window": sample_window.TITLE,
-        "command": [sys.executable, "-m", sample_window.__name__],
+        "command": python("-m", sample_window.__name__),
         "restart": True,
         "keys": tuple(sample_window.MOVES),
         "grid": (4, 4),

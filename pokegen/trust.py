@@ -1,0 +1,178 @@
+"""What comes from others is data. Every check of strangers' files, names and text is here; docs/security.md lists them.
+
+Imports neither torch nor Gymnasium.
+"""
+
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pokegen.errors import UserError
+
+CONFIG_BYTES = 2**20  # of a config.yaml; the largest shipped one has 4 kB
+NODES = 20_000  # of a YAML document, each alias counted with all that it stands for
+
+# Text
+
+_HIDDEN = re.compile(  # C0 without tab and newline, C1, line separators, marks that reorder text, lone surrogates
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: Any) -> str:
+    r"""Text for a terminal: control characters are spelt, as in \x1b, so that none moves the cursor or sets colors."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def echo(*values: Any, **options: Any) -> None:
+    """print, with control characters spelt: for lines that hold a name, a title or a path of somebody else's."""
+    print(*map(visible, values), **options)
+
+
+# Files
+
+
+def inside(folder: Path, name: str | Path, root: Path | None = None) -> Path:
+    """The path of `name` in `folder`, links resolved.
+
+    Args:
+        folder: where `name` begins.
+        name: usually read from somebody's file.
+        root: that the file must lie in; default: `folder`. Links may lead about in it, not out of it.
+
+    Raises UserError for a path that leads out of `root`.
+    """
+    try:
+        path = (folder / name).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # NUL, a name that is too long, links in a circle
+        raise UserError(f"{visible(name)[:100]!r} is no name of a file.") from error
+    if not path.is_relative_to((root or folder).resolve()):
+        raise UserError(f"{visible(name)[:100]} leads out of {visible(root or folder)}: what is there is not read.")
+    return path
+
+
+def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = None) -> bytes:
+    """The bytes of a regular file, at most `limit` of them, at a place as `inside` allows.
+
+    Raises UserError for a path that leads out, for what is no regular file, and for one that is larger; OSError where it
+    is missing or cannot be read.
+    """
+    shown = visible(name)[:100]
+    path = inside(folder, name, root)
+    # O_NONBLOCK, or opening a named pipe would wait for somebody to write
+    with open(path, "rb", opener=lambda file, flags: os.open(file, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise UserError(f"{shown} in {visible(folder)} is no regular file.")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise UserError(f"{shown} in {visible(folder)} has more than {limit:,} bytes.")
+    return content
+
+
+def read_yaml(content: bytes | str) -> Any:
+    """A YAML document of plain values. Raises yaml.YAMLError where it is none, and where its aliases would unfold to
+    more than NODES values: ten short lines can stand for 10¹⁰."""
+    loader = None
+    try:
+        loader = yaml.SafeLoader(content)
+        node = loader.get_single_node()
+        left, waiting = NODES, [node]
+        while waiting:
+            value = waiting.pop()
+            left -= 1
+            if left < 0:
+                raise ValueError(f"more than {NODES:,} values")
+            if isinstance(value, yaml.CollectionNode):
+                inner = value.value
+                waiting += [x for pair in inner for x in pair] if isinstance(value, yaml.MappingNode) else inner
+        return None if node is None else loader.construct_document(node)
+    except (ValueError, RecursionError) as error:  # of what is no number, no date, no UTF-8, or nested too deeply
+        raise yaml.YAMLError(str(error)) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+# Programs
+
+
+def python(*words: str) -> list[str]:
+    """The command of a child that runs this Python. -P: without it, `-m` and `-c` import first from the folder where one
+    works, which may be a downloaded one that holds a wandb.py."""
+    return [sys.executable, "-P", *words]
+
+
+# Environments
+
+Check = Callable[[Any], bool]
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: isinstance(value, int) and not _flag(value) and low <= value <= high
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not _flag(value) and abs(value) <= 1000
+
+
+_STEPS = {"max_episode_steps": _whole(1, 10**6)}
+# Environments that start no program and open no file of the caller's choice, and the options with the values that do
+# not change that. Full matches.
+SELF_CONTAINED: dict[str, dict[str, Check]] = {
+    r"pokegen/Overworld-v0": {"state": _flag, "creatures": _whole(1, 6)},
+    r"pokegen/Fighter-v0": {"state": _flag, "opponent": lambda value: value in ("scripted", "random", "self")},
+    r"ALE/[A-Za-z0-9]{1,40}-v5": {
+        **{"mode": _whole(0, 255), "difficulty": _whole(0, 255), "frameskip": _whole(1, 64)},
+        **{"repeat_action_probability": _number, "full_action_space": _flag},
+        **{"height": _whole(1, 512), "width": _whole(1, 512), "color": _flag, "stack": _whole(1, 16)},
+    },
+    r"LunarLander(Continuous)?-v3": {
+        **{"continuous": _flag, "gravity": _number, "enable_wind": _flag},
+        **{"wind_power": _number, "turbulence_power": _number},
+    },
+    r"CartPole-v[01]": {"sutton_barto_reward": _flag},
+    r"MountainCar(Continuous)?-v0": {"goal_velocity": _number},
+    r"Pendulum-v1": {"g": _number},
+    r"Acrobot-v1": {},
+    r"BipedalWalker(Hardcore)?-v3": {"hardcore": _flag},
+    r"CarRacing-v3": {"lap_complete_percent": _number, "domain_randomize": _flag, "continuous": _flag},
+    r"mpe/simple_[a-z_]{1,40}_v[0-9]": {
+        **{"N": _whole(1, 64), "local_ratio": _number, "max_cycles": _whole(1, 10**6)},
+        **{"continuous_actions": _flag, "dynamic_rescaling": _flag, "trail": _flag},
+    },
+}
+
+
+def check_environment(source: str, env: Any, options: Any, own: tuple[str, Mapping[str, Any]] | None = None) -> None:
+    """Raise UserError unless a checkpoint's environment is one of SELF_CONTAINED, or exactly what the user asked for.
+
+    Args:
+        source: the checkpoint, for the message.
+        env, options: as the checkpoint names them.
+        own: id and options that the user gave.
+    """
+    options = {} if options is None else options
+    if own is not None and (env, options) == (own[0], dict(own[1] or {})):
+        return
+    if isinstance(env, str) and isinstance(options, dict):
+        known = next((more | _STEPS for id, more in SELF_CONTAINED.items() if re.fullmatch(id, env)), None)
+        if known is not None and all(key in known and known[key](value) for key, value in options.items()):
+            return
+    shown = visible(json.dumps(options, default=str))
+    shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
+    raise UserError(
+        f"{visible(source)[-60:]} plays {visible(env)[:50]!r} with the options {shown}, which can run programs: refused. "
+        "If they are yours, repeat them exactly by --env and --options of `pokegen game`."
+    )
