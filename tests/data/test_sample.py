@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pokegen.data.filenames import SpeciesNames
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import draw_creature, write_sample
-from pokegen.data.sprites import SpeciesNames
 from pokegen.schema import TYPES
 
 POKEDEX = load_pokedex()
