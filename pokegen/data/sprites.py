@@ -114,6 +114,7 @@ def scan(
         if isinstance(seen, str):
             rejected.append(Rejected(source, seen))
             continue
+        assert seen.species  # `place` gives a reason otherwise
         game, style = _origin(relative) if layout == "pokeapi" else (layout, "other")
         found.append(
             SpriteFile(
