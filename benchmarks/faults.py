@@ -203,7 +203,7 @@ def sources(given: Path) -> None:
     torch.manual_seed(0)
     hub.save(InverseDynamics(**READER), given / "reader", "pokegen.game.idm.InverseDynamics", READER, version="1")
     phases = "\n".join(
-        f"  {name}: {{plays: random, run: 'game record --env {ENV} --player expert --frames 30 --out {{out}}/{name}/a'}}"
+        f"  {name}: {{plays: random, run: 'game record --env {ENV} --player uneven --frames 9 --out {{out}}/{name}/a'}}"
         for name in ("teacher", "study", "exploration", "consolidation", "play")
     )
     (given / "plan.yaml").write_text(f"episodes: 2\nenv: {ENV}\nphases:\n{phases}\n")

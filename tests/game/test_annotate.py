@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,3 +281,14 @@ def test_the_lamps_show_what_was_pressed():
     for action, lit in ((3, [False, False, True]), (4, [False, True, True]), (0, [False] * 3)):
         frame = env.step(action)[0]
         assert (frame[5, [5, 15, 25], 0] == 250).tolist() == lit
+
+
+def test_where_links_cannot_be_made_the_video_is_copied(network, video, tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    (table,) = annotate([video], network, "m", tmp_path / "out", 50, **QUIET)
+    copy = table.with_suffix(video.suffix)
+    assert not copy.is_symlink()
+    assert copy.read_bytes() == video.read_bytes()

@@ -533,3 +533,56 @@ def test_memory_is_flat_and_decoding_fast(tmp_path):
     start = time.process_time()
     n = sum(1 for _ in frames(tmp_path / "play6.mkv"))
     assert n / (time.process_time() - start) > 2000
+
+
+# ------------------------------------------------------------------------------------------------------------ retries
+
+
+def test_a_recorder_that_was_killed_before_its_first_row_is_not_in_the_way(tmp_path):
+    (tmp_path / "play.csv").write_text("frame,time,key,reward,episode\n")
+    (tmp_path / "play.mkv").write_bytes(b"head")
+    assert len(read_recording(write(tmp_path / "play", shaded(20)).csv)) == 20
+
+
+def test_a_recorder_that_lives_and_a_video_of_one_s_own_are(tmp_path):
+    with Recorder(tmp_path / "play") as live:
+        live.add(pixel_art(1)[0], "none", 0.0, 0)
+        assert live.csv.read_text().count("\n") == 1  # its first row comes with the next frame
+        with pytest.raises(UserError, match="exists"):
+            Recorder(tmp_path / "play")
+    (tmp_path / "mine.mkv").write_bytes(b"precious")
+    with pytest.raises(UserError, match="exists"):
+        Recorder(tmp_path / "mine")
+    assert (tmp_path / "mine.mkv").read_bytes() == b"precious"
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_recorded(tmp_path):
+    class Full:
+        def mux(self, *_):
+            raise OSError(28, "No space left on device")
+
+        close = mux
+
+    with pytest.raises(UserError, match="No space left on device"), Recorder(tmp_path / "play") as recorder:
+        for frame in pixel_art(20):
+            recorder.add(frame, "none", 0.0, 0)
+        recorder._container = Full()
+        recorder.add(frame, "none", 0.0, 0)
+    assert (tmp_path / "play.csv").read_text().count("\n") == 20
+    with pytest.raises(UserError, match="No space left on device"), Recorder(tmp_path / "none") as recorder:
+        recorder._container = Full()
+        recorder.add(frame, "none", 0.0, 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["play.csv", "play.mkv"]
+
+
+def test_an_import_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    source = write(tmp_path / "source", shaded(30))
+    before = sorted(tmp_path.iterdir())
+
+    def stop(self, *_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recorder, "add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        import_video(source.video, source.csv, tmp_path / "out")
+    assert sorted(tmp_path.iterdir()) == before
