@@ -44,7 +44,6 @@ from pokegen.data.sprites import load_sprites
 from pokegen.game.idm import InverseDynamics
 from pokegen.game.recording import count_frames, read_recording
 
-MARK = "POKEGEN_FAULTS"  # in the environment of every process that a try starts
 ENV = "pokegen/Fighter-v0"
 READER = {
     **{"groups": {"keys": ["left", "right"]}, "window": 8, "stem_width": 4, "stem_stride": 8, "stacks": [4]},
@@ -70,7 +69,7 @@ def start(argv: list[str], log: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
-    os.environ[MARK] = str(os.getppid())
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -319,6 +318,7 @@ def cli() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or a disk would stay mounted
     given = Path(tempfile.mkdtemp(prefix="pokegen-faults-"))
     total = dict.fromkeys(("kills", "disks", "lost", "left", "status"), 0)
     try:

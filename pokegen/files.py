@@ -47,15 +47,17 @@ def cannot_write(path: str | Path, error: OSError) -> UserError:
     """What a user is told where `path` cannot be written."""
     reason = {FileExistsError: "it is a file", IsADirectoryError: "it is a folder"}.get(type(error))
     advice = "Free some space, or choose" if error.errno in FULL else "Choose"
-    reason = reason or error.strerror or error
-    return UserError(f"Cannot write {str(path)!r}: {reason}. {advice} another place by --out, or --runs of fit.")
+    place = "another place by --out, or --runs of fit"
+    return UserError(f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice} {place}.")
 
 
 def os_error(error: BaseException | None) -> OSError | None:
     """The system's own error behind another one: torch hides a full disk behind an error about its file's format."""
-    while error and not (isinstance(error, OSError) and error.errno):
+    while error:
+        if isinstance(error, OSError) and error.errno:
+            return error
         error = error.__cause__ or error.__context__
-    return error
+    return None
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -54,7 +54,12 @@ def _begin() -> None:
         if os.getppid() != parent.pid and multiprocessing.get_start_method() != "forkserver":
             os._exit(1)  # it ended before it could be watched
     else:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_after, args=[parent], daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def end_with_parent(signum: int) -> None:
