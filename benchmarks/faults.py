@@ -43,6 +43,7 @@ from pokegen.data.sample import write_sample
 from pokegen.data.sprites import load_sprites
 from pokegen.game.idm import InverseDynamics
 from pokegen.game.recording import count_frames, read_recording
+from pokegen.workers import end_with_parent
 
 ENV = "pokegen/Fighter-v0"
 READER = {
@@ -70,6 +71,7 @@ def start(argv: list[str], log: Path) -> int:
     if pid:
         return pid
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent(signal.SIGKILL)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -305,7 +307,7 @@ def run(name: str, given: Path, kills: int, disks: int, seed: int) -> Verb:
         return verb
     finally:
         if mounted:
-            subprocess.call(["umount", str(place)])
+            subprocess.call(["umount", "-l", str(place)])
         shutil.rmtree(place, ignore_errors=True)
 
 
