@@ -41,6 +41,7 @@ from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from pokegen import __version__, files, trust
 from pokegen.errors import CheckpointError, UserError
@@ -147,7 +148,7 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
 
 
 def _root(folder: Path) -> Path:
-    """What a checkpoint's files must lie in: its folder; in the hub's cache, whose files are links, the repository's."""
+    """What a checkpoint's files must lie in: its folder; in the hub's cache, which holds links, the repository's."""
     folder = folder.resolve()
     return folder.parent.parent if folder.parent.name == "snapshots" else folder
 
@@ -176,8 +177,8 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
         own: the environment's id and options that the user asked for, which an agent may then have; True for a
             checkpoint that the user has just made. See `check`.
 
-    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, made by another version, or whose agent
-    names an environment that could run a program.
+    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, made by another version, or whose
+    agent names an environment that could run a program.
     """
     folder = folder_of(name)
     config = read_config(folder)
@@ -232,7 +233,7 @@ def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) ->
         register_module_module_registration_hook(part),
     ]
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Unset():
             kind(**arguments).load_state_dict({key: torch.empty(shape) for key, shape in shapes.items()})
     finally:
         for hook in hooks:
@@ -242,6 +243,17 @@ def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) ->
 def _class(path: str) -> type[nn.Module]:
     module, name = _place(path)
     return getattr(importlib.import_module(module), name)
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves parameters as they were allocated: on the meta device random numbers mean nothing, and import
+    torch._dynamo, which takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in ("uniform_", "normal_", "kaiming_uniform_", "orthogonal_"):
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 def _place(path: str) -> tuple[str, str]:

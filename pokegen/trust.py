@@ -61,8 +61,8 @@ def inside(folder: Path, name: str | Path, root: Path | None = None) -> Path:
 def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = None) -> bytes:
     """The bytes of a regular file, at most `limit` of them, at a place as `inside` allows.
 
-    Raises UserError for a path that leads out, for what is no regular file, and for one that is larger; OSError where it
-    is missing or cannot be read.
+    Raises UserError for a path that leads out, for what is no regular file, and for one that is larger; OSError where
+    it is missing or cannot be read.
     """
     shown = visible(name)[:100]
     path = inside(folder, name, root)
@@ -105,8 +105,8 @@ def read_yaml(content: bytes | str) -> Any:
 
 
 def python(*words: str) -> list[str]:
-    """The command of a child that runs this Python. -P: without it, `-m` and `-c` import first from the folder where one
-    works, which may be a downloaded one that holds a wandb.py."""
+    """The command of a child that runs this Python. -P: without it, `-m` and `-c` import first from the folder where
+    one works, which may be a downloaded one that holds a wandb.py."""
     return [sys.executable, "-P", *words]
 
 
@@ -173,6 +173,6 @@ def check_environment(source: str, env: Any, options: Any, own: tuple[str, Mappi
     shown = visible(json.dumps(options, default=str))
     shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
     raise UserError(
-        f"{visible(source)[-60:]} plays {visible(env)[:50]!r} with the options {shown}, which can run programs: refused. "
-        "If they are yours, repeat them exactly by --env and --options of `pokegen game`."
+        f"{visible(source)[-60:]} plays {visible(env)[:50]!r} with the options {shown}, which can run programs: "
+        "refused. If they are yours, repeat them exactly by --env and --options of `pokegen game`."
     )

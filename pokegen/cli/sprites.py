@@ -16,10 +16,9 @@ import argparse
 from pathlib import Path
 
 from pokegen.cli import _order
+from pokegen.trust import echo
 
 BY = ("type", "color", "legendary", "stage", "shiny", "style")
-
-from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

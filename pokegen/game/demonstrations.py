@@ -165,8 +165,8 @@ class Clone(ActorCritic):
     """A policy that learns by models.training.LikelihoodModule what Demonstrations hold; its critic stays as it is.
 
     Args:
-        env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces: see ppo.ActorCritic. Mean
-            and variance are those of the demonstrations.
+        env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces: see
+            ppo.ActorCritic. Mean and variance are those of the demonstrations.
         noise: deviation of what is added to observations in training, in the expert's own deviations of each number.
     """
 

@@ -76,8 +76,8 @@ class Team(AgentNetwork):
     """The actors: each agent's observation → its action.
 
     Args:
-        env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true` lets agents remember, see
-            particles.Trail.
+        env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true`
+            lets agents remember, see particles.Trail.
         hidden: units of the layers.
         share: agents of a kind share one net, which tells them apart by what they see.
         norm: normalise the layers' outputs.

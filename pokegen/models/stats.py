@@ -150,8 +150,10 @@ class StatsModel(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.heads = nn.ModuleList(nn.Linear(width, _CODES.get(name, waves)) for name in TOKENS)
         # cos(k * pi * u) at the middle u of each bin: a cosine basis, (bins, waves).
-        u = (torch.arange(bins) + 0.5) / bins
-        self.register_buffer("basis", torch.cos(math.pi * u[:, None] * torch.arange(1, waves + 1)), persistent=False)
+        self.register_buffer("basis", torch.empty(bins, waves), persistent=False)
+        if not self.basis.is_meta:
+            u = (torch.arange(bins) + 0.5) / bins
+            self.basis.copy_(torch.cos(math.pi * u[:, None] * torch.arange(1, waves + 1)))
 
     def prepare(self, datamodule: Any) -> None:
         """Take bins and their values from the training split, `datamodule.columns["train"]`, columns of (N,)."""

@@ -101,7 +101,7 @@ class VAE(ImageModel):
         self.spread = nn.Linear(latent_dim + embedding, inner)
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))  # told by what trains it
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
-        self.register_buffer("latent_second", torch.eye(latent_dim))
+        self.register_buffer("latent_second", torch.zeros(latent_dim, latent_dim).fill_diagonal_(1))
 
     def encode(self, images: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the latent, each (N, D), of images and their embedded conditions."""

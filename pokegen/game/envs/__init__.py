@@ -88,8 +88,8 @@ def make(id: str, render_mode: str | None = "rgb_array", **options: Any) -> gymn
     """
     if re.match(r"[\w.]+:", id):
         raise UserError(
-            f"{id!r} would import a module. Register the environment by Gymnasium's entry point gymnasium.envs instead, "
-            "and give its id alone."
+            f"{id!r} would import a module. Register the environment by Gymnasium's entry point gymnasium.envs "
+            "instead, and give its id alone."
         )
     namespace, slash, name = id.partition("/")
     try:
