@@ -49,7 +49,8 @@ class Reader(nn.Module):
         self.meaning = nn.Linear(hidden, sum(CODES[key] for key in MEANING))
         self.others = nn.Linear(hidden, sum(CODES.values()) - self.meaning.out_features + len(NUMBERS))
         # How often each value of `CODES` is met, and mean and deviation of the logarithms of `NUMBERS`.
-        self.register_buffer("base", torch.cat([torch.full((size,), 1 / size) for size in CODES.values()]))
+        shares = [1 / size for size in CODES.values() for _ in range(size)]
+        self.register_buffer("base", torch.tensor(shares))
         self.register_buffer("center", torch.zeros(len(NUMBERS)))
         self.register_buffer("spread", torch.ones(len(NUMBERS)))
 
