@@ -62,7 +62,7 @@ def altered(folder, **changes):
         (lambda f: (f / hub.CONFIG).write_text("just a line"), "not a checkpoint's config"),
         (lambda f: altered(f, sha256=None), "lacks sha256"),
         (lambda f: altered(f, class_path="os.system"), "hold models of pokegen.models"),
-        (lambda f: altered(f, class_path="pokegen.models.cgan.Diffuser"), "does not fit"),
+        (lambda f: altered(f, class_path="pokegen.models.cgan.Diffuser"), "hold models of"),
         (lambda f: altered(f, init_args=ARGS | {"width": 16}), "does not fit"),
         (lambda f: altered(f, init_args={"depth": 3}), "does not fit"),
     ],
