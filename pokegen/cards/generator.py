@@ -452,7 +452,8 @@ class Generator:
         for start in range(0, request.count, NAME_BATCH):
             size = min(NAME_BATCH, request.count - start)
             with _one_thread():
-                names = self._new_names(size, _condition(request, size), generator, taken=taken, **options)
+                more = options | ({"taken": taken} if taken else {})
+                names = self._new_names(size, _condition(request, size), generator, **more)
             taken.update(names)
             yield names
 

@@ -23,7 +23,6 @@ stopped goes on. Its player's returns are kept in OUT/PHASE.json, and all of the
 import json
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
