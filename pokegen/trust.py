@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pokegen.errors import UserError
 
 CONFIG_BYTES = 2**20  # of a config.yaml; the largest shipped one has 4 kB
@@ -80,6 +78,8 @@ def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = 
 def read_yaml(content: bytes | str) -> Any:
     """A YAML document of plain values. Raises yaml.YAMLError where it is none, and where its aliases would unfold to
     more than NODES values: ten short lines can stand for 10¹⁰."""
+    import yaml  # here, so that help needs the standard library alone
+
     loader = None
     try:
         loader = yaml.SafeLoader(content)

@@ -92,6 +92,7 @@ def _check(args: argparse.Namespace) -> None:
     from pokegen.data.pokedex import load_pokedex
     from pokegen.data.sprites import REJECTED, load_sprites, read_rows
 
+    load_sprites(args.root, grid=True)
     pixels, index, meta = load_sprites(args.root)
     if hashlib.sha256(pixels.reshape(-1).data).hexdigest() != meta["sha256"]:
         raise DataError(f"{args.root} is damaged: the pixels are not those that were imported. Import again.")
