@@ -110,7 +110,7 @@ def folder_of(name: str | Path) -> Path:
     if os.path.isdir(name):
         return Path(name)
     raise CheckpointError(
-        f"Unknown model {str(name)!r}: neither a folder nor {HUB}owner/name. Known: {', '.join(known) or 'none'}."
+        f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or a folder, or {HUB}owner/name."
     )
 
 
