@@ -56,7 +56,7 @@ def os_error(error: BaseException | None) -> OSError | None:
     while error:
         if isinstance(error, OSError) and error.errno:
             return error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
 
 
@@ -147,7 +147,8 @@ def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
         yield new
         for folder, _, names in os.walk(new):
             for name in names:
-                _sync(Path(folder, name))
+                if not os.path.islink(file := Path(folder, name)):
+                    _sync(file)
         if target.exists():
             shutil.copymode(target, new)
             if not _exchange(new, target):

@@ -309,6 +309,8 @@ def _fill(
     work: Path, network: nn.Module, class_path: str, init_args: dict[str, Any], half: bool, facts: dict[str, Any]
 ) -> None:
     """Write the weights and the config."""
+    if hasattr(network, "plain_spaces"):  # an agent's, so that loading it makes no environment
+        init_args = init_args | {"plain_spaces": network.plain_spaces()}
     state = {
         key: (value.half() if half and _halves(value) else value).contiguous().clone()
         for key, value in network.state_dict().items()
@@ -370,8 +372,6 @@ def export(
         network.eval().calibrate()
     if hasattr(network, "export"):  # what samples is not always what was trained
         class_path, init_args = network.export()
-    if hasattr(network, "plain_spaces"):
-        init_args = init_args | {"plain_spaces": network.plain_spaces()}
     data = settings["data"].get("init_args", {})
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),

@@ -122,10 +122,12 @@ def test_what_people_added_to_a_checkpoint_stays(folder):
     (folder / "README.md").write_text("mine")
     (folder / "pictures").mkdir()
     (folder / "pictures" / "a.png").write_bytes(b"a")
+    (folder / "link").symlink_to("README.md")
     hub.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
     assert hub.load(folder).version == "4"
     assert (folder / "README.md").read_text() == "mine"
     assert (folder / "pictures" / "a.png").read_bytes() == b"a"
+    assert (folder / "link").read_text() == "mine"
 
 
 def test_a_full_disk_while_people_s_own_files_are_copied_is_one_line(folder, monkeypatch):

@@ -89,12 +89,17 @@ class CLI(LightningCLI):
             try:
                 super().__init__(*args, **kwargs)
             except BaseException:
-                if self.claimed and not getattr(getattr(self, "trainer", None), "global_step", 0):  # it never trained
+                if self.claimed and not self._began():
                     shutil.rmtree(self.claimed, ignore_errors=True)
                 raise
             finally:
                 if self.claimed and not (self.claimed / "config.yaml").is_file():  # it only tried
                     shutil.rmtree(self.claimed, ignore_errors=True)
+
+    def _began(self) -> bool:
+        """Whether a training step was begun."""
+        trainer = getattr(self, "trainer", None)
+        return trainer is not None and trainer.fit_loop.epoch_loop.batch_progress.total.started > 0
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])

@@ -43,7 +43,8 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
 
 def diverged(what: str, step: int | None, folder: Path) -> UserError:
     """What a user is told when training has left the finite numbers. `folder` holds the run's checkpoints."""
-    kept = max(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
+    newest = sorted(folder.glob("*.ckpt"), key=lambda path: (path.stem == "last", path.stat().st_mtime))
+    kept = newest[-1] if newest else None
     last = f"The last good checkpoint is {kept}" if kept else "There is no checkpoint from before"
     return UserError(f"Training stopped at step {step}: {what}. {last}. Lower the learning rate, and check the data.")
 
