@@ -19,8 +19,8 @@ EVERY = [*MODELS, *(f"game/{name}" for name in GAME), *(f"experiment/{name}" for
 
 BASES = {
     **{"idm": "game/idm", "keys": "game/idm", "dqn": "game/dqn", "gail": "game/gail", "evolution": "game/evolution"},
-    **{"fighter": "game/ppo", "phases": "game/ppo"},
-}  # of experiments of the game module, by the first word of their names
+    **{"fighter": "game/ppo", "phases": "game/ppo", "pixel": "pixel_gan"},
+}  # of experiments, by the first word of their names
 
 
 def argv(name):

@@ -100,7 +100,8 @@ def run(args: argparse.Namespace) -> None:
     if args.panel == "all":
         _all(args, out)
     else:
-        chosen = args.model or (args.default if args.panel != "sprites" else [args.default])
+        default = args.default if args.panel != "sprites" else [args.default]
+        chosen = default if args.model is None else args.model
         result, pictures = _PANELS[args.panel](args, None if args.samples else chosen)
         _show(out, f"{args.panel.capitalize()} panel", args.panel, result, pictures)
 
@@ -242,7 +243,7 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
 def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     from pokegen.evaluation.stats import evaluate_stats, real_splits
 
-    if model:
+    if model is not None:
         return evaluate_stats(_load(model, "pokegen.models.stats.StatsModel"), real_splits(), args.seed), {}
     import pandas as pd
 
@@ -258,7 +259,7 @@ def _names(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any],
     from pokegen.evaluation.names import evaluate_names
 
     splits = NamesDataModule().columns
-    if model:
+    if model is not None:
         return evaluate_names(_load(model, "pokegen.models.names.NameModel"), splits, args.seed), {}
     try:
         lines = args.samples.read_text(encoding="utf-8").splitlines()

@@ -9,12 +9,14 @@ pokegen validate --config configs/vae.yaml                  the metrics of the l
 """
 
 import ctypes
+import difflib
 import importlib
 import inspect
 import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import warnings
 from contextlib import ExitStack, suppress
@@ -31,7 +33,7 @@ from jsonargparse import ActionConfigFile
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from safetensors.torch import load_file
 
 from pokegen import files, hub
@@ -241,6 +243,8 @@ def run_training(argv: list[str]) -> None:
             parser_kwargs={"prog": "pokegen"},
         )
         done = True
+    except SIGTERMException as stop:  # Lightning's own, where it watches the signal
+        raise SystemExit(128 + signal.SIGTERM) from stop
     except SystemExit as stop:  # --help and --print_config end with 0, Lightning at an interrupt with 1
         if stop.code:
             raise
@@ -287,10 +291,13 @@ def _find_configs(argv: list[str]) -> list[str]:
         path = Path(value if equals else argv[i + 1])
         if not path.is_file():
             if not (shipped() / path).is_file():
-                every = (p.relative_to(shipped()).as_posix() for p in shipped("configs").rglob("*.yaml"))
-                others = "configs/sweep/", "configs/phases/"  # W&B's, and plans of `pokegen game phases`
-                known = sorted(path for path in every if not path.startswith(others))
-                raise UserError(f"No config {str(path)!r}. Shipped configs: {', '.join(known)}.")
+                every = [p.relative_to(shipped()) for p in shipped("configs").rglob("*.yaml")]
+                skipped = "sweep", "phases"  # W&B's, and plans of `pokegen game phases`
+                known = {p.name: p.as_posix() for p in sorted(every) if p.parent.name not in skipped}
+                near = [known[name] for name in difflib.get_close_matches(path.name, known, 2)]
+                models = ", ".join(sorted(p.stem for p in every if p.parent.name == "configs"))
+                near_by = f" Near: {', '.join(near)}." if near else ""
+                raise UserError(f"No config {str(path)!r}.{near_by} Shipped: configs/NAME.yaml, NAME being {models}.")
             path = shipped() / path
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))

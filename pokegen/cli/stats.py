@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     generator = Generator.from_zoo(roles=("stats",))
     table = generator.stats(args.count, args.type, args.type2, seed=seed, **asked)
     text = table.to_csv(index=False, lineterminator="\n")
-    _order.tell_seed(args, seed)
     if out is None:
         sys.stdout.write(text)
     else:
         print(write(out, text.encode()))
+    _order.tell_seed(args, seed)

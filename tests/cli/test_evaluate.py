@@ -137,7 +137,7 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     (tmp_path / "taken" / "report.json").mkdir(parents=True)
     (tmp_path / "names.txt").write_text("Pyrodrake\n", encoding="utf-8")
     taken = ["names", "--samples", str(tmp_path / "names.txt"), "--out", str(tmp_path / "taken")]
-    assert "Cannot write the report" in refused_after_the_table(capsys, *taken)
+    assert "report.json': it is a folder" in refused_after_the_table(capsys, *taken)
     assert "No game 'yellow'" in refused(capsys, *sprites[:3], "--reference", "yellow")
     assert "--seeds must be from 1" in refused(capsys, *sprites, "--seeds", "0")
     assert "nowhere" in refused(capsys, "sprites", "--root", str(tmp_path / "nowhere"))

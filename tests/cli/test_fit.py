@@ -310,8 +310,9 @@ def test_a_mistake_in_a_config_names_its_key(text, says, imported, tmp_path, cap
 def test_an_unknown_config_lists_the_shipped_ones(tmp_path, capsys):
     for argv in (["fit", "--config", "cgna.yaml"], ["fit", "--config=cgna.yaml"], ["validate", "-c", "cgna.yaml"]):
         line = one_line(capsys, argv)
-        assert "No config 'cgna.yaml'. Shipped configs: configs/autoregressive.yaml, configs/cgan.yaml, " in line
-        assert "configs/experiment/smoke.yaml" in line
+        assert "No config 'cgna.yaml'. Near: configs/cgan.yaml" in line
+        assert "configs/NAME.yaml, NAME being autoregressive, cgan, cvae, dcgan, " in line
+    assert "Near: configs/experiment/smoke.yaml" in one_line(capsys, ["fit", "--config", "experiment/smok.yaml"])
     assert "--config" in one_line(capsys, ["fit", "--config"])
     assert "--config configs/cgan.yaml" in one_line(capsys, ["fit"])
     assert list(tmp_path.iterdir()) == []

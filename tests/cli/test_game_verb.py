@@ -256,6 +256,7 @@ def test_a_recording_that_never_began_leaves_its_name_free(tmp_path, capsys):
 
 
 def test_where_nothing_can_be_written(tmp_path, capsys):
+    (tmp_path / "no").write_text("a file")
     argv = [*PLAY, "--player", "random", "--episodes", 1, "--json", tmp_path / "no" / "folder.json"]
     capsys.readouterr()
     assert main([str(word) for word in argv]) == 2

@@ -151,7 +151,7 @@ def test_training_says_in_one_line_what_it_leaves_out(drawn, tmp_path, monkeypat
     SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1).setup("fit")
     SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1, shiny=True, forms=True).setup("fit")
     SpriteDataModule(str(tmp_path / "out"), batch_size=1, epoch_images=1).setup("validate")
-    left_out = "left out: 2 shiny (data.shiny), 2 of other forms (data.forms)"
+    left_out = "left out: 2 of other forms (data.forms), 2 shiny (data.shiny)"
     assert told == [
         f"{tmp_path / 'out'}: 2 of 6 sprites are used; {left_out}.",
         f"{tmp_path / 'out'}: 6 of 6 sprites are used.",

@@ -147,7 +147,7 @@ def test_draw_asks_for_rows_of_the_conditions():
     sprites = panel_.draw(Asked(), rows, 130, seed=1)
     assert len(sprites) == 130
     assert {tuple(row) for row in sprites.conditions} == {tuple(row) for row in rows}
-    dark = sprites.pictures[:, 0, 0, 0] < 50
+    dark = sprites.pictures[:, 64, 64, 0] < 50
     assert (dark == (sprites.conditions[:, 0] == 0)).all()
     again = panel_.draw(Asked(), rows, 130, seed=1)
     assert np.array_equal(again.conditions, sprites.conditions)

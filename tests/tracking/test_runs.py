@@ -219,8 +219,9 @@ def test_a_run_that_fails_says_why_and_goes_on_when_resumed(tmp_path, monkeypatc
 def test_a_run_that_is_told_to_stop_was_interrupted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     at_step(monkeypatch, 3, SIGTERMException())
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stop:
         main(words(tmp_path, log="csv"))
+    assert stop.value.code == 143
     told = record.read(tmp_path / "stats")
     assert (told["status"], told["error"], told["images_seen"]) == ("interrupted", None, 64)
 
