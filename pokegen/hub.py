@@ -309,8 +309,8 @@ def _fill(
     work: Path, network: nn.Module, class_path: str, init_args: dict[str, Any], half: bool, facts: dict[str, Any]
 ) -> None:
     """Write the weights and the config."""
-    if hasattr(network, "plain_spaces"):  # an agent's, so that loading it makes no environment
-        init_args = init_args | {"plain_spaces": network.plain_spaces()}
+    if spaces := getattr(network, "plain_spaces", None):  # an agent's, so that loading it makes no environment
+        init_args = init_args | {"plain_spaces": spaces()}
     state = {
         key: (value.half() if half and _halves(value) else value).contiguous().clone()
         for key, value in network.state_dict().items()
