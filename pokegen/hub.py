@@ -91,7 +91,7 @@ class Loaded:
 
     @property
     def label(self) -> str:
-        return f"{self.name} {self.version}"
+        return trust.visible(f"{self.name} {self.version}")
 
 
 def available() -> list[str]:
@@ -132,8 +132,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config.get("format", FORMAT) != FORMAT:
         shown = str(config["format"])[:20]
         raise CheckpointError(f"{folder} has format {shown}; pokegen {__version__} reads {FORMAT}.")
-    for key, kind in _KEYS.items():
-        if not isinstance(config[key], kind):
+    for key, kind in (_KEYS | {"training": dict}).items():
+        if not isinstance(config.get(key, {}), kind):
             raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config: {key} is no {kind.__name__}.")
     return config
 
@@ -149,7 +149,8 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
 def _root(folder: Path) -> Path:
     """What a checkpoint's files must lie in: its folder; in the hub's cache, which holds links, the repository's."""
     folder = folder.resolve()
-    return folder.parent.parent if folder.parent.name == "snapshots" else folder
+    cached = folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
+    return folder.parent.parent if cached else folder
 
 
 def check(config: dict[str, Any], source: str, own: tuple[str, Mapping[str, Any]] | bool | None = None) -> None:
@@ -460,7 +461,8 @@ def numbers_of(folder: Path) -> dict[str, str]:
 
 
 def _write_block(card: Path, marks: tuple[str, str], content: str) -> Path:
-    """Replace what stands between two marks of a model card, or append it."""
+    """Replace what stands between two marks of a model card, or append it. UserError for a link out of its folder."""
+    trust.inside(card.parent, card.name)
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {card.parent.resolve().name}\n"
     if marks[0] not in text or marks[1] not in text:
         text += f"\n{marks[0]}{marks[1]}\n"

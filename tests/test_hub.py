@@ -141,3 +141,33 @@ def test_a_full_disk_while_people_s_own_files_are_copied_is_one_line(folder, mon
         hub.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
     assert hub.load(folder).version == "3"
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+
+
+def test_a_model_card_that_links_elsewhere_is_not_written_through(folder, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (folder / hub.CARD).unlink(missing_ok=True)
+    (folder / hub.CARD).symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(UserError, match="leads out of"):
+        hub.write_card(folder)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_folder_called_snapshots_is_no_cache_of_the_hub(folder, tmp_path):
+    place = tmp_path / "snapshots" / "tiny"
+    place.parent.mkdir()
+    folder.rename(place)
+    (place / hub.CONFIG).rename(tmp_path / "config")
+    (place / hub.CONFIG).symlink_to(tmp_path / "config")
+    with pytest.raises(UserError, match="leads out of"):
+        hub.load(place)
+
+
+def test_training_must_be_a_mapping(folder):
+    altered(folder, training=[1])
+    with pytest.raises(CheckpointError, match="training is no dict"):
+        hub.load(folder)
+
+
+def test_a_label_has_no_control_characters(folder):
+    altered(folder, version="\x1b[2J")
+    assert hub.load(folder).label == "tiny \\x1b[2J"

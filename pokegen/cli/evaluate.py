@@ -207,6 +207,7 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
     from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
     from pokegen.images import read_picture
     from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
+    from pokegen.trust import inside
 
     if not folder.is_dir():
         raise DataError(f"No folder of samples at {folder}.")
@@ -228,7 +229,7 @@ def _read_samples(folder: Path, seed: int) -> "Sprites":
     pictures = []
     for path in paths:
         try:
-            drawn = read_picture(path)
+            drawn = read_picture(inside(folder, path.name))
         except ValueError as error:
             raise DataError(f"{path} is not a picture that can be read: {error}.") from error
         if drawn.size != (SPRITE_SIZE, SPRITE_SIZE):

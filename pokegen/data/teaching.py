@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from pokegen.data.modules import BalancedSampler, ImageDataModule
 from pokegen.data.splits import SPLITS
 from pokegen.errors import DataError, UserError
+from pokegen.images import FORMATS
 
 
 class LabelledImages(Dataset):
@@ -62,7 +63,7 @@ class Faces(LabelledImages):
 
     def _face(self, path: Path) -> Tensor:
         try:
-            with Image.open(path) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 left, top = ((side - 178) // 2 for side in picture.size)
                 box = (left, top, left + 178, top + 178)
                 face = picture.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)

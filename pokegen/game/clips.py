@@ -216,6 +216,8 @@ def decoded(video: Path, count: int) -> np.ndarray:
     facts = video.stat()
     name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count}".encode()).hexdigest()[:12]
     cache = video.resolve().parent / ".frames" / f"{video.stem}-{name}.npy"
+    if cache.parent.is_symlink():
+        raise UserError(f"{cache.parent} is a link: remove it. What is decoded stays next to its video.")
     if not cache.is_file():
         try:
             for old in cache.parent.glob(f"{glob.escape(video.stem)}-????????????.npy"):

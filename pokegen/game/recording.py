@@ -483,6 +483,14 @@ def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
     raise AssertionError("numpy and float() disagree")
 
 
+# A video is that one file: FFmpeg also takes lists of other files, and addresses, for videos.
+_CONTAINERS = "avi,asf,dv,flv,gif,gxf,h264,hevc,ivf,live_flv,m4v,matroska,webm,mjpeg,mov,mp4,mpeg,mpegts,mpegvideo,mxf"
+_ALONE = {
+    "format_whitelist": f"{_CONTAINERS},nsv,nut,ogg,rm,wav,mp3,flac,aac,yuv4mpegpipe",
+    "protocol_whitelist": "file",
+}
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream; FFmpeg's errors become one line."""
@@ -490,7 +498,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist, or is not a file.")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(str(path), metadata_errors="replace", options=_ALONE) as container:
             if not container.streams.video:
                 raise UserError(f"{path} has no video in it.")
             yield container, container.streams.video[0]

@@ -182,11 +182,13 @@ def curves(runs: list[Run], metrics: list[str]) -> bytes:
 
     What is logged at many steps is drawn faintly as it is, and as its running mean over a twentieth of the longest run.
     """
+    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
+    matplotlib.rcParams["text.usetex"] = False  # the working folder's matplotlibrc must not start TeX
     logged = [run for run in runs if run.metrics]
     x = "images" if all("images" in row for run in logged for row in run.rows) else "step"
     columns = min(2, len(metrics))
@@ -210,7 +212,8 @@ def curves(runs: list[Run], metrics: list[str]) -> bytes:
             axis.plot(places, values, linewidth=1.8, marker="o" if len(values) < 30 else None, markersize=3.5, **style)
             shown.append((places, values))
         _frame(axis, shown)
-        axis.set_title(f"{metric} {_arrow(metric)}" if direction(metric) else metric, fontsize=10.5, loc="left")
+        title = f"{metric} {_arrow(metric)}" if direction(metric) else metric
+        axis.set_title(_no_formula(title), fontsize=10.5, loc="left")
         axis.set_xlabel("images seen" if x == "images" else "steps", fontsize=9)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -251,9 +254,14 @@ def _legend(figure: Any, runs: list[Run], metric: str) -> None:
     first, names, handles = winners(runs, metric), label(runs), []
     for i, (run, name) in enumerate(zip(runs, names, strict=True)):
         status = "" if run.record["status"] == "finished" else f" ({run.record['status']})"
-        text = f"{_short(name, 40)}{status}{f', best by {metric}' if i in first else ''}"
+        text = _no_formula(f"{_short(name, 40)}{status}{f', best by {metric}' if i in first else ''}")
         handles.append(Line2D([], [], linewidth=2.2, label=text, **_style(i)))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(runs)), frameon=False, fontsize=9.5)
+
+
+def _no_formula(text: str) -> str:
+    """For matplotlib, which reads what stands between dollars as a formula and fails where it is none."""
+    return text.replace("$", r"\$")
 
 
 def _short(text: str, length: int) -> str:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def _of_folder(run: Path, source: str) -> Run:
     rows = _merged(_read_csv(run, path) for path in sorted(run.glob("csv/version_*/metrics.csv"), key=_version))
     name = run.resolve().name
     found = Run(name, source, _flat(config), {**facts, "status": record.status(facts)}, rows)
-    if drawn := sorted(path for path in run.glob("samples/*") if path.stem.isdigit()):
+    if drawn := sorted(path for path in run.glob("samples/*") if path.stem.isdecimal()):
         found.drawn = int(drawn[-1].stem)
         with _optional():
             content = read_inside(run, drawn[-1].relative_to(run), SAMPLE_BYTES)
@@ -140,14 +141,14 @@ def _optional() -> suppress:
 
 def _picture(content: bytes) -> bytes:
     """The same, if it is a whole picture."""
-    with Image.open(io.BytesIO(content)) as picture:
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
         picture.load()
     return content
 
 
 def _version(path: Path) -> int:
     number = path.parent.name.removeprefix("version_")
-    return int(number) if number.isdigit() else -1
+    return int(number) if number.isdecimal() else -1
 
 
 def _read_csv(run: Path, path: Path) -> Rows:
@@ -225,26 +226,35 @@ def _of_wandb_log(log: Path, source: str) -> Run | None:
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    for line in _inspect(log):
-        kind = str(line.get("type"))
-        content = line.get(kind) or {}
-        if kind == "run":
-            name = content.get("display_name") or name
-            config |= (content.get("config") or {}).get("update") or {}
-        elif kind == "config":
-            config |= content.get("update") or {}
-        elif kind == "summary":
-            summary |= content.get("update") or {}
-        elif kind == "history":
-            rows.append(content.get("item") or {})
-        elif kind == "exit":
-            code = content.get("exit_code", 0)
-    if "model" not in config:
-        return None
-    ended = None if code is None else "failed" if code else "finished"
-    return _of_wandb(
-        name, source, config, summary, rows, ended, lambda path: read_inside(log.parent / "files", path, SAMPLE_BYTES)
-    )
+    try:
+        for line in _inspect(log):
+            kind = str(line.get("type"))
+            content = line.get(kind) or {}
+            if kind == "run":
+                name = content.get("display_name") or name
+                config |= (content.get("config") or {}).get("update") or {}
+            elif kind == "config":
+                config |= content.get("update") or {}
+            elif kind == "summary":
+                summary |= content.get("update") or {}
+            elif kind == "history":
+                rows.append(content.get("item") or {})
+            elif kind == "exit":
+                code = content.get("exit_code", 0)
+        if "model" not in config:
+            return None
+        ended = None if code is None else "failed" if code else "finished"
+        fetch = partial(_file_of, log.parent)
+        return _of_wandb(str(name), source, config, summary, rows, ended, fetch)
+    except UserError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:  # what W&B does not write
+        raise UserError(f"{log} is no W&B run of pokegen's: {error}") from error
+
+
+def _file_of(run: Path, path: str) -> bytes:
+    """A file that W&B keeps of an offline run."""
+    return read_inside(run, f"files/{path}", SAMPLE_BYTES)
 
 
 def _inspect(log: Path) -> list[dict[str, Any]]:
@@ -293,8 +303,8 @@ def _of_wandb(
     fetch: Callable[[str], bytes],
 ) -> Run:
     """A Run of what W&B holds. `state` is None where nobody wrote an end; `fetch` gets a file of the run."""
-    facts = dict(config.pop("record", None) or {})
-    told = {key: summary[key] for key in record.OUTCOME if summary.get(key) is not None}
+    facts = record.known(config.pop("record", None))
+    told = record.known({key: summary[key] for key in record.OUTCOME if summary.get(key) is not None})
     found = Run(name, source, _flat(config), {**facts, "status": state or record.status(facts), **told}, [])
     grid = table = None  # the last of each: (path, images seen)
     for item in history:

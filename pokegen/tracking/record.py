@@ -26,6 +26,9 @@ from pokegen import __version__, files
 from pokegen.trust import CONFIG_BYTES, read_inside
 
 FILE = "run.json"
+_KINDS: dict[str, Any] = {"seconds": int | float}
+_KINDS |= dict.fromkeys(("images_seen", "starts", "pid", "cpus", "dirty"), int)
+_KINDS |= dict.fromkeys(("status", "error", "started", "heard", "ended", "host", "process", "commit", "gpu"), str)
 OUTCOME = ("status", "error", "images_seen", "seconds")  # what the end of a run adds
 
 
@@ -73,10 +76,19 @@ def end(record: dict[str, Any], status: str, error: BaseException | None = None)
 def read(run: Path) -> dict[str, Any]:
     """The record in a run's folder; empty where there is none, or none that can be read."""
     try:
-        found = json.loads(read_inside(run, FILE, CONFIG_BYTES))
+        return known(json.loads(read_inside(run, FILE, CONFIG_BYTES)))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def known(found: Any) -> dict[str, Any]:
+    """A record that somebody wrote, without the values that are not of their kind."""
+    facts = found if isinstance(found, dict) else {}
+    return {key: value for key, value in facts.items() if key not in _KINDS or _is(value, _KINDS[key])}
+
+
+def _is(value: Any, kind: Any) -> bool:
+    return value is None or (isinstance(value, kind) and (isinstance(value, str) or abs(value) < 2**53))
 
 
 def status(record: dict[str, Any]) -> str:

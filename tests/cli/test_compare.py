@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import matplotlib
 import pytest
 import yaml
 from PIL import Image
@@ -200,3 +201,13 @@ def test_a_run_that_was_killed_is_shown_as_such_and_as_running_before_and_after(
     capsys.readouterr()
     assert main(["compare", "vae", "slow"]) == 0
     assert cells(capsys.readouterr().out, "status") == ["finished", "finished"]
+
+
+def test_settings_of_matplotlib_in_the_working_folder_start_no_tex(monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "text.usetex", True)
+    assert main(["compare", "slow", "fast"]) == 0
+
+
+def test_a_name_is_no_formula(runs):
+    make(runs, "$\\frac$", 0.1, [3, 2])
+    assert main(["compare", "$\\frac$", "fast"]) == 0

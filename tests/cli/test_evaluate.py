@@ -180,3 +180,12 @@ def test_numbers_of_other_weights_are_found(tmp_path):
     assert hub.numbers_of(tmp_path / "stats") == {"stats": digest[:12], "judge": judge[:12]}
     config.write_text(config.read_text().replace(digest, "a" * 64))
     assert hub.numbers_of(tmp_path / "stats")["stats"] != hub.read_config(tmp_path / "stats")["sha256"][:12]
+
+
+def test_samples_that_link_elsewhere_are_refused(tmp_path):
+    samples(tmp_path / "elsewhere", 60)
+    (tmp_path / "linked").mkdir()
+    for path in (tmp_path / "elsewhere").glob("*.png"):
+        (tmp_path / "linked" / path.name).symlink_to(path)
+    with pytest.raises(DataError, match="leads out of"):
+        _read_samples(tmp_path / "linked", seed=0)

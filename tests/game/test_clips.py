@@ -365,3 +365,12 @@ def test_keys_of_no_group_are_named(folder):
 def test_settings_out_of_range_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         data("nowhere", **options)
+
+
+def test_a_cache_that_links_elsewhere_is_not_written(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "video.mkv").write_bytes(b"")
+    (tmp_path / ".frames").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="is a link"):
+        clips.decoded(tmp_path / "video.mkv", 20)
+    assert not list((tmp_path / "elsewhere").iterdir())

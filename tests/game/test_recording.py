@@ -586,3 +586,21 @@ def test_an_import_that_fails_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         import_video(source.video, source.csv, tmp_path / "out")
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile other.mkv\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nother.mkv\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+    ],
+)
+def test_a_list_of_other_files_is_no_video(tmp_path, text):
+    with Recorder(tmp_path / "other") as recorder:
+        for frame in shaded(20):
+            recorder.add(frame, "none", 0.0, 0)
+    assert count_frames(tmp_path / "other.mkv") == 20
+    (tmp_path / "video.mp4").write_text(text)
+    with pytest.raises(UserError, match="cannot be read as a video"):
+        count_frames(tmp_path / "video.mp4")

@@ -322,3 +322,64 @@ def test_json_lines_that_are_none_are_told(tmp_path, monkeypatch):
     (folder / "run-1.wandb").write_bytes(json.dumps({}).encode())
     with pytest.raises(UserError, match=r"which wandb has from 0\.31 on: No such command"):
         load(str(folder), tmp_path)
+
+
+def offline(root, *rows):
+    """An offline W&B run whose history is these rows, and what `wandb leet inspect` tells of it."""
+    run = root / "offline-run-1-a"
+    (run / "files").mkdir(parents=True)
+    (run / "run-a.wandb").write_bytes(b"")
+    lines = [{"type": "run", "run": {"display_name": "far", "config": {"update": dict(CONFIG)}}}]
+    return run, lines + [{"type": "history", "history": {"item": row}} for row in rows]
+
+
+def test_the_files_of_a_wandb_run_are_not_elsewhere(tmp_path, monkeypatch):
+    run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
+    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    (run / "files" / "grid.png").write_bytes(png())
+    assert load(str(run), tmp_path).picture == png()
+    (run / "files").rename(tmp_path / "elsewhere")
+    (run / "files").symlink_to(tmp_path / "elsewhere")
+    assert load(str(run), tmp_path).picture is None
+
+
+def test_a_sample_grid_starts_no_program(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: started.append(1))
+    run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (run / "files" / "grid.png").write_bytes(eps)
+    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    assert load(str(run), tmp_path).picture is None
+    assert not started
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"type": "run", "run": [1]}],
+        [{"type": "config", "config": {"update": [1]}}],
+        [{"type": "run", "run": {"config": {"update": CONFIG}}}, {"type": "history", "history": {"item": [1]}}],
+        [
+            {"type": "run", "run": {"config": {"update": CONFIG}}},
+            {"type": "history", "history": {"item": {"_step": "x"}}},
+        ],
+    ],
+)
+def test_a_wandb_run_of_other_kinds_is_told(tmp_path, monkeypatch, lines):
+    run, _ = offline(tmp_path)
+    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    with pytest.raises(UserError, match="is no W&B run"):
+        load(str(run), tmp_path)
+
+
+def test_values_of_other_kinds_in_a_record_are_left_out(tmp_path):
+    run = make(tmp_path, status=["finished"], seconds=float("inf"), commit=7, images_seen="many", gpu="a")
+    assert record.read(run) == {"gpu": "a"}
+
+
+def test_a_sample_of_no_decimal_number_is_left_out(tmp_path):
+    run = make(tmp_path)
+    (run / "samples").mkdir()
+    (run / "samples" / "²³.csv").write_text("x")
+    assert load("a", tmp_path).text is None
