@@ -36,7 +36,7 @@ import torch
 from PIL import Image
 
 from pokegen import files, hub
-from pokegen.cli import fit  # noqa: F401  # loads Lightning before the forks
+from pokegen.cli import fit
 from pokegen.cli.main import main
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
@@ -119,15 +119,16 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
         more = {"trainer.max_epochs": 2} if n == 0 else {"trainer.max_epochs": 100_000, "ckpt_path": "last"}
         return ["fit", *(f"--{key}={value}" for key, value in (settings | more).items())]
 
+    least = {"images": 0}  # that the next checkpoint must have seen
+    labelled: list[list[dict[str, str]]] = []  # the first whole table
+
     def check_fit(n: int) -> None:
         for path in (run / "checkpoints").glob("*.ckpt"):
             torch.load(path, weights_only=True)
         seen = int(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["images_seen"])
-        assert seen >= check_fit.seen, "images were lost"  # type: ignore[attr-defined]
-        check_fit.seen = seen  # type: ignore[attr-defined]
+        assert seen >= least["images"], "images were lost"
+        least["images"] = seen
         json.loads((run / "run.json").read_text())
-
-    check_fit.seen = 0  # type: ignore[attr-defined]
 
     def check_export(n: int) -> None:
         hub.load(zoo)
@@ -149,8 +150,8 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
             assert len(rows) == 300
             assert (labels / "play.mkv").exists()
             assert (labels / "play.parquet").exists()
-            assert n == 0 or rows == check_labels.rows  # type: ignore[attr-defined]
-            check_labels.rows = rows  # type: ignore[attr-defined]
+            labelled.append(rows)
+            assert rows == labelled[0]
 
     def check_phases(n: int) -> None:
         for path in (place / "phases").rglob("*.json"):
@@ -320,6 +321,7 @@ def cli() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    fit.keep_memory()  # as `fit` does; with Lightning, which its module loads, before the forks
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or a disk would stay mounted
     given = Path(tempfile.mkdtemp(prefix="pokegen-faults-"))
     total = dict.fromkeys(("kills", "disks", "lost", "left", "status"), 0)

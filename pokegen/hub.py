@@ -213,7 +213,8 @@ def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) ->
     """Build the model without memory, on the meta device, and load the shapes of the weights into it: arguments that do
     not fit raise RuntimeError before anything is allocated. What is built on the way is limited too."""
     with safe_open(weights, "pt") as file:
-        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+        names = file.keys()
+        shapes = {name: file.get_slice(name).get_shape() for name in names}
     left = {"numbers": 4 * sum(map(math.prod, shapes.values())) + 2**24, "modules": 10_000}
 
     def spend(what: str, amount: int) -> None:
@@ -402,6 +403,19 @@ def export_discriminator(run: Path, folder: Path) -> Path:
     state = {key: value.half() if _halves(value) else value for key, value in mine.items() if key[:4] != "net."}
     weights = serialize({key: value.contiguous() for key, value in state.items()})
     return files.write(folder / DISCRIMINATOR, weights)
+
+
+def load_discriminator(name: str | Path) -> dict[str, Tensor]:
+    """The weights that `export_discriminator` wrote into a checkpoint, or {}. Raises CheckpointError for a file that is
+    no safetensors, and for a link out of the checkpoint's folder."""
+    folder = folder_of(name)
+    try:
+        path = trust.inside(folder, DISCRIMINATOR, _root(folder))
+        return load_file(path) if path.is_file() else {}
+    except UserError as error:
+        raise CheckpointError(str(error)) from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / DISCRIMINATOR} is damaged ({error}). Copy or export it again.") from error
 
 
 def _beginning(source: Path) -> str:

@@ -130,6 +130,24 @@ def test_what_people_added_to_a_checkpoint_stays(folder):
     assert (folder / "link").read_text() == "mine"
 
 
+def test_a_discriminator_goes_along_and_a_damaged_one_is_told(folder, tmp_path):
+    assert hub.load_discriminator(folder) == {}
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    state = {"discriminator.body.weight": torch.ones(2, 2), "discriminator.net.weight": torch.ones(1), "ema.w": 1}
+    torch.save({"state_dict": state}, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    hub.export_discriminator(tmp_path / "run", folder)
+    found = hub.load_discriminator(folder)
+    assert found.keys() == {"body.weight"}  # not the frozen network
+    assert found["body.weight"].dtype == torch.float16 and bool((found["body.weight"] == 1).all())
+    (folder / hub.DISCRIMINATOR).write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        hub.load_discriminator(folder)
+    (folder / hub.DISCRIMINATOR).unlink()
+    (folder / hub.DISCRIMINATOR).symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="leads out of"):
+        hub.load_discriminator(folder)
+
+
 def test_a_full_disk_while_people_s_own_files_are_copied_is_one_line(folder, monkeypatch):
     (folder / "README.md").write_text("mine")
 

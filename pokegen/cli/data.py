@@ -100,9 +100,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.files:
         names = {s.number: s.name for s in load_pokedex()}
         for s in index:
-            print(f"{_shown(s.source)}: {s.No} {names.get(s.No, '')}, {_taken_for(s, s.form)}")
+            echo(f"{s.source}: {s.No} {names.get(s.No, '')}, {_taken_for(s, s.form)}")
         for row in rejected:
-            print(f"{_shown(row['source'])}: left out, {_shown(row['reason'])}")
+            echo(f"{row['source']}: left out, {row['reason']}")
         return
     _tell(Counter(_taken_for(s, "another form") for s in index), "taken for", "sprites")
     _tell(Counter(s.game for s in index), "game", "sprites")
@@ -140,11 +140,6 @@ def _preview(args: argparse.Namespace) -> None:
 def _taken_for(sprite: "SpriteFile", form: str) -> str:
     words = ("shiny" if sprite.shiny else "", "female" if sprite.female else "", form if sprite.form else "")
     return " ".join(["front", *filter(None, words)])
-
-
-def _shown(name: str) -> str:
-    """Without control characters, which a terminal would obey."""
-    return repr(name)[1:-1]
 
 
 def _reasons(reasons) -> Counter[str]:

@@ -140,6 +140,10 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
+    found = [(name, hub.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
+    for name, loaded in found:
+        if not hasattr(loaded.model, "conditions"):  # as every sprite model says
+            raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
     trained, unseen = _real(args)
     judge, type_judge = (hub.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
@@ -147,10 +151,7 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
         samples = _read_samples(args.samples, args.seed)
         drawn["samples"] = lambda seed: samples
     conditions = species_conditions(trained)
-    for name in dict.fromkeys([*(models or ()), PLAIN]):
-        loaded = hub.load(name)
-        if not hasattr(loaded.model, "conditions"):  # as every sprite model says
-            raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
+    for name, loaded in found:
         row = loaded.name if name in hub.available() else str(name)  # a folder may be called like a zoo name
         drawn[row] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
 

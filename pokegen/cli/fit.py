@@ -34,7 +34,6 @@ from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
-from safetensors.torch import load_file
 
 from pokegen import files, hub
 from pokegen.data import modules as _data  # also so that short class names resolve
@@ -90,12 +89,8 @@ class CLI(LightningCLI):
         with ExitStack() as self.held:
             try:
                 super().__init__(*args, **kwargs)
-            except BaseException:
-                if self.claimed and not self._began():
-                    shutil.rmtree(self.claimed, ignore_errors=True)
-                raise
-            finally:
-                if self.claimed and not (self.claimed / "config.yaml").is_file():  # it only tried
+            finally:  # nothing stays of a start that never trained, or that only tried: fast_dev_run has no config
+                if self.claimed and not (self._began() and (self.claimed / "config.yaml").is_file()):
                     shutil.rmtree(self.claimed, ignore_errors=True)
 
     def _began(self) -> bool:
@@ -173,9 +168,7 @@ class CLI(LightningCLI):
         played: Any = self.model.network  # an agent's environment is the one that this config names
         own = (played.env, played.options) if hasattr(played, "env") else None
         weights = {f"{network}.{key}": value for key, value in hub.load(name, own=own).model.state_dict().items()}
-        if (beside := hub.folder_of(name) / hub.DISCRIMINATOR).is_file():
-            weights |= {f"discriminator.{key}": value for key, value in load_file(beside).items()}
-        return weights
+        return weights | {f"discriminator.{key}": value for key, value in hub.load_discriminator(name).items()}
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]

@@ -64,6 +64,7 @@ class Recorder:
 
     def __init__(self, path: Path, fps: int = FPS, size: int = SIZE):
         self.video, self.csv = _free_pair(path)
+        self.shown = self.video  # in errors
         self.fps, self.size = fps, size
         self.frames = 0  # added so far
         self._row: list[Any] | None = None  # of the frame whose cluster is not on the disk yet
@@ -135,7 +136,7 @@ class Recorder:
         try:
             yield
         except OSError as error:
-            raise cannot_write(self.video, error) from error
+            raise cannot_write(self.shown, error) from error
 
     def _write_row(self) -> None:
         if self._row:
@@ -367,6 +368,7 @@ def import_video(video: Path, keys_csv: Path, out: Path) -> Path:
     target = _free_pair(out)
     with scratch_folder(target[0].parent) as work:  # half an import is of no use
         with Recorder(work / "whole") as recorder:
+            recorder.shown = out
             for tick, picture in enumerate(frames(video, stop=ticks)):
                 keys = rows.key[bounds[tick] : bounds[tick + 1]] or [rows.key[seen[tick]]]
                 rgb = np.repeat(picture[:, :, None], 3, axis=2)

@@ -216,7 +216,7 @@ class PixelGANDiscriminator(projected_gan.Discriminator):
                 *(nn.AdaptiveAvgPool2d(8), spectral_norm(nn.Conv2d(texture, 1, 1)), nn.Flatten()),
             )
 
-    auxiliary_loss: Any = None
+    auxiliary_loss: Any = None  # there is no second task
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         """See cgan.Discriminator."""

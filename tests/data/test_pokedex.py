@@ -91,13 +91,15 @@ KAGGLE = """#,Name,Type 1,Type 2,Total,HP,Attack,Defense,Sp. Atk,Sp. Def,Speed,G
 386,DeoxysNormal Forme,Psychic,,600,50,150,50,150,50,150,3,True
 386,DeoxysAttack Forme,Psychic,,600,50,180,20,180,20,150,3,True
 """
-COMPLETE = """abilities,attack,base_total,defense,height_m,hp,name,pokedex_number,sp_attack,sp_defense,speed,type1,type2,weight_kg,generation,is_legendary
+COMPLETE = """abilities,attack,base_total,defense,height_m,hp,name,pokedex_number,sp_attack,sp_defense,speed,\
+type1,type2,weight_kg,generation,is_legendary
 "['Overgrow', 'Chlorophyll']",49,318,49,0.7,45,Bulbasaur,1,65,65,45,grass,poison,6.9,1,0
 "['Static', 'Surge Surfer']",85,485,50,,60,Raichu,26,95,85,110,electric,,,1,0
-"""  # noqa: E501
-STATUS = """Number;Name;Type_1;Type_2;Total;HP;Attack;Defense;Sp_Atk;Sp_Def;Speed;Generation;Status;Color;Height_m;Weight_kg
+"""
+STATUS = """Number;Name;Type_1;Type_2;Total;HP;Attack;Defense;Sp_Atk;Sp_Def;Speed;Generation;Status;\
+Color;Height_m;Weight_kg
 144;Articuno;Ice;Flying;580;90;85;100;95;125;85;1;Sub Legendary;blue;1.7;55.4
-"""  # noqa: E501
+"""
 
 
 def test_kaggles_table_is_read_and_what_was_done_is_told(tmp_path, capsys):

@@ -588,6 +588,19 @@ def test_an_import_that_fails_leaves_nothing(tmp_path, monkeypatch):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_an_import_onto_a_full_disk_names_the_place_that_was_asked_for(tmp_path, monkeypatch):
+    source = write(tmp_path / "source", shaded(30))
+    before = sorted(tmp_path.iterdir())
+
+    def full(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Recorder, "_write_row", full)
+    with pytest.raises(UserError, match=r"Cannot write '[^']*/out': No space left"):
+        import_video(source.video, source.csv, tmp_path / "out")
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     "text",
     [
