@@ -3,14 +3,18 @@
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -23,6 +27,7 @@ _prctl: Any = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswi
 @contextmanager
 def pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
     """A pool of processes, by default one a processor. Where an exception ends the block, its work is not finished.
+    Results of more than a few kilobytes go through `results`.
 
     Raises UserError where one of them was killed, as Linux does when memory runs out.
     """
@@ -40,6 +45,29 @@ def pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
             ) from error
         raise
     executor.shutdown()
+
+
+def results(
+    executor: Executor, function: Callable[[Any], Any], items: Sequence[Any], folder: Path, batch: int = 64
+) -> Iterator[Any]:
+    """`function` of each item, in order, computed by `executor`, for results that are large.
+
+    They travel in files in `folder`, which are removed as they are read: whoever reads a large result from a pipe waits
+    forever when the worker that sends it is killed half-way.
+    """
+    batches = [items[start : start + batch] for start in range(0, len(items), batch)]
+    for name in executor.map(partial(_to_file, function, folder), batches):
+        with open(name, "rb") as file:
+            found = pickle.load(file)  # a worker of our own wrote it
+        os.unlink(name)
+        yield from found
+
+
+def _to_file(function: Callable[[Any], Any], folder: Path, items: Sequence[Any]) -> str:
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    with open(descriptor, "wb") as file:
+        pickle.dump([function(item) for item in items], file)
+    return name
 
 
 def _begin() -> None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pokegen.errors import UserError
-from pokegen.workers import pool, run
+from pokegen.workers import pool, results, run
 
 
 def gone(pid, seconds=10):
@@ -38,6 +38,38 @@ def test_a_pool_gives_its_results_in_order():
 def test_a_killed_worker_is_one_line():
     with pytest.raises(UserError, match="A worker process was killed"), pool(2) as workers:
         list(workers.map(kill_self, range(9)))
+
+
+def pages(number):
+    return bytes(1_000_000)
+
+
+def test_large_results_come_in_order_and_leave_no_file(tmp_path):
+    with pool(2) as workers:
+        found = list(results(workers, str, range(150), tmp_path))
+        assert found == [str(n) for n in range(150)]
+        assert sum(map(len, results(workers, pages, range(5), tmp_path, batch=1))) == 5_000_000
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_large_result_that_nobody_will_read_keeps_no_interrupted_program(tmp_path):
+    code = f"""
+import sys, time
+from pathlib import Path
+from pokegen.workers import pool, results
+def pages(number):
+    return bytes(5_000_000)
+with pool(2) as workers:
+    for _ in results(workers, pages, range(99), Path({str(tmp_path)!r}), batch=1):
+        print(flush=True)
+"""
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    program.stdout.readline()
+    program.send_signal(signal.SIGSTOP)  # its workers go on until they can send no more
+    time.sleep(1)
+    program.send_signal(signal.SIGINT)
+    program.send_signal(signal.SIGCONT)
+    program.communicate(timeout=10)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs Linux")

@@ -36,6 +36,7 @@ from pokegen.files import ArrayWriter, atomic_folder
 from pokegen.images import CANVAS, COLORS, Indexed, framed, indexed, on_white, read_picture
 from pokegen.schema import SPRITE_SIZE, Species
 from pokegen.workers import pool as worker_pool
+from pokegen.workers import results
 
 IMAGE_SUFFIXES = {
     ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
@@ -224,7 +225,7 @@ def _decode_all(root, files, rejected, folder, size, workers, track) -> tuple[li
             for name, shape in shapes.items()
         ]
         pool = stack.enter_context(worker_pool(workers))
-        decoded = pool.map(partial(_decode_below, root, size), [f.source for f in files], chunksize=64)
+        decoded = results(pool, partial(_decode_below, root, size), [f.source for f in files], folder)
         for file, result in track(zip(files, decoded, strict=True), total=len(files)):
             if isinstance(result, str):
                 rejected.append(Rejected(file.source, result))
