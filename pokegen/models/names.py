@@ -168,7 +168,7 @@ class _Linear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.weight = nn.Parameter(nn.init.normal_(torch.empty(inputs, outputs), std=0.02))
+        self.weight = nn.Parameter(torch.randn(inputs, outputs) * 0.02)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
