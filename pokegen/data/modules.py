@@ -55,7 +55,7 @@ class SpriteDataset(Dataset):
         size: of the images that are fetched; S, a whole fraction of it, or a multiple, enlarged in whole squares.
         augment: what albumentations makes of a picture.
         flip: probability that a picture is mirrored.
-        seed: of the mirroring.
+        seed: of both.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class SpriteDataset(Dataset):
             mirrored = (torch.rand(len(images), generator=self.rng) < self.flip).numpy()
             images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
         if self.augment:
+            self.augment.set_random_seed(int(torch.randint(2**32, (), generator=self.rng)))
             images = np.stack([self.augment(image=image)["image"] for image in images])
         image = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         if self.size < image.shape[-1]:
@@ -151,6 +152,7 @@ class ImageDataModule(L.LightningDataModule):
             collate_fn=_as_it_is,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # its own, or each loader takes from the noise of the training
             **options,
         )
 
@@ -261,7 +263,15 @@ class SpriteDataModule(ImageDataModule):
         except ImportError as error:
             raise UserError("albumentations is not installed. Install it, or train with --data.rotation 0.") from error
         white = A.Rotate(limit=self.rotation, border_mode=0, fill=255, p=1)
-        return A.Compose([white], seed=self.seed)
+        return A.Compose([white])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Kept in a checkpoint, so that a resumed training augments as an undisturbed one would; but for workers, each
+        of which has random numbers of its own."""
+        return {"random_state": self.datasets["train"].rng.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        self.datasets["train"].rng.set_state(state_dict["random_state"])
 
     @property
     def conditions(self) -> tuple[Tensor, Tensor]:

@@ -420,6 +420,7 @@ class AgentModule(TrainingModule):
         self.fresh = True
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         state = checkpoint["agent"]
         self.draws.set_state(state["draws"])
         self.updates = state["updates"]

@@ -68,6 +68,7 @@ class TrainingModule(L.LightningModule):
         super().__init__()
         self.ema = copy.deepcopy(network).requires_grad_(False).eval()
         self.ema_images = ema_images
+        self._random_state: Tensor | None = None  # of the checkpoint that is resumed
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
 
     @property
@@ -84,8 +85,16 @@ class TrainingModule(L.LightningModule):
             torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["random_state"] = torch.get_rng_state()  # on a CPU: a GPU's is not kept
         if hasattr(self.network, "plain_spaces"):  # an agent's, so that an export need not make its environment
             checkpoint["plain_spaces"] = self.network.plain_spaces()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random_state = checkpoint.get("random_state")
+
+    def on_train_start(self) -> None:
+        if self._random_state is not None and self.processes == 1:  # one process kept its own alone
+            torch.set_rng_state(self._random_state)
 
     def load_matching(self, weights: dict[str, Tensor]) -> str:
         """Take those weights of another training whose name and shape match; the average and what was counted begin

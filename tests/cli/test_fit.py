@@ -182,6 +182,16 @@ def test_resume_goes_on_where_the_run_stopped(imported, tmp_path):
     assert len(list((run / "samples").iterdir())) == 3
 
 
+@pytest.mark.parametrize("name", ["cgan", "vae"])
+def test_a_resumed_training_equals_an_undisturbed_one(name, imported, tmp_path):
+    """Bit for bit, on one thread: noise, augmentation and the order of images go on too."""
+    assert main(words(imported, name, run="whole", epochs=4)) == 0
+    assert main(words(imported, name, run="halves", epochs=2)) == 0
+    assert main(words(imported, name, run="halves", epochs=4, ckpt_path="last")) == 0
+    whole, halves = (checkpoint(tmp_path / "runs" / run)["state_dict"] for run in ("whole", "halves"))
+    assert {key for key in whole if not whole[key].equal(halves[key])} == set()
+
+
 def test_a_runs_own_config_resumes_it_or_starts_another(imported, tmp_path):
     assert main(words(imported, run="mine")) == 0
     config = ["fit", "--config", str(tmp_path / "runs" / "mine" / "config.yaml")]
