@@ -80,7 +80,7 @@ def ours(name: str) -> None:
 
     torch.set_num_threads(1)
     from pokegen.cli import fit
-    from pokegen.game.agents import AgentModule
+    from pokegen.game.agents.base import AgentModule
 
     marks: list[tuple[int, float, float]] = []  # steps, when the step began, seconds inside
     step, started, inside = AgentModule.training_step, False, 0.0
@@ -225,7 +225,7 @@ def cross() -> bool:
     """1,000 games of each pair, the same for all. True where learned good agents beat scripted ones before the learned
     adversary."""
     from pokegen import hub
-    from pokegen.game.maddpg import cross_play
+    from pokegen.game.agents.maddpg import cross_play
 
     table = cross_play(hub.load("maddpg_adversary").model, 1000)
     for adversary, row in table.items():

@@ -41,8 +41,8 @@ from pokegen.cli.main import main
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.sprites import load_sprites
-from pokegen.game.idm import InverseDynamics
-from pokegen.game.recording import count_frames, read_recording
+from pokegen.game.video.idm import InverseDynamics
+from pokegen.game.video.recording import count_frames, read_recording
 from pokegen.workers import end_with_parent
 
 ENV = "pokegen/Fighter-v0"
@@ -203,7 +203,7 @@ def sources(given: Path) -> None:
     """Drawn sprites, a run, a recording, a model that reads keys, and a plan."""
     write_sample(given / "drawn", load_pokedex()[::17][:30], 2)
     torch.manual_seed(0)
-    hub.save(InverseDynamics(**READER), given / "reader", "pokegen.game.idm.InverseDynamics", READER, version="1")
+    hub.save(InverseDynamics(**READER), given / "reader", "pokegen.game.video.idm.InverseDynamics", READER, version="1")
     phases = "\n".join(
         f"  {name}: {{plays: random, run: 'game record --env {ENV} --player uneven --frames 9 --out {{out}}/{name}/a'}}"
         for name in ("teacher", "study", "exploration", "consolidation", "play")

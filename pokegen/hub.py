@@ -43,7 +43,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from pokegen import __version__, files, trust
+from pokegen import __version__, files, moved, trust
 from pokegen.errors import CheckpointError, UserError
 from pokegen.resources import shipped
 
@@ -53,15 +53,15 @@ FORMAT = 1
 HUB = "hf:"  # begins the name of a model on the Hugging Face hub
 # What `load` builds: nothing else is imported or called. Agents come with their environment's id.
 AGENTS = {
-    "pokegen.game.demonstrations": ("Clone",),
-    "pokegen.game.dqn": ("QNetwork",),
-    "pokegen.game.maddpg": ("Team",),
-    "pokegen.game.ppo": ("ActorCritic",),
+    "pokegen.game.agents.demonstrations": ("Clone",),
+    "pokegen.game.agents.dqn": ("QNetwork",),
+    "pokegen.game.agents.maddpg": ("Team",),
+    "pokegen.game.agents.ppo": ("ActorCritic",),
 }
 CLASSES = AGENTS | {
-    "pokegen.game.cloning": ("Policy",),
-    "pokegen.game.idm": ("FirstInverseDynamics", "InverseDynamics"),
-    "pokegen.game.reward": ("RewardModel",),
+    "pokegen.game.video.cloning": ("Policy",),
+    "pokegen.game.video.idm": ("FirstInverseDynamics", "InverseDynamics"),
+    "pokegen.game.video.reward": ("RewardModel",),
     "pokegen.models.autoregressive": ("Autoregressive",),
     "pokegen.models.cgan": ("Generator",),
     "pokegen.models.classifier": ("Classifier",),
@@ -117,7 +117,7 @@ def folder_of(name: str | Path) -> Path:
 def read_config(folder: Path) -> dict[str, Any]:
     """The config of a checkpoint folder. Raises CheckpointError where it is missing or incomplete."""
     try:
-        config = dict(trust.read_yaml(read_file(folder, CONFIG, trust.CONFIG_BYTES)))
+        config = dict(moved.renewed(trust.read_yaml(read_file(folder, CONFIG, trust.CONFIG_BYTES))))
         missing = _KEYS.keys() - config.keys()
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
@@ -354,7 +354,7 @@ def export(
     checkpoint = run if run.is_file() else _checkpoint_of(run)
     run = checkpoint.parent.parent
     try:
-        settings = trust.read_yaml(trust.read_inside(run, CONFIG, trust.CONFIG_BYTES))
+        settings = moved.renewed(trust.read_yaml(trust.read_inside(run, CONFIG, trust.CONFIG_BYTES)))
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
         arguments = settings["model"]["init_args"]
         spec = arguments.get("generator") or arguments["network"]
@@ -443,7 +443,7 @@ def write_card(folder: Path) -> Path:
     config = read_config(folder)
     training = config.get("training", {})
     software = ", ".join(f"{key} {value}" for key, value in training.get("software", {}).items())
-    plays = "steps" in (training.get("data") or {}).get("init_args", {})  # an agent's budget, see game/agents.py
+    plays = "steps" in (training.get("data") or {}).get("init_args", {})  # an agent's budget, see game/agents/base.py
     facts = {
         "class": f"`{config['class_path']}`",
         "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items() if key != "plain_spaces")

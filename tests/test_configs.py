@@ -7,7 +7,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from pokegen.cli import fit
 from pokegen.cli.main import main
-from pokegen.game.agents import Steps
+from pokegen.game.agents.base import Steps
 from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 

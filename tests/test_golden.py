@@ -17,8 +17,8 @@ import torch
 from pokegen import Generator, hub
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import draw_creature
-from pokegen.game.agents import AgentNetwork
-from pokegen.game.players import seat
+from pokegen.game.agents.base import AgentNetwork
+from pokegen.game.agents.seat import seat
 from pokegen.models.classifier import Classifier
 from pokegen.models.image import ImageModel
 from pokegen.models.reader import Reader

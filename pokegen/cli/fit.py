@@ -35,7 +35,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only,
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pokegen import files, hub
+from pokegen import files, hub, moved
 from pokegen.data import modules as _data  # also so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
@@ -301,6 +301,9 @@ def _find_configs(argv: list[str]) -> list[str]:
             raise UserError(f"{path} is not a YAML file: {error}.") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected YAML keys such as model, data and trainer, got {str(content)[:40]!r}.")
+        if (renewed := moved.renewed(content)) != content:
+            warnings.warn(f"{path} names classes of an earlier version; they are found under new names.", stacklevel=2)
+            path = yaml.safe_dump(renewed, sort_keys=False)  # type: ignore[assignment]  # --config takes YAML too
         found[place] = f"{flag}={path}" if equals else str(path)
     return found
 

@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _envs(args: argparse.Namespace) -> None:
-    from pokegen.game.envs import check
+    from pokegen.game import check
 
     if args.json and not args.check:
         raise UserError("--json writes what --check measures: give both.")
@@ -145,9 +145,9 @@ def _envs(args: argparse.Namespace) -> None:
 
 
 def _record(args: argparse.Namespace) -> None:
+    from pokegen.game.agents.seat import seat
     from pokegen.game.envs import make
-    from pokegen.game.players import seat
-    from pokegen.game.recording import record
+    from pokegen.game.video.recording import record
     from pokegen.game.window import Window
 
     if args.player == "human":
@@ -164,15 +164,15 @@ def _record(args: argparse.Namespace) -> None:
 
 
 def _import(args: argparse.Namespace) -> None:
-    from pokegen.game.recording import import_video
+    from pokegen.game.video.recording import import_video
 
     echo(import_video(args.video, args.keys, args.out))
 
 
 def _annotate(args: argparse.Namespace) -> None:
     from pokegen import hub
-    from pokegen.game.annotate import annotate
-    from pokegen.game.idm import VideoReader
+    from pokegen.game.video.annotate import annotate
+    from pokegen.game.video.idm import VideoReader
 
     loaded = hub.load(args.model)
     if not isinstance(loaded.model, VideoReader):
@@ -194,8 +194,8 @@ def _annotate(args: argparse.Namespace) -> None:
 
 
 def _play(args: argparse.Namespace) -> None:
-    from pokegen.game.players import seat
-    from pokegen.game.recording import film
+    from pokegen.game.agents.seat import seat
+    from pokegen.game.video.recording import film
 
     env, player = seat(args.agent, args.env, args.options)
     try:
@@ -211,8 +211,9 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     from pokegen import hub
     from pokegen.cli.main import progress
+    from pokegen.game.agents.seat import seat
     from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
-    from pokegen.game.players import SCRIPTS, script, seat
+    from pokegen.game.players import SCRIPTS, script
 
     if args.card and (len(args.player) > 1 or args.player[0] in SCRIPTS):
         raise UserError("--card writes into the model card of one checkpoint: name it alone by --player.")

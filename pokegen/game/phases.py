@@ -151,8 +151,9 @@ def _run(phase: str, words: list[str]) -> None:
 
 
 def _returns(player: str, facts: dict[str, Any]) -> list[float]:
+    from pokegen.game.agents.seat import seat
     from pokegen.game.evaluate import episodes_of
-    from pokegen.game.players import SCRIPTS, seat
+    from pokegen.game.players import SCRIPTS
 
     own = (facts["env"], facts["options"])
     env, seated = seat(player, *own) if player in SCRIPTS else seat(player, facts["env"], {}, own=own)

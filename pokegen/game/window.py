@@ -1,7 +1,7 @@
 """A person plays, in a window.
 
 Gymnasium's own `utils.play` resets each episode with the same seed, drops keys that are tapped between two frames, and
-does not hand over the frame that was seen; so the loop here is that of `recording.played`.
+does not hand over the frame that was seen; so the loop here is that of `play.played`.
 
 A window is a player like any other, so `record(env, Window(env), …)` records a person.
 """
@@ -15,8 +15,10 @@ import gymnasium
 import numpy as np
 
 from pokegen.errors import UserError
-from pokegen.game.envs import action_names, require
-from pokegen.game.recording import FPS, played
+from pokegen.game.envs import action_names
+from pokegen.game.play import played
+from pokegen.game.video.recording import FPS
+from pokegen.optional import require
 
 # Names of actions and the keys of the keyboard; any other name is played with a letter of it that is free.
 KEYBOARD = {

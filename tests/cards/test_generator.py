@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+import fake_zoo
 import jsonschema
 import numpy as np
 import pytest
@@ -281,7 +282,9 @@ from pokegen.cards.render import render
 render(Generator(Blob(), Dice(), Syllables()).card(seed=1))
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(fake_zoo.__file__).parent)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -12,9 +12,9 @@ from mistakes import one_line
 
 from pokegen import hub
 from pokegen.cli.main import main
-from pokegen.game.cloning import Policy
-from pokegen.game.idm import InverseDynamics
-from pokegen.game.recording import read_recording
+from pokegen.game.video.cloning import Policy
+from pokegen.game.video.idm import InverseDynamics
+from pokegen.game.video.recording import read_recording
 
 ENV = "tests/Lamps-v0"
 IDM = {"groups": GROUPS, "window": 8, "stem_width": 4, "stem_stride": 8, "stacks": [4], "width": 16, "heads": 2}
@@ -25,12 +25,12 @@ POLICY = {"groups": GROUPS, "widths": [4, 4, 4], "hidden": 16}
 def models(tmp_path_factory):
     """A folder with `idm` and `policy`; the latter always presses right."""
     folder = tmp_path_factory.mktemp("models")
-    hub.save(InverseDynamics(**IDM), folder / "idm", "pokegen.game.idm.InverseDynamics", IDM, version="1")
+    hub.save(InverseDynamics(**IDM), folder / "idm", "pokegen.game.video.idm.InverseDynamics", IDM, version="1")
     policy = Policy(**POLICY)
     with torch.no_grad():
         policy.head.weight.zero_()
         policy.head.bias.copy_(torch.tensor([0.0, 0.0, 50.0, 50.0, 0.0]))
-    hub.save(policy, folder / "policy", "pokegen.game.cloning.Policy", POLICY, version="1")
+    hub.save(policy, folder / "policy", "pokegen.game.video.cloning.Policy", POLICY, version="1")
     return folder
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pokegen.errors import UserError
-from pokegen.game.envs import check
-from pokegen.game.envs.check import HEADS, Row, known, line, table
+from pokegen.game import check
+from pokegen.game.check import HEADS, Row, known, line, table
 
 CELLS = {"yes", "no"}
 

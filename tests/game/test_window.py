@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pokegen.errors import UserError
-from pokegen.game.envs import KEYS
-from pokegen.game.recording import read_recording, record
+from pokegen.game.envs.names import KEYS
+from pokegen.game.video.recording import read_recording, record
 from pokegen.game.window import Closed, Window, play
 
 pygame = pytest.importorskip("pygame")

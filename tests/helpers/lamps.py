@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from pokegen.game.recording import Recorder, record
+from pokegen.game.video.recording import Recorder, record
 
 GROUPS = {"move": ["left", "right"], "fire": ["fire"]}
 

@@ -13,13 +13,9 @@ A package is imported when its environment is asked for; what is not installed i
 """
 
 import contextlib
-import difflib
-import importlib
 import itertools
 import os
 import re
-from collections.abc import Iterable
-from types import ModuleType
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -27,10 +23,11 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from pokegen.errors import UserError
+from pokegen.game.envs.names import NONE, near
+from pokegen.optional import first_line, require
 
-KEYS = ("none", "up", "down", "left", "right", "a", "b", "start", "select")  # a Game Boy's, in the order of its actions
 CLIENTS = ("unity", "unrealcv", "malmo", "sc2", "dmlab")  # what starts a program of the user's
-_LANDER = ("none", "left", "main", "right")  # gymnasium/envs/box2d/lunar_lander.py: the engine that fires
+_LANDER = (NONE, "left", "main", "right")  # gymnasium/envs/box2d/lunar_lander.py: the engine that fires
 
 for _name, _entry, _limit in (
     ("Overworld", "overworld:Overworld", 600),
@@ -40,37 +37,6 @@ for _name, _entry, _limit in (
     ("Desktop", "desktop:Desktop", None),
 ):
     gymnasium.register(f"pokegen/{_name}-v0", f"pokegen.game.envs.{_entry}", max_episode_steps=_limit)
-
-
-def require(module: str, package: str | None = None, install: str = "'pokegen[game]'") -> ModuleType:
-    """Import an optional module, or say in a UserError what is missing and how to install it.
-
-    Args:
-        module: to import.
-        package: as people know it; default: the module's first name.
-        install: what pip is to install.
-    """
-    name = package or module.partition(".")[0]
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        lacks = (error.name or "").partition(".")[0]
-        if lacks not in ("", module.partition(".")[0]):
-            raise UserError(f"{name} needs {lacks}, which is not installed. Install it: pip install {lacks}") from error
-        raise UserError(f"{name} is not installed. Install it: pip install {install}") from error
-    except Exception as error:  # packages fail in many ways on a Python or beside a package that they do not know
-        raise UserError(f"{name} is installed but does not load: {first_line(error)}.") from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, as part of a sentence."""
-    return next(iter(str(error).strip().splitlines()), "").rstrip(". ") or type(error).__name__
-
-
-def near(id: str, known: Iterable[str]) -> str:
-    """A sentence that names the ids of `known` which are spelt like `id`, or says where they are listed."""
-    names = difflib.get_close_matches(id, known, 4, cutoff=0.6)
-    return f"Near: {', '.join(names)}." if names else "`pokegen game envs` lists what there is."
 
 
 def make(id: str, render_mode: str | None = "rgb_array", **options: Any) -> gymnasium.Env:
@@ -156,16 +122,16 @@ def action_names(env: gymnasium.Env) -> tuple[str, ...]:
     if isinstance(env.action_space, gymnasium.spaces.MultiDiscrete) and hasattr(inner, "action_parts"):
         idle = [part[0] for part in inner.action_parts]
         choices = itertools.product(*inner.action_parts)
-        return tuple("+".join(n for n, i in zip(c, idle, strict=True) if n != i) or "none" for c in choices)
+        return tuple("+".join(n for n, i in zip(c, idle, strict=True) if n != i) or NONE for c in choices)
     if hasattr(inner, "action_names"):
         names = tuple(inner.action_names)
     elif hasattr(inner, "get_action_meanings"):
         words = (re.findall("up|down|left|right|fire|[a-z]+", m.lower()) for m in inner.get_action_meanings())
-        names = tuple("+".join(w).replace("noop", "none") for w in words)
+        names = tuple("+".join(w).replace("noop", NONE) for w in words)
     elif hasattr(inner, "button_map"):  # ViZDoom: a row of pressed buttons for each action
         buttons = [button.name.lower() for button in inner.game.get_available_buttons()]
         pressed = ([b for b, down in zip(buttons, row, strict=False) if down] for row in inner.button_map)
-        names = tuple("+".join(row) or "none" for row in pressed)
+        names = tuple("+".join(row) or NONE for row in pressed)
     elif env.spec is not None and env.spec.id.startswith("LunarLander"):
         names = _LANDER
     space = env.action_space

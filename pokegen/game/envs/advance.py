@@ -18,10 +18,11 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import KEYS, require
-from pokegen.game.envs import advance_rom as meadow
 from pokegen.game.envs.console import mask, open_emulator
 from pokegen.game.envs.gameboy import SIDE, check_options, read_file, squeeze, towards_berry
+from pokegen.game.envs.names import KEYS
+from pokegen.game.envs.roms import advance as meadow
+from pokegen.optional import require
 
 LARGEST = 32 * 2**20  # bytes of a cartridge
 _SPRITES = 0x07000000  # their memory

@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import first_line, require
+from pokegen.optional import first_line, require
 
 
 class Client(gymnasium.Env):

@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import near, require
 from pokegen.game.envs.gameboy import check_options
+from pokegen.game.envs.names import near
+from pokegen.optional import require
 
 
 def make_console(game: str, render_mode: str | None = None, **options: Any) -> gymnasium.Env:

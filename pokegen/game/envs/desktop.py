@@ -18,7 +18,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from pokegen.errors import UserError
-from pokegen.game.envs import require
+from pokegen.optional import require
 
 
 class Desktop(gymnasium.Env):

@@ -15,8 +15,9 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import KEYS, require
-from pokegen.game.envs import rom as meadow
+from pokegen.game.envs.names import KEYS
+from pokegen.game.envs.roms import gameboy as meadow
+from pokegen.optional import require
 
 SIDE = 128  # pixels of a frame, both ways
 BANK = 16384  # bytes of a ROM bank

@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from pokegen.game.envs import require
+from pokegen.optional import require
 
 
 class Joint(gymnasium.Env):

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs import KEYS
+from pokegen.game.envs.names import KEYS
 
 TILE, SIDE = 16, 8  # pixels of a tile, tiles of the screen
 SCREEN = TILE * SIDE
@@ -116,7 +116,7 @@ class Overworld(gymnasium.Env[np.ndarray, int]):
 
     ## Action Space
 
-    `Discrete(9)`: the keys of a Game Boy, `pokegen.game.envs.KEYS`. Each is seen in the next frame, every time that it
+    `Discrete(9)`: the keys of a Game Boy, `KEYS` of names.py. Each is seen in the next frame, every time that it
     is pressed; what is seen of it depends on the key and on where things stand, not on the keys before it.
 
     | Num | Key                   | What it does                              | The next frame shows                   |

@@ -17,7 +17,8 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from pokegen.errors import UserError
-from pokegen.game.envs import make, require
+from pokegen.game.envs import make
+from pokegen.optional import require
 
 NOOPS = 30  # idle steps before an Atari game, at most
 _FRAMES = 108_000  # of an Atari game at most, 30 minutes

@@ -1,0 +1,1 @@
+"""Agents that learn by playing: DQN, PPO, GAIL, MADDPG, evolution, cloning of demonstrations."""

@@ -1,0 +1,462 @@
+"""PPO: a policy that is improved a little at a time, on what it has just played.
+
+Schulman et al., Proximal Policy Optimization Algorithms, arXiv 1707.06347 (the clipped surrogate, eq. 7; the loss,
+eq. 9), with generalised advantage estimation (Schulman et al., ICLR 2016, eq. 16), and those of the 37 details (Huang
+et al., The 37 Implementation Details of PPO, ICLR blog track 2022) that apply: orthogonal weights, Adam's ε 1e-5,
+annealed step size, shuffled minibatches whose advantages are normalised, clipped values, entropy, a largest norm of the
+gradient, apart nets for vectors and one body for screens, normalised and clipped observations and rewards, factored
+actions, state-independent deviations. Left out: recurrent policies, masks of invalid actions.
+
+Letters: T steps of a rollout, N environments, B rows of a minibatch, K numbers of an action, P of a distribution.
+
+Metrics beside those of agents.py, means over a training step's minibatches:
+
+    train/policy_loss           minus the clipped surrogate
+    train/value_loss            half the squared error of the values; lower is better
+    train/entropy               of the policy, nats; falls as it makes up its mind
+    train/approx_kl             KL of the policy that played from the one that learns, nats: ratio − 1 − log ratio
+    train/clip_fraction         share of the rows whose ratio was clipped
+    train/explained_variance    share of the returns' variance that the values told before learning; 1 is best
+    train/lr                    Adam's step size
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.game.agents.base import AgentModule, AgentNetwork, Body
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+CLIP = 10.0  # of normalised observations and rewards, in standard deviations
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class ActorCritic(AgentNetwork):
+    """Observations → a distribution of actions, and what is to be had from there on.
+
+    A distribution is a row of P numbers: of a Discrete or MultiDiscrete space the logits of its parts, one behind the
+    other; of a Box the means, whose deviations do not depend on the observation.
+
+    Args:
+        env, options, plain_spaces: see agents.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
+        hidden: units of the actor's layers; with screens, of the layers behind the convolutions, which both share.
+        critic_hidden: units of the critic's own layers; null for as many as the actor's. Not for screens.
+        activation: tanh or relu, between the layers of vectors.
+        widths: channels of the convolutions.
+        normalise: vectors are given as deviations from the mean of those seen, within ±10; mean and variance belong
+            to the weights.
+        log_std: logarithm of a Box's deviations at the start.
+        sample: draw its actions when it plays, instead of the likeliest.
+    """
+
+    actor: nn.Module
+    critic: nn.Module
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    variance: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        env: str,
+        options: Mapping[str, Any] | None = None,
+        hidden: Sequence[int] = (64, 64),
+        critic_hidden: Sequence[int] | None = None,
+        activation: str = "tanh",
+        widths: Sequence[int] = (32, 64, 64),
+        normalise: bool = False,
+        log_std: float = 0.0,
+        sample: bool = False,
+        plain_spaces: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(env, options, plain_spaces)
+        space, actions = self.observation_space, self.action_space
+        if activation not in ACTIVATIONS:
+            raise UserError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}.")
+        if not isinstance(space, spaces.Box):
+            raise UserError(f"PPO sees screens or vectors; {env} shows {space}.")
+        if isinstance(actions, spaces.Discrete):
+            self.parts, self.start = [int(actions.n)], [int(actions.start)]
+        elif isinstance(actions, spaces.MultiDiscrete) and actions.nvec.ndim == 1:
+            self.parts, self.start = actions.nvec.tolist(), actions.start.tolist()
+        elif isinstance(actions, spaces.Box):
+            self.parts, self.start = [], []
+        else:
+            raise UserError(f"PPO's actions are Discrete, MultiDiscrete or Box; {env} has {actions}.")
+        screens = len(space.shape) == 3
+        if screens and (normalise or critic_hidden is not None):
+            raise UserError("normalise and critic_hidden are for vectors: leave them out with screens.")
+        self.sample_actions, self.normalise = sample, normalise
+        kind = ACTIVATIONS[activation]
+        size = sum(self.parts) or math.prod(actions.shape)
+        self.body = Body(space, hidden, widths=widths) if screens else None
+        if self.body is not None:
+            self.actor, self.critic = nn.Linear(self.body.size, size), nn.Linear(self.body.size, 1)
+        else:
+            self.actor = _layers(space, hidden, kind, size)
+            self.critic = _layers(space, hidden if critic_hidden is None else critic_hidden, kind, 1)
+        for net, gain in ((self.body, 0.0), (self.actor, 0.01), (self.critic, 1.0)):
+            found = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)] if net is not None else []
+            for i, layer in enumerate(found):
+                last = gain and i + 1 == len(found)
+                nn.init.orthogonal_(layer.weight, gain if last else math.sqrt(2))
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        if self.body is not None:
+            self.body.to(memory_format=torch.channels_last)
+        if not self.parts:
+            self.log_std = nn.Parameter(torch.full((size,), float(log_std)))
+            self.register_buffer("low", torch.from_numpy(actions.low), persistent=False)
+            self.register_buffer("high", torch.from_numpy(actions.high), persistent=False)
+        if normalise:  # in float64, which an export does not halve
+            self.register_buffer("mean", torch.zeros(space.shape, dtype=torch.float64))
+            self.register_buffer("variance", torch.ones(space.shape, dtype=torch.float64))
+            self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Observations → distributions (N, P), values (N,)."""
+        x = self.features(observation)
+        return self.actor(x).float(), self.critic(x)[:, 0].float()
+
+    def features(self, observation: Tensor) -> Tensor:
+        """What actor and critic are given: (N, features)."""
+        if self.body is not None:
+            return self.body(observation)
+        x = observation.flatten(1)
+        if not self.normalise:
+            return x.float()
+        scale = (self.variance + 1e-8).rsqrt()
+        return ((x - self.mean.flatten()) * scale.flatten()).clamp(-CLIP, CLIP).float()
+
+    def policy(self, observation: Tensor) -> Tensor:
+        """Observations → distributions (N, P)."""
+        return self.actor(self.features(observation)).float()
+
+    @torch.no_grad()
+    def watch(self, observations: Tensor) -> None:
+        """Take observations, (M, …), into mean and variance (Chan et al., 1979)."""
+        if not self.normalise or not len(observations):
+            return
+        new = observations.double()
+        total = self.seen + len(new)
+        apart = new.mean(dim=0) - self.mean
+        squares = self.variance * self.seen + new.var(dim=0, unbiased=False) * len(new)
+        self.variance.copy_((squares + apart**2 * self.seen * len(new) / total) / total)
+        self.mean.add_(apart * len(new) / total)
+        self.seen.copy_(total)
+
+    def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
+        """What `draw` needs for distributions of this shape, (*shape, …)."""
+        size = (*shape, sum(self.parts)) if self.parts else (*shape, len(self.log_std))
+        if not self.parts:
+            return torch.randn(size, generator=generator)
+        return -torch.empty(size).exponential_(generator=generator).clamp_(min=1e-30).log_()  # Gumbel
+
+    def draw(self, given: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions of distributions (N, P): int64 or float32, (N, K); without noise the likeliest."""
+        if not self.parts:
+            return given if noise is None else given + self.log_std.exp() * noise
+        scores = (given if noise is None else given + noise).split(self.parts, dim=1)
+        return torch.stack([part.argmax(dim=1) for part in scores], dim=1)
+
+    def playable(self, action: Tensor) -> Tensor:
+        """What the environment is given for actions (N, K)."""
+        if not self.parts:
+            return action.view(-1, *self.action_space.shape).clamp(self.low, self.high)
+        if isinstance(self.action_space, spaces.Discrete):
+            return action[:, 0] + self.start[0]
+        return action + torch.tensor(self.start, device=action.device)
+
+    def likelihood(self, given: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (B,) of actions (B, K) under distributions (B, P), and those distributions' entropies (B,)
+        or, where all have the same, ()."""
+        if not self.parts:
+            errors = (action - given) * torch.exp(-self.log_std)
+            constant = self.log_std.sum() + 0.5 * _LOG_2PI * len(self.log_std)
+            return -0.5 * errors.square().sum(dim=1) - constant, constant + 0.5 * len(self.log_std)
+        logs = [part.log_softmax(dim=1) for part in given.split(self.parts, dim=1)]
+        chosen = [log.gather(1, action[:, k : k + 1]) for k, log in enumerate(logs)]
+        log = torch.cat(logs, dim=1)
+        return torch.cat(chosen, dim=1).sum(dim=1), -(log.exp() * log).sum(dim=1)
+
+    def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        noise = None
+        if self.sample_actions:
+            noise = self.noise(len(observation), generator=generator).to(observation.device)
+        return self.playable(self.draw(self.policy(observation), noise))
+
+
+def _layers(space: spaces.Box, hidden: Sequence[int], activation: type[nn.Module], out: int) -> nn.Sequential:
+    sizes = [math.prod(space.shape), *hidden]
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after), activation()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], out))
+
+
+def advantages(
+    rewards: np.ndarray, values: np.ndarray, terminated: np.ndarray, over: np.ndarray, dead: np.ndarray,
+    discount: float, trace: float,
+) -> np.ndarray:  # fmt: skip
+    """Generalised advantages, float32 (T, N).
+
+    Nothing is to be had behind a termination; behind a truncation, and behind the rollout's end, the value of what was
+    seen last stands for it. A dead step has none, and nothing flows through it.
+
+    Args:
+        rewards: (T, N).
+        values: (T + 1, N), of what was seen before each step, and at the end.
+        terminated, over, dead: (T, N), see agents.AgentModule.step.
+        discount: γ.
+        trace: λ.
+    """
+    found = np.zeros_like(rewards)
+    live = ~dead
+    errors = rewards + discount * values[1:] * ~terminated - values[:-1]
+    keep = (discount * trace * (~over & live)).astype(rewards.dtype)
+    ahead = np.zeros_like(rewards[0])
+    for t in range(len(rewards) - 1, -1, -1):
+        ahead = (errors[t] + keep[t] * ahead) * live[t]
+        found[t] = ahead
+    return found
+
+
+class Played(NamedTuple):
+    """A rollout. `given` are the distributions that its actions were drawn from."""
+
+    observations: Tensor  # (T + 1, N, …)
+    given: Tensor  # (T, N, P)
+    actions: Tensor  # (T, N, K)
+    values: np.ndarray  # (T + 1, N)
+    rewards: np.ndarray  # float32 (T, N)
+    terminated: np.ndarray  # bool (T, N), lives lost included where that is asked
+    over: np.ndarray  # bool (T, N)
+    dead: np.ndarray  # bool (T, N)
+
+
+class Scale:
+    """Rewards over the standard deviation of their discounted sums, as far as those were seen."""
+
+    def __init__(self, discount: float):
+        self.discount = discount
+        self.count, self.mean, self.squares = 0.0, 0.0, 0.0
+        self.sums: np.ndarray | None = None  # of each environment
+
+    def __call__(self, rewards: np.ndarray, over: np.ndarray, dead: np.ndarray) -> np.ndarray:
+        """Take rewards, (T, N), into the deviation, and scale them."""
+        sums = np.zeros(rewards.shape[1]) if self.sums is None else self.sums
+        found = np.empty(rewards.shape)
+        for t in range(len(rewards)):
+            sums = sums * self.discount + rewards[t]
+            found[t] = sums
+            sums = np.where(over[t], 0.0, sums)
+        self.sums = sums
+        new = found[~dead]
+        if len(new):
+            total, apart = self.count + len(new), float(new.mean()) - self.mean
+            self.squares += float(new.var()) * len(new) + apart**2 * self.count * len(new) / total
+            self.mean += apart * len(new) / total
+            self.count = total
+        deviation = math.sqrt(self.squares / max(1.0, self.count) + 1e-8)
+        return np.clip(rewards / deviation, -CLIP, CLIP).astype(np.float32)
+
+
+class PPO(AgentModule):
+    """Trains an ActorCritic.
+
+    Args:
+        network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model: see
+            agents.AgentModule.
+        lr: Adam's step size.
+        lr_end: the share of it that is left at the budget's end, in a straight line.
+        discount: of a step, γ.
+        trace: λ, how far advantages look ahead: 0 one step, 1 to the end.
+        epochs: passes over a rollout.
+        batch_size: rows of a minibatch, about: a rollout is split evenly.
+        clip: ε, how far the ratio of the policies may leave 1 with profit.
+        clip_values: how far values may leave those of the rollout with profit; 0 for any.
+        entropy: weight of the policy's entropy.
+        value_weight: weight of the values' loss.
+        gradient_clip: largest norm of the gradient; 0 for any.
+        normalise_advantages: in each minibatch.
+        normalise_rewards: by the deviation of their discounted sums, within ±10.
+        clip_rewards: to their signs.
+        life_loss: the loss of a life ends the future, not the game.
+        target_kl: no further pass over a rollout after one whose mean approx_kl passed this; 0 for all passes.
+        critic_steps: environment steps at the start in which the critic's own layers learn alone, so that a cloned
+            policy is not spoilt by values of an untaught critic.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_envs: int = 16,
+        rollout: int = 1024,
+        ema_steps: float = 0.0,
+        val_episodes: int = 20,
+        threads: int = 0,
+        processes: bool = False,
+        reward_model: str = "",
+        lr: float = 3e-4,
+        lr_end: float = 1.0,
+        discount: float = 0.99,
+        trace: float = 0.95,
+        epochs: int = 10,
+        batch_size: int = 64,
+        clip: float = 0.2,
+        clip_values: float = 0.0,
+        entropy: float = 0.0,
+        value_weight: float = 0.5,
+        gradient_clip: float = 0.5,
+        normalise_advantages: bool = True,
+        normalise_rewards: bool = False,
+        clip_rewards: bool = False,
+        life_loss: bool = False,
+        target_kl: float = 0.0,
+        critic_steps: int = 0,
+    ):
+        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads, processes, reward_model)
+        if not isinstance(network, ActorCritic):
+            raise UserError(
+                f"PPO trains pokegen.game.agents.ppo.ActorCritic or a kind of it, got {type(network).__name__}."
+            )
+        if batch_size < 2 or epochs < 1:
+            raise UserError(f"batch_size must be at least 2 and epochs at least 1, got {batch_size} and {epochs}.")
+        if clip_rewards and normalise_rewards:
+            raise UserError("clip_rewards and normalise_rewards exclude each other: set one.")
+        self.lr, self.lr_end, self.discount, self.trace = lr, lr_end, discount, trace
+        self.epochs, self.batch_size = epochs, batch_size
+        self.clip, self.clip_values, self.entropy, self.value_weight = clip, clip_values, entropy, value_weight
+        self.gradient_clip, self.normalise_advantages = gradient_clip, normalise_advantages
+        self.clip_rewards, self.life_loss, self.target_kl = clip_rewards, life_loss, target_kl
+        self.critic_steps = critic_steps
+        self.scale = Scale(discount) if normalise_rewards else None
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.net.parameters(), self.lr, eps=1e-5, fused=True)
+
+    def state(self) -> dict[str, Any]:
+        return {"scale": [self.scale.count, self.scale.mean, self.scale.squares]} if self.scale else {}
+
+    def take_state(self, state: dict[str, Any]) -> None:
+        if self.scale and "scale" in state:
+            self.scale.count, self.scale.mean, self.scale.squares = state["scale"]
+
+    def reset(self) -> None:
+        super().reset()
+        if self.scale:
+            self.scale.sums = None
+
+    def learn(self) -> dict[str, Any]:
+        played = self.collect()
+        rewards, values = self.rewards(played)
+        if self.env_steps >= self.critic_steps:
+            self.net.watch(played.observations[:-1][torch.from_numpy(~played.dead)])
+        return values | self.improve(played, rewards)
+
+    @torch.no_grad()
+    def collect(self) -> Played:
+        """Play a rollout."""
+        steps, count = self.rollout, self.num_envs
+        noise = self.net.noise(steps, count, generator=self.draws).to(self.device)
+        seen = np.empty((steps + 1, *self.seen.shape), self.seen.dtype)
+        given: list[Tensor] = []
+        actions: list[Tensor] = []
+        values: list[Tensor] = []
+        rewards = np.empty((steps, count), np.float32)
+        terminated, over, dead = (np.empty((steps, count), bool) for _ in range(3))
+        for t in range(steps):
+            seen[t] = self.seen
+            found, value = self.net(torch.from_numpy(seen[t]).to(self.device))
+            action = self.net.draw(found, noise[t])
+            given.append(found)
+            values.append(value)
+            actions.append(action)
+            reward, ended, last, dead[t], hurt = self.step(self.net.playable(action).cpu().numpy())
+            if self.life_loss:
+                ended, last = ended | hurt, last | hurt
+            rewards[t], terminated[t], over[t] = reward, ended, last
+        seen[-1] = self.seen
+        values.append(self.net(torch.from_numpy(seen[-1]).to(self.device))[1])
+        return Played(
+            torch.from_numpy(seen), torch.stack(given), torch.stack(actions), torch.stack(values).cpu().numpy(),
+            rewards, terminated, over, dead,
+        )  # fmt: skip
+
+    def rewards(self, played: Played) -> tuple[np.ndarray, dict[str, Any]]:
+        """What is to be learned from a rollout, float32 (T, N), and values for the log."""
+        if self.clip_rewards:
+            return np.sign(played.rewards), {}
+        return self.scale(played.rewards, played.over, played.dead) if self.scale else played.rewards, {}
+
+    def improve(self, played: Played, rewards: np.ndarray) -> dict[str, Any]:
+        """All passes over a rollout."""
+        p, alone = played, self.env_steps < self.critic_steps
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(not alone or name.startswith("critic."))
+        advantage = advantages(rewards, p.values, p.terminated, p.over, p.dead, self.discount, self.trace)
+        wanted = advantage + p.values[:-1]
+        live = np.flatnonzero(~p.dead)
+        rows = torch.from_numpy(live).to(self.device)
+
+        def flat(x: Tensor) -> Tensor:
+            return x.to(self.device).flatten(0, 1).index_select(0, rows)
+
+        seen, action = flat(p.observations[:-1]), flat(p.actions)
+        with torch.no_grad():
+            before = self.net.likelihood(flat(p.given), action)[0]
+        old, told = p.values[:-1].flat[live], wanted.flat[live]
+        columns = torch.from_numpy(np.stack([advantage.flat[live], told, old])).to(self.device)
+        facts = torch.cat([columns, before[None]]).T.contiguous()  # (rows, 4)
+        rate = self.lr * (1 + (self.lr_end - 1) * self.progress)
+        lightning: Any = self.optimizers()
+        lightning = lightning[0] if isinstance(lightning, list) else lightning
+        lightning.optimizer.param_groups[0]["lr"] = rate
+        optimizer: Any = lightning  # for the first update alone: a training step is to be one global step
+        parts = max(1, round(len(live) / self.batch_size))
+        log: list[Tensor] = []
+        for _ in range(self.epochs):
+            order = torch.randperm(len(live), generator=self.draws).to(self.device)
+            shuffled = (x.index_select(0, order).tensor_split(parts) for x in (seen, action, facts))
+            for batch in zip(*shuffled, strict=True):
+                loss, values = self.loss(*batch)
+                self._descend(optimizer, loss, self.net, self.gradient_clip)
+                optimizer = lightning.optimizer
+                log.append(values)
+            self.updates += parts
+            if self.target_kl and float(torch.stack(log[-parts:])[:, 3].mean()) > self.target_kl:
+                break
+        names = "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction"
+        spread = float(told.var())
+        explained = 1 - float((told - old).var()) / spread if spread else 0.0
+        means = torch.stack(log).mean(dim=0).tolist()
+        return dict(zip(names, means, strict=True)) | {"explained_variance": explained, "lr": rate}
+
+    def loss(self, seen: Tensor, action: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a minibatch whose `facts` are advantage, return, value and log-probability before, (B, 4). Returns it and
+        values for the log."""
+        advantage, wanted, old, before = facts.unbind(dim=1)
+        if self.normalise_advantages and len(advantage) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        given, value = self.net(seen)
+        log, entropy = self.net.likelihood(given, action)
+        change = log - before
+        ratio = change.exp()
+        policy = -torch.min(advantage * ratio, advantage * ratio.clamp(1 - self.clip, 1 + self.clip)).mean()
+        error = (value - wanted).square()
+        if self.clip_values:
+            near = old + (value - old).clamp(-self.clip_values, self.clip_values)
+            error = torch.max(error, (near - wanted).square())
+        error, entropy = 0.5 * error.mean(), entropy.mean()
+        loss = policy + self.value_weight * error - self.entropy * entropy
+        with torch.no_grad():
+            kl = (ratio - 1 - change).mean()
+            clipped = ((ratio - 1).abs() > self.clip).float().mean()
+            return loss, torch.stack([policy, error, entropy, kl, clipped])

@@ -1,0 +1,1 @@
+"""Our own cartridges: an assembler and the drawings for each handheld."""

@@ -1,0 +1,165 @@
+"""Labels hours of video with the keys that an inverse dynamics model reads from it, in shards, by Lightning's predict.
+
+Each shard is a few minutes of one video, a file of its own once it is done: a run that was killed goes on behind the
+shards that are there, and several processes or nodes, which must share the folder, take every nth of them. At the end
+the shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet. Where
+episodes end is not known: each shard is one, so that a part of a video can be held out.
+
+Memory holds one shard, however long the video is.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pokegen.errors import UserError
+from pokegen.files import atomic_file, writable_folder, write_csv
+from pokegen.game.video.idm import VideoReader
+from pokegen.game.video.recording import FPS, HEADER, count_frames, frames
+
+COLUMNS = (*HEADER, "confidence")  # the last in [0, 1]: how likely the model holds all keys of the frame to be
+
+
+class Shard:
+    """Frames `start` to `stop` of a video, its `number`th shard, and the file of their labels."""
+
+    def __init__(self, video: Path, start: int, stop: int, folder: Path, number: int = 0):
+        self.video, self.start, self.stop, self.number = video, start, stop, number
+        self.file = folder / f"{start:09d}-{stop:09d}.csv"
+
+
+class Shards(Dataset):
+    """Shards that are not labelled yet, decoded when asked for, with `margin` frames or a little more on both sides:
+    a model's window, so that labels do not depend on where shards begin. Of fewer than `least` some come twice."""
+
+    def __init__(self, shards: Sequence[Shard], margin: int, least: int = 1):
+        todo, self.margin = [s for s in shards if not s.file.is_file()], margin
+        self.shards = todo * -(-least // len(todo)) if 0 < len(todo) < least else todo
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def __getitem__(self, index: int) -> tuple[Shard, int, Tensor]:
+        """The shard, how many frames stand before its first, and the frames, uint8 (N, 128, 128)."""
+        shard = self.shards[index]
+        first = max(0, shard.start - self.margin)
+        first -= first % max(1, self.margin // 2)  # windows stand as in the whole video, half a window apart
+        pictures = [torch.from_numpy(f) for f in frames(shard.video, start=first, stop=shard.stop + self.margin)]
+        if len(pictures) < shard.stop - first:
+            raise UserError(f"{shard.video} cannot be decoded beyond {(first + len(pictures)) / FPS:.1f} seconds.")
+        return shard, shard.start - first, torch.stack(pictures)
+
+
+class Annotator(L.LightningModule):
+    """Writes the labels of each shard that it is given."""
+
+    def __init__(self, network: VideoReader):
+        super().__init__()
+        self.network = network
+
+    def predict_step(self, batch: tuple[Shard, int, Tensor], _: int) -> Path:
+        shard, before, pictures = batch
+        values, sure = self.network.read(pictures)
+        rows = slice(before, before + shard.stop - shard.start)
+        pressed = self.network.keys.decode(values[rows].cpu().numpy())
+        labels = zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True)
+        return write_csv(
+            shard.file,
+            ((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}") for frame, key, share in labels),
+        )
+
+
+def annotate(
+    videos: Sequence[Path], network: VideoReader, mark: str, out: Path | None, shard_frames: int, **options: Any
+) -> list[Path]:
+    """Label videos; the paths of their CSV files, none in any process but the first. UserError for a video that cannot
+    be read, or whose CSV is there, and for options that Lightning refuses.
+
+    Args:
+        videos: of any size and rate.
+        network: in evaluation mode.
+        mark: of the model, so that shards of another are not taken for its own.
+        out: folder of the labels, which also gets a link to each video, so that it is a folder of recordings; None for
+            the folder of each video.
+        shard_frames: frames of a shard, 15 a second.
+        options: of Lightning's Trainer: devices, num_nodes, precision, …
+    """
+    if shard_frames < network.window:
+        raise UserError(f"shard_frames must be at least the model's window, {network.window}, got {shard_frames}.")
+    labels, plan = [], []
+    for video in videos:
+        folder = out or video.parent
+        table = folder / f"{video.stem}.csv"
+        work = folder / f".{video.stem}-{mark}-{shard_frames}"
+        if table.exists():
+            shutil.rmtree(work, ignore_errors=True)  # of an annotation that was killed after its last step but this
+            raise UserError(f"{table} exists. Remove it, or name another folder with --out.")
+        if table in labels:
+            raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
+        count = count_frames(video)
+        starts = range(0, count, shard_frames)
+        shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
+        plan.append(shards)
+        labels.append(table)
+    bar = options.setdefault("enable_progress_bar", sys.stderr.isatty())  # standard output is for the paths
+    try:
+        trainer = L.Trainer(
+            callbacks=[RichProgressBar(console_kwargs={"stderr": True})] if bar else [],
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=True,
+            **options,
+        )
+    except (ValueError, MisconfigurationException) as error:  # a precision that is none, GPUs that are not there
+        raise UserError(f"{error}") from error
+    for each in plan:  # not before videos and options are known to be good
+        writable_folder(each[0].file.parent)
+    # Lightning's sampler wants a shard for each process.
+    todo = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
+    if len(todo):
+        loader = DataLoader(todo, batch_size=1, collate_fn=lambda items: items[0])
+        trainer.predict(Annotator(network), loader, return_predictions=False)
+    trainer.strategy.barrier()
+    if trainer.is_global_zero:
+        for video, each, table in zip(videos, plan, labels, strict=True):
+            if not (beside := table.with_suffix(video.suffix)).exists():
+                _link(video, beside)
+            _merge(each, table)
+            shutil.rmtree(each[0].file.parent)
+    return labels if trainer.is_global_zero else []
+
+
+def _link(video: Path, place: Path) -> None:
+    try:
+        place.symlink_to(video.resolve())
+    except OSError:  # a disk without links, or a user who may make none
+        with open(video, "rb") as whole, atomic_file(place) as copy:
+            shutil.copyfileobj(whole, copy)
+
+
+def _merge(shards: Sequence[Shard], table: Path) -> None:
+    """One CSV and one parquet file of all shards, a shard at a time."""
+    import pyarrow as pa
+    from pyarrow import csv as reader
+    from pyarrow import parquet
+
+    names = reader.ReadOptions(column_names=COLUMNS)
+    kinds = (pa.int64(), pa.float64(), pa.string(), pa.float64(), pa.int64(), pa.float32())
+    schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+    options = reader.ConvertOptions(column_types=schema)
+    with atomic_file(table) as file, atomic_file(table.with_suffix(".parquet")) as columns:
+        file.write((",".join(COLUMNS) + "\n").encode())
+        with parquet.ParquetWriter(columns, schema) as rows:
+            for shard in shards:
+                file.write(shard.file.read_bytes())
+                rows.write_table(reader.read_csv(shard.file, names, convert_options=options))

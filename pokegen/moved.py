@@ -1,0 +1,29 @@
+"""Where the classes of earlier versions are now, so that their checkpoints, runs and configs work as before."""
+
+from typing import Any
+
+_AGENTS = ("demonstrations", "dqn", "evolution", "gail", "maddpg", "ppo")
+_VIDEO = ("annotate", "clips", "cloning", "idm", "keys", "recording", "reward")
+# The old path of a module, or of a class, and the new one.
+MOVED = {
+    "pokegen.game.agents": "pokegen.game.agents.base",
+    "pokegen.game.training": "pokegen.game.video.module",
+    **{f"pokegen.game.{name}": f"pokegen.game.agents.{name}" for name in _AGENTS},
+    **{f"pokegen.game.{name}": f"pokegen.game.video.{name}" for name in _VIDEO},
+}
+
+
+def class_path(path: str) -> str:
+    """The path of a class today."""
+    module, _, name = path.rpartition(".")
+    return MOVED.get(path) or f"{MOVED.get(module, module)}.{name}".removeprefix(".")
+
+
+def renewed(config: Any) -> Any:
+    """A copy of nested settings in which each `class_path` is that of today."""
+    if isinstance(config, dict):
+        return {
+            key: class_path(value) if key == "class_path" and isinstance(value, str) else renewed(value)
+            for key, value in config.items()
+        }
+    return [renewed(item) for item in config] if isinstance(config, list) else config

@@ -1,0 +1,41 @@
+"""Checkpoints, runs and configs of earlier versions go on working under the new names of classes."""
+
+import importlib
+import shutil
+
+import pytest
+import yaml
+
+from pokegen import hub, moved
+from pokegen.resources import shipped
+
+
+@pytest.mark.parametrize("path", moved.MOVED.values())
+def test_what_has_moved_is_there(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError:
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_paths_of_today_stay() -> None:
+    assert moved.class_path("pokegen.models.vae.VAE") == "pokegen.models.vae.VAE"
+    assert moved.class_path("torch.nn.Linear") == "torch.nn.Linear"
+    assert moved.class_path("VAE") == "VAE"
+
+
+def test_a_checkpoint_of_an_earlier_version_loads(tmp_path) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(shipped("checkpoints") / "ppo_lander", folder)
+    text = (folder / hub.CONFIG).read_text()
+    (folder / hub.CONFIG).write_text(text.replace("pokegen.game.agents.ppo.", "pokegen.game.ppo."))
+    assert "pokegen.game.ppo.ActorCritic" in (folder / hub.CONFIG).read_text()
+    assert type(hub.load(folder).model).__module__ == "pokegen.game.agents.ppo"
+
+
+def test_nested_settings_are_renewed() -> None:
+    old = yaml.safe_load("model: {class_path: pokegen.game.training.KeysModule, init_args: {a: [{class_path: x.Y}]}}")
+    assert moved.renewed(old) == {
+        "model": {"class_path": "pokegen.game.video.module.KeysModule", "init_args": {"a": [{"class_path": "x.Y"}]}}
+    }
