@@ -14,16 +14,8 @@ import pokegen
 
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
-BASE = {
-    "schema",
-    "errors",
-    "resources",
-    "files",
-    "workers",
-    "trust",
-    "moved",
-    "__version__",
-}  # the last is no room but a name
+BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional"}
+BASE.add("__version__")  # no room but a name
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
     "schema": set(),

@@ -10,9 +10,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from pokegen.errors import UserError
-from pokegen.game.envs import rom
 from pokegen.game.envs.gameboy import GameBoy, squeeze
 from pokegen.game.envs.names import KEYS
+from pokegen.game.envs.roms import gameboy as rom
 
 
 @pytest.fixture
