@@ -56,9 +56,10 @@ from pokegen.errors import CheckpointError, UserError
 from pokegen.evaluation.distances import kernel_distance
 from pokegen.evaluation.features import Eye
 from pokegen.evaluation.sprites import draw
-from pokegen.models.training import AdversarialModule, LikelihoodModule
 from pokegen.models.vae import ARCHITECTURES, VAE
 from pokegen.schema import TYPE_COLORS, TYPES
+from pokegen.trainers.adversarial import AdversarialModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ROOTS = {"digits": "", "mnist": "data", "sprites": "data/sprites"}

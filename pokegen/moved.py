@@ -7,6 +7,9 @@ _VIDEO = ("annotate", "clips", "cloning", "idm", "keys", "recording", "reward")
 # The old path of a module, or of a class, and the new one.
 MOVED = {
     "pokegen.game.agents": "pokegen.game.agents.base",
+    "pokegen.models.training.AdversarialModule": "pokegen.trainers.adversarial.AdversarialModule",
+    "pokegen.models.training.AutoencoderModule": "pokegen.trainers.autoencoder.AutoencoderModule",
+    "pokegen.models.training.LikelihoodModule": "pokegen.trainers.likelihood.LikelihoodModule",
     "pokegen.game.training": "pokegen.game.video.module",
     **{f"pokegen.game.{name}": f"pokegen.game.agents.{name}" for name in _AGENTS},
     **{f"pokegen.game.{name}": f"pokegen.game.video.{name}" for name in _VIDEO},

@@ -8,8 +8,8 @@ from lightning.pytorch.cli import LightningCLI
 from pokegen.cli import fit
 from pokegen.cli.main import main
 from pokegen.game.agents.base import Steps
-from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
+from pokegen.trainers.base import TrainingModule
 
 MODELS = sorted(p.stem for p in shipped("configs").glob("*.yaml"))
 GAME = sorted(p.stem for p in shipped("configs/game").glob("*.yaml"))

@@ -40,9 +40,9 @@ from pokegen.data import modules as _data  # also so that short class names reso
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
-from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 from pokegen.tracking import runs
+from pokegen.trainers.base import TrainingModule
 
 # What Lightning says on each start and no user can act on
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -36,10 +36,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from pokegen import files
 from pokegen.errors import UserError
-from pokegen.models.training import diverged
 from pokegen.schema import COLORS, TYPES
 from pokegen.tracking import record
 from pokegen.tracking.read import logged_in
+from pokegen.trainers.base import diverged
 
 LOGS = ("wandb", "csv", "off")
 HEARTBEAT = 10.0  # seconds between two signs of life in run.json

@@ -17,8 +17,8 @@ import yaml
 from pokegen.cli import fit
 from pokegen.cli.main import main
 from pokegen.errors import DataError, UserError
-from pokegen.models.training import TrainingModule
 from pokegen.tracking import runs
+from pokegen.trainers.base import TrainingModule
 
 NETS = {
     "gan": ["generator.init_args.width=4", "discriminator.init_args.width=4"],
@@ -302,7 +302,10 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(mistake, imported, tmp_path,
             "data: {class_path: pokegen.data.modules.SampleSpriteDataModule, init_args: {specis: 4}}",
             ["'specis'", "species, variants", "batch_size"],  # its parent's keys as well
         ),
-        ("model: {class_path: pokegen.models.training.Likely}", ["no class 'Likely' in pokegen.models.training"]),
+        (
+            "model: {class_path: pokegen.trainers.likelihood.Likely}",
+            ["no class 'Likely' in pokegen.trainers.likelihood"],
+        ),
         ("model: [1,", ["mine.yaml, line 1", "not YAML"]),
         ("model", ["mine.yaml", "expected YAML keys such as model", "got 'model'"]),
         ("", ["mine.yaml", "expected YAML keys"]),

@@ -20,13 +20,13 @@ from pokegen.tracking.read import load
 CONFIG = {
     "seed_everything": 0,
     "model": {
-        "class_path": "pokegen.models.training.LikelihoodModule",
+        "class_path": "pokegen.trainers.likelihood.LikelihoodModule",
         "init_args": {"network": {"class_path": "pokegen.models.vae.VAE", "init_args": {"width": 8}}, "lr": 0.001},
     },
 }
 FLAT = {
     "seed_everything": 0,
-    "model": "pokegen.models.training.LikelihoodModule",
+    "model": "pokegen.trainers.likelihood.LikelihoodModule",
     "model.network": "pokegen.models.vae.VAE",
     "model.network.width": 8,
     "model.lr": 0.001,

@@ -11,9 +11,10 @@ from lightning.fabric.loggers.csv_logs import _ExperimentWriter
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from pokegen.cli.main import main
-from pokegen.models.training import LikelihoodModule, TrainingModule
 from pokegen.schema import TYPES
 from pokegen.tracking import read, record
+from pokegen.trainers.base import TrainingModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 SMALL = {
     "stats": ["network.init_args.width=8", "network.init_args.layers=1"],

@@ -36,7 +36,7 @@ from torch.utils.data import DataLoader
 
 from pokegen.errors import UserError
 from pokegen.game.envs import vector
-from pokegen.models.training import TrainingModule
+from pokegen.trainers.base import TrainingModule
 
 VAL_SEED = 1_000_000  # of validation's episodes, far from those of training and of a report
 RECENT = 100  # episodes

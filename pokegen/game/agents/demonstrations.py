@@ -160,7 +160,7 @@ class _Passes(Sampler):
 
 
 class Clone(ActorCritic):
-    """A policy that learns by models.training.LikelihoodModule what Demonstrations hold; its critic stays as it is.
+    """A policy that learns by trainers.likelihood.LikelihoodModule what Demonstrations hold; its critic stays as it is.
 
     Args:
         env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces: see

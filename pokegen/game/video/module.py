@@ -1,6 +1,6 @@
 """The LightningModule of the models that tell keys from frames, and the callback that stops one which does not look.
 
-Metrics, beside those of models/training.py, for stage val or test; GROUP is a name of `groups`, KEY one of its keys:
+Metrics, beside those of trainers/base.py, for stage val or test; GROUP is a name of `groups`, KEY one of its keys:
 
     */error                     1 − macro-F1, mean over the groups; lower is better, the best checkpoint is kept by it,
                                 of a policy by */loss
@@ -24,7 +24,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pokegen.files import write_csv
-from pokegen.models.training import LikelihoodModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 
 class KeysModule(LikelihoodModule):

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from pokegen.errors import DataError, UserError
 from pokegen.game.video.clips import csv_files, decoded
 from pokegen.game.video.recording import read_recording
-from pokegen.models.training import LikelihoodModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 
 class RewardModel(nn.Module):
@@ -74,7 +74,7 @@ class RewardModel(nn.Module):
 
 
 class RewardModule(LikelihoodModule):
-    """Trains a RewardModel. Arguments: see models.training.LikelihoodModule; a row is a window."""
+    """Trains a RewardModel. Arguments: see trainers.likelihood.LikelihoodModule; a row is a window."""
 
     def __init__(
         self,

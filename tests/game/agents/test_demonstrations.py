@@ -15,7 +15,7 @@ from pokegen.game.agents.demonstrations import Clone, Demonstrations, demonstrat
 from pokegen.game.agents.ppo import ActorCritic
 from pokegen.game.play import returns
 from pokegen.game.players import Expert
-from pokegen.models.training import LikelihoodModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 LANDER = "LunarLander-v3"
 

@@ -10,7 +10,9 @@ from pokegen.errors import UserError
 from pokegen.models import cgan, cvae, dcgan, gan, losses, projected_gan, vae
 from pokegen.models.condition import CONDITIONS, OF_SPECIES
 from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
-from pokegen.models.training import AdversarialModule, AutoencoderModule, LikelihoodModule
+from pokegen.trainers.adversarial import AdversarialModule
+from pokegen.trainers.autoencoder import AutoencoderModule
+from pokegen.trainers.likelihood import LikelihoodModule
 
 
 def adversarial(kind="cgan", **options):

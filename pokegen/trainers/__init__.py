@@ -1,0 +1,1 @@
+"""The LightningModules that train the zoo: for a likelihood, for an autoencoder, for adversarial pairs."""

@@ -1,0 +1,219 @@
+"""Trains GANs: a generator against a discriminator."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+from pokegen.models import condition, losses
+from pokegen.models.augment import diff_augment
+from pokegen.trainers.base import TrainingModule
+
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    "hinge": (losses.hinge_discriminator, losses.hinge_generator),
+    "bce": (losses.bce_discriminator, losses.bce_generator),
+    "relativistic": (losses.relativistic_discriminator, losses.relativistic_generator),
+}
+
+
+class AdversarialModule(TrainingModule):
+    """Trains a generator against a discriminator, one step each a batch (Goodfellow et al. 2014, algorithm 1).
+
+    Both nets take conditions; an unconditional one ignores them. The same generated batch serves both steps.
+
+    Args:
+        generator: (latent, rows, strength) → images; has `latent_dim` and `sample`. With `auxiliary_loss(real)` it
+            also learns from that; its images may then be smaller than the data's, which are averaged to that size.
+        discriminator: (images, rows, strength) → (logits, features). With `auxiliary_loss(real, features)`, that too.
+        loss: `hinge`, `bce` for the original non-saturating one, or `relativistic`, which compares each generated image
+            with a real one (Huang et al., The GAN is dead; long live the GAN!, NeurIPS 2024; with r1 and r2).
+        generator_lr, discriminator_lr: Adam's step sizes.
+        beta1, beta2: Adam's decay rates.
+        ema_images: half-life of the averaged generator, in images.
+        shift: DiffAugment's largest translation, as a share of the side; 0 for none.
+        color: DiffAugment's largest change of contrast and saturation; 0 for none.
+        rotation, scale: the discriminator is shown images turned by up to so many degrees, and larger or smaller by up
+            to this share; 0 for none.
+        augment_probability: share of the images that are changed so; below 0.8 no change shows in what is drawn.
+        r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
+        r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
+        r2: the same penalty's weight on generated images.
+        condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
+            (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
+        condition_dropout: share of the conditions of species that are hidden from both nets, so that no creature is
+            known by its conditions alone, and the latent has to tell what they do not.
+        diversity: weight of what two generated images of equal conditions lack, in the discriminator's features, of the
+            distance of two real images (after Yang et al., Diversity-Sensitive Conditional GANs, ICLR 2019, eq. 2).
+        consistency: weight of how much the shape of a generated image changes with its types and colour: the mean
+            difference of the ink, from 0 (white) to 2 (black), of a quarter of the batch drawn again in other types.
+        decay_start, decay_end: images seen when the step sizes begin to fall, in a straight line, and when they are 0;
+            0 and 0 for never. A resumed training takes what is asked anew.
+        gradient_clip: largest norm of each net's gradient; 0 for none.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: str = "hinge",
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
+        beta1: float = 0.5,
+        beta2: float = 0.999,
+        ema_images: float = 10_000,
+        shift: float = 0.125,
+        color: float = 0.2,
+        rotation: float = 0.0,
+        scale: float = 0.0,
+        augment_probability: float = 1.0,
+        r1: float = 0.0,
+        r1_every: int = 16,
+        r2: float = 0.0,
+        condition_start: int = 0,
+        condition_full: int = 0,
+        condition_dropout: float = 0.0,
+        diversity: float = 0.0,
+        consistency: float = 0.0,
+        decay_start: int = 0,
+        decay_end: int = 0,
+        gradient_clip: float = 0.0,
+    ):
+        if loss not in ADVERSARIAL:
+            raise UserError(f"Unknown loss {loss!r}. Known losses: {', '.join(ADVERSARIAL)}.")
+        for name, share in (("augment_probability", augment_probability), ("condition_dropout", condition_dropout)):
+            if not 0 <= share <= 1:
+                raise UserError(f"{name} is a share from 0 to 1, got {share}.")
+        if condition_full < condition_start:
+            raise UserError(
+                f"condition_full ({condition_full}) must not come before condition_start ({condition_start})."
+            )
+        if (decay_start or decay_end) and decay_end <= decay_start:
+            raise UserError(f"decay_end ({decay_end}) must come after decay_start ({decay_start}).")
+        heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
+        if judges != heeds:
+            raise UserError(
+                f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: "
+                "give both the same conditions."
+            )
+        super().__init__(generator, ema_images)
+        self.automatic_optimization = False
+        self.generator = generator.to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.learning = [p for p in discriminator.parameters() if p.requires_grad]  # not what it holds frozen
+        self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
+        self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
+        self.augment = functools.partial(
+            diff_augment, shift=shift, color=color, rotation=rotation, scale=scale, probability=augment_probability
+        )
+        self.r1, self.r1_every, self.r2 = r1, r1_every, r2
+        self.condition_start, self.condition_full = condition_start, condition_full
+        self.condition_dropout, self.diversity, self.consistency = condition_dropout, diversity, consistency
+        self.decay_start, self.decay_end = decay_start, decay_end
+        self.gradient_clip = gradient_clip
+
+    @property
+    def network(self) -> Any:
+        return self.generator
+
+    @property
+    def condition_strength(self) -> float:
+        """0 before condition_start, 1 from condition_full on."""
+        span = max(1, self.condition_full - self.condition_start)
+        return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
+
+    @property
+    def pace(self) -> float:
+        """The share of the step sizes that is left: 1 until decay_start, 0 from decay_end on."""
+        if not self.decay_end:
+            return 1.0
+        return min(1.0, max(0.0, (self.decay_end - int(self.images_seen)) / (self.decay_end - self.decay_start)))
+
+    def on_fit_start(self) -> None:
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            raise UserError("precision 16-mixed scales one optimizer's gradients; use bf16-mixed or 32-true.")
+        super().on_fit_start()
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        nets = (self.generator, self.discriminator)
+        return [
+            torch.optim.Adam(n.parameters(), lr=r, betas=self.betas, fused=True)
+            for n, r in zip(nets, self.learning_rates, strict=True)
+        ]
+
+    def _shape_change(self, fake: Tensor, latent: Tensor, asked: Tensor, strength: float) -> Tensor:
+        """See `consistency`: images (N, 3, H, W) of latents and conditions against the first of them in the types and
+        colours of others."""
+        n = max(1, len(fake) // 4)
+        swapped = asked[:n].clone()
+        for i, key in enumerate(self.generator.conditions):
+            if key in ("type1", "type2", "color"):
+                swapped[:, i] = asked[n : 2 * n, i] if len(asked) >= 2 * n else asked[:n, i].roll(1)
+        other = self.generator(latent[:n], swapped, strength)
+        return (fake[:n].amin(dim=1) - other.amin(dim=1)).abs().mean()
+
+    def _discriminator_learns(self, learns: bool) -> None:
+        for parameter in self.learning:
+            parameter.requires_grad_(learns)
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
+        for step, rate in zip((generator_step, discriminator_step), self.learning_rates, strict=True):
+            step.optimizer.param_groups[0]["lr"] = rate * self.pace
+        real, strength = batch["image"], self.condition_strength
+        rows = condition.stack(batch, self.generator.conditions)
+        if self.condition_dropout:
+            told = torch.tensor([key in condition.OF_SPECIES for key in self.generator.conditions], device=rows.device)
+            rows = rows.masked_fill((torch.rand(rows.shape, device=rows.device) < self.condition_dropout) & told, -1)
+        asked = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if self.diversity else rows  # each twice
+        latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
+        fake = self.generator(latent, asked, strength)
+        values = {}
+
+        full = real
+        real = nn.functional.adaptive_avg_pool2d(real, fake.shape[-1]) if real.shape != fake.shape else real
+        shown = self.augment(real)
+        drawn = self.augment(fake.detach())
+        penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
+        real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
+        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, strength)
+        values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
+        if getattr(self.discriminator, "auxiliary_loss", None):
+            values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
+            total = total + values["redraw"]
+        if penalise:
+            for key, weight, logits, images in (
+                ("r1", self.r1, real_logits, shown),
+                ("r2", self.r2, fake_logits, drawn),
+            ):
+                if weight:
+                    values[key] = losses.gradient_penalty(logits, images)
+                    total = total + weight * self.r1_every * values[key]
+        # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
+        self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
+
+        self._discriminator_learns(False)
+        logits, seen = self.discriminator(self.augment(fake), asked, strength)
+        values["generator"] = total = self.generator_loss(logits, real_logits.detach())
+        if self.diversity:
+            values["likeness"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
+            total = total + self.diversity * values["likeness"]
+        if self.consistency:
+            values["shape"] = self._shape_change(fake, latent, asked, strength)
+            total = total + self.consistency * values["shape"]
+        if hasattr(self.generator, "auxiliary_loss"):
+            quarter = full[: max(1, len(full) // 4)]  # which teaches enough
+            values["upsample"] = self.generator.auxiliary_loss(quarter)
+            total = total + values["upsample"]
+        self._descend(generator_step, total, self.generator, self.gradient_clip)
+        self._discriminator_learns(True)
+
+        self.count(len(real))
+        for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
+            if hasattr(net, "strength"):
+                net.strength.fill_(strength)
+        values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
+        self._record("train", values, len(real), shown="images")

@@ -1,0 +1,152 @@
+"""What all LightningModules of the zoo share.
+
+They keep an exponential moving average (EMA) of what is shipped; it is what validates, samples and is exported.
+Budgets are counted in images, those of all processes together: `images_seen` is saved with the checkpoint, and each
+batch is one global step. With several processes, batch norm and the batch's deviation see the images of their own.
+
+Metrics are named `stage/quantity`; all losses are lower-is-better:
+
+    train/loss, val/loss        what is minimised, mean over the batch, and whatever else the network returns
+    train/discriminator         the discriminator's adversarial loss
+    train/generator             the generator's adversarial loss
+    train/real, train/fake      mean logits: far apart, the discriminator has won
+    train/redraw, train/upsample    the auxiliary tasks' L1 losses
+    train/likeness              how much nearer two generated images of equal conditions are than two real ones
+    train/shape                 how much generated images change in shape with type and colour
+    train/r1, train/r2          squared gradient of the real, and of the generated, images' logits, before its weight
+    */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them
+    train/images                images seen so far; each row of a log also has them as `images`
+    val/kernel_distance         of sprite models, see evaluation/callback.py
+"""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from pokegen.errors import UserError
+
+
+def diverged(what: str, step: int | None, folder: Path) -> UserError:
+    """What a user is told when training has left the finite numbers. `folder` holds the run's checkpoints."""
+    newest = sorted(folder.glob("*.ckpt"), key=lambda path: (path.stem == "last", path.stat().st_mtime))
+    kept = newest[-1] if newest else None
+    last = f"The last good checkpoint is {kept}" if kept else "There is no checkpoint from before"
+    return UserError(f"Training stopped at step {step}: {what}. {last}. Lower the learning rate, and check the data.")
+
+
+class TrainingModule(L.LightningModule):
+    """EMA, the count of images, sampling, and the network's own preparation.
+
+    Args:
+        network: what is averaged, sampled and exported.
+        ema_images: half-life of the average, in images (rows of a batch); 0 keeps the current weights.
+    """
+
+    monitor: str | None = None  # the metric, lower is better, by which the best checkpoint is kept
+    images_seen: Tensor
+    ema: Any  # a net, whose methods nn.Module does not know
+    net: Any
+    generator: Any
+    discriminator: Any
+
+    def __init__(self, network: nn.Module, ema_images: float):
+        super().__init__()
+        self.ema = copy.deepcopy(network).requires_grad_(False).eval()
+        self.ema_images = ema_images
+        self._random_state: Tensor | None = None  # of the checkpoint that is resumed
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
+
+    @property
+    def network(self) -> Any:
+        """The net that is trained, averaged and exported."""
+        raise NotImplementedError
+
+    def on_fit_start(self) -> None:
+        if not self.images_seen and hasattr(self.network, "prepare"):  # what the network takes from the data, once
+            self.network.prepare(getattr(self.trainer, "datamodule", None))
+            self.ema.load_state_dict(self.network.state_dict())
+        self.ema.eval()
+        if self.trainer.world_size > 1:  # or all processes, seeded alike, would draw the same noise
+            torch.manual_seed(torch.initial_seed() + 1_000_003 * self.trainer.global_rank)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["random_state"] = torch.get_rng_state()  # on a CPU: a GPU's is not kept
+        if hasattr(self.network, "plain_spaces"):  # an agent's, so that an export need not make its environment
+            checkpoint["plain_spaces"] = self.network.plain_spaces()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random_state = checkpoint.get("random_state")
+
+    def on_train_start(self) -> None:
+        if self._random_state is not None and self.processes == 1:  # one process kept its own alone
+            torch.set_rng_state(self._random_state)
+
+    def load_matching(self, weights: dict[str, Tensor]) -> str:
+        """Take those weights of another training whose name and shape match; the average and what was counted begin
+        anew. Says how many match. UserError where none does."""
+        own = {k: v for k, v in self.state_dict().items() if k != "images_seen" and not k.startswith("ema.")}
+        matching = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
+        if not matching:
+            raise UserError("init_from: none of its weights has the name and shape of one of this model's.")
+        self.load_state_dict(matching, strict=False)
+        return f"{len(matching)} of {len(own)} weights"
+
+    @property
+    def processes(self) -> int:
+        return self._trainer.world_size if self._trainer else 1
+
+    @torch.no_grad()
+    def count(self, images: int) -> None:
+        """After a step with `images` in each process: count them and move the average. Early on it follows faster, with
+        a tenth of what was seen as half-life, so that it forgets the first weights."""
+        images *= self.processes
+        self.images_seen += images
+        if hasattr(self.network, "images_seen"):
+            self.network.images_seen.copy_(self.images_seen)
+        half_life = min(self.ema_images, 0.1 * float(self.images_seen))
+        decay = 0.5 ** (images / half_life) if half_life else 0.0
+        for average, current in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(current, 1 - decay)
+            else:
+                average.copy_(current)
+
+    def _record(self, stage: str, values: dict[str, Tensor], size: int, shown: str) -> None:
+        """Log `values` under `stage`, the one of them named `shown` on the progress bar too."""
+        for key, value in values.items():
+            self.log(
+                *(f"{stage}/{key}", value.detach()),
+                prog_bar=key == shown,
+                batch_size=size,
+                sync_dist=self.processes > 1,
+            )
+
+    def check_loss(self, loss: Tensor) -> None:
+        """Raises UserError for a loss of NaN or infinity, before it reaches the weights."""
+        trainer = self._trainer
+        if bool(loss.isfinite()) or not trainer or getattr(trainer.precision_plugin, "scaler", None):
+            return  # a gradient scaler skips such steps
+        folder = Path(trainer.default_root_dir) / "checkpoints"
+        raise diverged(f"the loss is {float(loss):g}", trainer.global_step, folder)
+
+    def _descend(self, optimizer: Any, loss: Tensor, net: nn.Module, clip: float = 0.0) -> None:
+        """A step of one of several optimizers; `clip` is the largest norm of the gradient, 0 for any."""
+        self.check_loss(loss)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if clip:
+            nn.utils.clip_grad_norm_(net.parameters(), clip)
+        optimizer.step()
+
+    def sample(self, n: int, **options: Any) -> Any:
+        """From the averaged weights; see the network's own `sample`. None from a network that creates nothing."""
+        return self.ema.eval().sample(n, **options) if hasattr(self.ema, "sample") else None
+
+
+def batch_size_of(batch: dict[str, Any]) -> int:
+    """Rows of a batch."""
+    return len(next(iter(batch.values())))
