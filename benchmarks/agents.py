@@ -151,10 +151,10 @@ def run(*words: object) -> str:
 
 
 def scores() -> bool:
-    from pokegen import hub
+    from pokegen import zoo
 
-    for name in hub.available():
-        if hub.read_config(hub.folder_of(name))["class_path"].startswith("pokegen.game."):
+    for name in zoo.available():
+        if zoo.read_config(zoo.folder_of(name))["class_path"].startswith("pokegen.game."):
             print(f"## {name}\n{run('game', 'evaluate', '--player', name, '--episodes', EPISODES)}", flush=True)
     return True
 
@@ -224,10 +224,10 @@ def curves() -> bool:
 def cross() -> bool:
     """1,000 games of each pair, the same for all. True where learned good agents beat scripted ones before the learned
     adversary."""
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.game.agents.maddpg import cross_play
 
-    table = cross_play(hub.load("maddpg_adversary").model, 1000)
+    table = cross_play(zoo.load("maddpg_adversary").model, 1000)
     for adversary, row in table.items():
         for good, found in row.items():
             gains = [(np.mean(x), 1.96 * np.std(x) / len(x) ** 0.5) for x in (found["agent"], found["adversary"])]

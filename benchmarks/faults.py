@@ -35,7 +35,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from pokegen import files, hub
+from pokegen import files, zoo
 from pokegen.cli import fit
 from pokegen.cli.main import main
 from pokegen.data.pokedex import load_pokedex
@@ -131,7 +131,7 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
         json.loads((run / "run.json").read_text())
 
     def check_export(n: int) -> None:
-        hub.load(zoo)
+        zoo.load(zoo)
         if n == 0:
             (zoo / "mine.txt").write_text("mine")
         assert (zoo / "mine.txt").read_text() == "mine"
@@ -203,7 +203,7 @@ def sources(given: Path) -> None:
     """Drawn sprites, a run, a recording, a model that reads keys, and a plan."""
     write_sample(given / "drawn", load_pokedex()[::17][:30], 2)
     torch.manual_seed(0)
-    hub.save(InverseDynamics(**READER), given / "reader", "pokegen.game.video.idm.InverseDynamics", READER, version="1")
+    zoo.save(InverseDynamics(**READER), given / "reader", "pokegen.game.video.idm.InverseDynamics", READER, version="1")
     phases = "\n".join(
         f"  {name}: {{plays: random, run: 'game record --env {ENV} --player uneven --frames 9 --out {{out}}/{name}/a'}}"
         for name in ("teacher", "study", "exploration", "consolidation", "play")

@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cards.generator import SPRITE_BATCH, Generator
 from pokegen.cards.request import Request
 from pokegen.errors import UserError
@@ -93,7 +93,7 @@ def percentile(values: list[float], share: int) -> float:
 
 def shipped() -> list[str]:
     """Those of the zoo that draw sprites, as every sprite model says."""
-    return [name for name in hub.available() if hasattr(hub.load(name).model, "conditions")]
+    return [name for name in zoo.available() if hasattr(zoo.load(name).model, "conditions")]
 
 
 def main() -> int:
@@ -113,7 +113,7 @@ def main() -> int:
     figures: dict[str, dict[str, float]] = {}
     try:
         for name in args.model or shipped():
-            figures[name] = measure(hub.load(name).model, args.calls, args.count)
+            figures[name] = measure(zoo.load(name).model, args.calls, args.count)
             print(f"{name:<20}" + "".join(f"{value:>11.2f}" for value in figures[name].values()), flush=True)
     except UserError as error:
         sys.exit(f"sampling.py: {error}")

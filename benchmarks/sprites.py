@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.evaluate import GAMES, JUDGES, species_conditions
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import Eye, RandomNet, as_images
@@ -55,10 +55,10 @@ def changes(tokenizer: str | None) -> Iterator[tuple[str, Callable[[Tensor], Ten
         "halved, doubled by cubic interpolation",
         lambda x: F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bicubic"),
     )
-    upsampler = hub.load("cgan").model.upsampler
+    upsampler = zoo.load("cgan").model.upsampler
     yield "halved, doubled by cgan's upsampler", lambda x: upsampler(F.avg_pool2d(x, 2))
     if tokenizer:
-        loaded = hub.load(tokenizer).model
+        loaded = zoo.load(tokenizer).model
         net: Tokenizer = getattr(loaded, "tokenizer", loaded)
         yield "through the tokenizer and back", lambda x: net.from_tokens(net.tokens(x))
 
@@ -76,7 +76,7 @@ def floors(args: argparse.Namespace) -> None:
     train = data.datasets["train"]
     pictures = train.pixels[train.rows]
     first, second = halves(train.species.numpy(), args.seed)
-    judge = Eye(hub.load("judge").model, pictures[first], args.seed)
+    judge = Eye(zoo.load("judge").model, pictures[first], args.seed)
     random = [Eye(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
     real = pictures[second][:ROW]
     print(f"{'':42}{'64':>7}{'32':>7}{'16':>7}{'8':>7}{'4':>7}{'body':>7}{'mean':>8}{'random':>8}{'palette':>8}")
@@ -132,8 +132,8 @@ def trained(name: str, seed: int, args: argparse.Namespace) -> Any:
         subprocess.run(
             [sys.executable, "-m", "pokegen.cli.main", "fit", "--config", f"configs/{config}.yaml", *words], check=True
         )
-        hub.export(run, run / "exported")
-    return hub.load(run / "exported").model
+        zoo.export(run, run / "exported")
+    return zoo.load(run / "exported").model
 
 
 def real_sprites(root: str, split: str) -> tuple[Sprites, Sprites]:
@@ -151,7 +151,7 @@ def line(name: str, cells: Iterable[str]) -> None:
 
 def pilots(args: argparse.Namespace) -> None:
     real, unseen = real_sprites(args.root, "test")
-    judges = [hub.load(name).model for name in JUDGES]
+    judges = [zoo.load(name).model for name in JUDGES]
     conditions = species_conditions(real)
     line(f"{args.images:,} images", SHOWN)
     line("---", ["---"] * len(SHOWN))
@@ -167,12 +167,12 @@ def pilots(args: argparse.Namespace) -> None:
 
 def aids(args: argparse.Namespace) -> None:
     real, unseen = real_sprites(args.root, "val")
-    panel = SpritePanel(real, unseen, *(hub.load(name).model for name in JUDGES), args.seed)
+    panel = SpritePanel(real, unseen, *(zoo.load(name).model for name in JUDGES), args.seed)
     conditions = species_conditions(real)
     line("", SHOWN)
     line("---", ["---"] * len(SHOWN))
     for name, changed in AIDS.items():
-        model, settings = hub.load(args.model).model, dict(changed)
+        model, settings = zoo.load(args.model).model, dict(changed)
         model.sample = functools.partial(model.sample, truncation=settings.pop("truncation", 1.0))
         for key, value in settings.items():
             setattr(model, key, value)

@@ -49,7 +49,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.data.modules import SpriteDataModule
 from pokegen.data.teaching import DigitsDataModule, MNISTDataModule
 from pokegen.errors import CheckpointError, UserError
@@ -347,7 +347,7 @@ def gan_cost(args: argparse.Namespace) -> None:
 def score_checkpoints(args: argparse.Namespace) -> dict[str, list[float]]:
     """Kernel distance of each draw of the two checkpoints to the test families; {} where one is missing."""
     try:
-        models = {name: hub.load(place) for name, place in zip(GANS, args.checkpoints, strict=True)}
+        models = {name: zoo.load(place) for name, place in zip(GANS, args.checkpoints, strict=True)}
     except CheckpointError as error:
         print(f"Quality is not measured: {error}", file=sys.stderr)
         return {}
@@ -355,7 +355,7 @@ def score_checkpoints(args: argparse.Namespace) -> dict[str, list[float]]:
         print(f"{LABELS[name]}: {loaded.label}, trained on {loaded.config['training']['examples']:,} images")
     test = open_data(args, size=128).datasets["test"]
     with torch.random.fork_rng(devices=[]):
-        eye = Eye(hub.load("judge").model, test.pixels[test.rows])
+        eye = Eye(zoo.load("judge").model, test.pixels[test.rows])
     conditions = test.conditions.numpy()
     return {
         name: [

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cards.generator import SPRITE_BATCH, Generator
 from pokegen.cards.request import Request
 from pokegen.data.modules import CONDITIONS, SpriteDataModule
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--root", type=Path, default=Path("data/sprites"))
     args = parser.parse_args()
-    judge = hub.load("judge").model
+    judge = zoo.load("judge").model
     print(f"{'':<15}{'measure':<10}{'same creature':>15}{'same type':>12}{'ratio':>8}")
     for name in args.model:
         runs = [of_model(name, judge, args.creatures, seed) for seed in range(args.seeds)]

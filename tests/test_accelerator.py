@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pokegen import hub
+from pokegen import zoo
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "accelerator.py"
 TINY = """
@@ -36,6 +36,6 @@ def test_one_command_leaves_weights_samples_and_metrics(imported, tmp_path):
         *("model.safetensors", "discriminator.safetensors", "config.yaml", "README.md"),
         *("samples.png", "types.png", "metrics.csv", "rate.json"),
     }
-    assert hub.load(out).model.sample(1).shape == (1, 3, 128, 128)
+    assert zoo.load(out).model.sample(1).shape == (1, 3, 128, 128)
     facts = json.loads((out / "rate.json").read_text())
     assert facts["images_per_second"] > 0 and facts["images"] >= 16

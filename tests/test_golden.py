@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen import Generator, hub
+from pokegen import Generator, zoo
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import draw_creature
 from pokegen.game.agents.base import AgentNetwork
@@ -50,7 +50,7 @@ def stats(name: str) -> list[Any]:
 
 def reader(name: str) -> list[float]:
     """What it reads in one name: of each column the likeliest value, and the numbers."""
-    likely, numbers = hub.load(name).model.read("embervulp")
+    likely, numbers = zoo.load(name).model.read("embervulp")
     return [*(int(values.argmax()) for values in likely.values()), *numbers.tolist()]
 
 
@@ -59,7 +59,7 @@ def classifier(name: str) -> list[float]:
     shown = draw_creature(load_pokedex()[SEED]).convert("RGB").resize((SPRITE_SIZE, SPRITE_SIZE))
     picture = torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.inference_mode():
-        return hub.load(name).model(picture)[0].tolist()
+        return zoo.load(name).model(picture)[0].tolist()
 
 
 def agent(name: str) -> list[Any]:
@@ -85,7 +85,7 @@ def cards() -> list[Any]:
 @cache
 def sample(name: str) -> Any:
     """What a model of the zoo makes, by its kind."""
-    model = hub.load(name).model
+    model = zoo.load(name).model
     for kind, make in ((ImageModel, sprites), (Classifier, classifier), (Reader, reader), (AgentNetwork, agent)):
         if isinstance(model, kind):
             return make(name)
@@ -98,16 +98,16 @@ def golden() -> dict[str, Any]:
 
 
 def test_every_shipped_model_has_a_golden_sample(golden) -> None:
-    assert sorted(golden) == sorted([*hub.available(), "a line"])
+    assert sorted(golden) == sorted([*zoo.available(), "a line"])
 
 
-@pytest.mark.parametrize("name", hub.available())
+@pytest.mark.parametrize("name", zoo.available())
 def test_samples_are_what_they_were(name: str, golden) -> None:
     found, expected = sample(name), golden[name]
     if name in ("names", "stats"):
         assert found == expected
     else:
-        color = isinstance(hub.load(name).model, ImageModel)
+        color = isinstance(zoo.load(name).model, ImageModel)
         np.testing.assert_allclose(found, expected, atol=COLOR if color else 1e-3, rtol=0 if color else 1e-3)
 
 
@@ -116,5 +116,5 @@ def test_a_line_of_cards_is_what_it_was(golden) -> None:
 
 
 if __name__ == "__main__":
-    made = {name: sample(name) for name in hub.available()} | {"a line": cards()}
+    made = {name: sample(name) for name in zoo.available()} | {"a line": cards()}
     GOLDEN.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in made.items()) + "\n}\n")

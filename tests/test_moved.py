@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from pokegen import hub, moved
+from pokegen import moved, zoo
 from pokegen.resources import shipped
 
 
@@ -28,10 +28,10 @@ def test_paths_of_today_stay() -> None:
 def test_a_checkpoint_of_an_earlier_version_loads(tmp_path) -> None:
     folder = tmp_path / "old"
     shutil.copytree(shipped("checkpoints") / "ppo_lander", folder)
-    text = (folder / hub.CONFIG).read_text()
-    (folder / hub.CONFIG).write_text(text.replace("pokegen.game.agents.ppo.", "pokegen.game.ppo."))
-    assert "pokegen.game.ppo.ActorCritic" in (folder / hub.CONFIG).read_text()
-    assert type(hub.load(folder).model).__module__ == "pokegen.game.agents.ppo"
+    text = (folder / zoo.CONFIG).read_text()
+    (folder / zoo.CONFIG).write_text(text.replace("pokegen.game.agents.ppo.", "pokegen.game.ppo."))
+    assert "pokegen.game.ppo.ActorCritic" in (folder / zoo.CONFIG).read_text()
+    assert type(zoo.load(folder).model).__module__ == "pokegen.game.agents.ppo"
 
 
 def test_nested_settings_are_renewed() -> None:

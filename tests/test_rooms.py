@@ -30,13 +30,14 @@ ALLOWED = {
     "trainers": BASE | {"models"},
     "images": BASE,
     "data": BASE | {"images"},
-    "hub": BASE | {"models"},
-    "cards": BASE | {"models", "hub", "data.pokedex", "data.moves", "data.splits"},
-    "evaluation": BASE | {"images", "models", "hub", "data.pokedex", "data.moves", "data.splits"},
-    "tracking": BASE | {"models", "trainers", "hub"},
-    "game": BASE | {"models", "trainers", "hub"},
-    "app": BASE | {"models", "hub", "cards", "evaluation", "game", "tracking", "data.pokedex", "data.moves"},
-    "__init__": BASE | {"cards", "hub"},  # `from pokegen import Generator`
+    "zoo": BASE | {"models"},
+    "hub": {"zoo"},
+    "cards": BASE | {"models", "zoo", "data.pokedex", "data.moves", "data.splits"},
+    "evaluation": BASE | {"images", "models", "zoo", "data.pokedex", "data.moves", "data.splits"},
+    "tracking": BASE | {"models", "trainers", "zoo"},
+    "game": BASE | {"models", "trainers", "zoo"},
+    "app": BASE | {"models", "zoo", "cards", "evaluation", "game", "tracking", "data.pokedex", "data.moves"},
+    "__init__": BASE | {"cards", "zoo"},  # `from pokegen import Generator`
 }
 # The rooms inside the game: each may import those before it, and itself.
 GAME = ("envs", "players", "play", "video", "agents", "check", "evaluate", "phases", "window")
@@ -133,11 +134,11 @@ def test_every_module_keeps_to_its_room():
         ("schema", "from pokegen.errors import UserError"),
         ("models.vae", "from pokegen.data.pokedex import load_pokedex"),
         ("models.vae", "from ..data import pokedex"),
-        ("models.vae", "def late():\n    import pokegen.hub"),
+        ("models.vae", "def late():\n    import pokegen.zoo"),
         ("data.pokedex", "from pokegen.models import vae"),
         ("cards.generator", "from pokegen.data import sprites"),
         ("cards.generator", "from pokegen.data.sprites import SpriteDataModule"),
-        ("hub", "from pokegen import cards"),
+        ("zoo.card", "from pokegen import cards"),
         ("evaluation.sprites", "import pokegen.data.sprites as sprites"),
         ("game.envs.gameboy", "from pokegen.game.players import Random"),
         ("game.video.idm", "def late():\n    from pokegen.game.agents import base"),
@@ -148,7 +149,7 @@ def test_a_planted_violation_is_found(name, source):
 
 
 def test_what_is_allowed_passes():
-    assert not violations("cards.generator", "from pokegen.data.pokedex import load_pokedex\nfrom pokegen import hub")
+    assert not violations("cards.generator", "from pokegen.data.pokedex import load_pokedex\nfrom pokegen import zoo")
     assert not violations("cli.data", "from pokegen.data import sprites")
     assert not violations("models.vae", "import torch\nfrom .blocks import Block\nfrom pokegen.schema import TYPES")
 
@@ -168,11 +169,11 @@ def test_the_command_line_starts_without_torch_or_anything_heavy():
     assert heavy_after("pokegen.schema", "pokegen.cli.main") == []
 
 
-def test_nets_cards_and_hub_load_nothing_heavy():
-    """All that `pokegen card` may need: every net, the hub, the cards."""
-    files = [*(PACKAGE / "models").glob("*.py"), *(PACKAGE / "cards").glob("*.py"), PACKAGE / "hub.py"]
+def test_nets_cards_and_zoo_load_nothing_heavy():
+    """All that `pokegen card` may need: every net, the zoo, the cards."""
+    files = [*(PACKAGE / "models").glob("*.py"), *(PACKAGE / "cards").glob("*.py"), *(PACKAGE / "zoo").glob("*.py")]
     modules = [f"pokegen.{module_name(f)}" for f in files if f.name != "__init__.py"]
-    assert "pokegen.hub" in modules
+    assert "pokegen.zoo.loading" in modules
     assert heavy_after(*sorted(modules)) == []
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from pokegen import hub, trust
+from pokegen import trust, zoo
 from pokegen.cli.main import main
 from pokegen.errors import CheckpointError, UserError
 from pokegen.game.envs import make
@@ -25,13 +25,13 @@ def agent(tmp_path, monkeypatch):
 
 
 def altered(name, folder, **arguments):
-    source = hub.folder_of(name)
+    source = zoo.folder_of(name)
     folder.mkdir(exist_ok=True)
-    (folder / hub.WEIGHTS).write_bytes((source / hub.WEIGHTS).read_bytes())
-    (folder / hub.CARD).write_bytes((source / hub.CARD).read_bytes())
-    config = hub.read_config(source)
+    (folder / zoo.WEIGHTS).write_bytes((source / zoo.WEIGHTS).read_bytes())
+    (folder / zoo.CARD).write_bytes((source / zoo.CARD).read_bytes())
+    config = zoo.read_config(source)
     config["init_args"] |= arguments
-    (folder / hub.CONFIG).write_text(yaml.safe_dump(config))
+    (folder / zoo.CONFIG).write_text(yaml.safe_dump(config))
     return folder
 
 
@@ -86,15 +86,15 @@ def test_only_self_contained_environments_with_plain_options_pass(env, options):
 
 def test_what_the_user_names_exactly_may_play(agent):
     altered("evolution_lander", agent, **DESKTOP)
-    assert hub.load(agent, own=(DESKTOP["env"], DESKTOP["options"])).model.options == DESKTOP["options"]
+    assert zoo.load(agent, own=(DESKTOP["env"], DESKTOP["options"])).model.options == DESKTOP["options"]
     with pytest.raises(CheckpointError, match="can run programs"):
-        hub.load(agent, own=(DESKTOP["env"], {"command": ["true"]}))
+        zoo.load(agent, own=(DESKTOP["env"], {"command": ["true"]}))
 
 
 def test_an_agent_without_spaces_does_not_load(agent):
     altered("evolution_lander", agent, plain_spaces=None)
     with pytest.raises(CheckpointError, match="lacks plain_spaces"):
-        hub.load(agent)
+        zoo.load(agent)
 
 
 def test_loading_makes_no_environment(monkeypatch):
@@ -102,8 +102,8 @@ def test_loading_makes_no_environment(monkeypatch):
         raise AssertionError("an environment was made")
 
     monkeypatch.setattr("gymnasium.make", stop)
-    for name in hub.available():
-        hub.load(name)
+    for name in zoo.available():
+        zoo.load(name)
 
 
 def test_make_refuses_modules():
@@ -124,7 +124,7 @@ def test_make_refuses_modules():
 )
 def test_arguments_allocate_nothing_before_they_fit(name, arguments, tmp_path):
     with pytest.raises(CheckpointError):
-        hub.load(altered(name, tmp_path / name, **arguments))
+        zoo.load(altered(name, tmp_path / name, **arguments))
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_arguments_allocate_nothing_before_they_fit(name, arguments, tmp_path):
     ids=["aliases", "circle", "deep", "date"],
 )  # fmt: skip
 def test_hostile_yaml_is_no_config(text, tmp_path):
-    (tmp_path / hub.CONFIG).write_text(text)
+    (tmp_path / zoo.CONFIG).write_text(text)
     with pytest.raises(CheckpointError, match="is not a checkpoint's config"):
-        hub.read_config(tmp_path)
+        zoo.read_config(tmp_path)
 
 
 def test_files_outside_are_not_read(tmp_path):
@@ -188,7 +188,7 @@ def test_control_characters_are_shown(capsys):
 
 def test_spaces_are_plain_and_come_back():
     for name in ("ppo_lander", "maddpg_spread", "dqn_invaders", "evolution_fighter"):
-        model = hub.load(name).model
+        model = zoo.load(name).model
         env = model.single()
         assert (env.observation_space, env.action_space) == (model.observation_space, model.action_space)
         env.close()

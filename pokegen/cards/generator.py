@@ -87,9 +87,9 @@ class Generator:
 
         `roles` limits what is loaded. Raises CheckpointError for a checkpoint that is missing, incomplete or altered.
         """
-        from pokegen import hub
+        from pokegen import zoo
 
-        loaded = {role: hub.load(model if role == "sprites" else role) for role in roles}
+        loaded = {role: zoo.load(model if role == "sprites" else role) for role in roles}
         for role, checkpoint in loaded.items():
             if role != "reader" and not hasattr(checkpoint.model, "sample"):
                 raise CheckpointError(f"{checkpoint.name} creates nothing: it scores what others create.")

@@ -133,26 +133,26 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
 
 
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.cli.main import progress
     from pokegen.evaluation.distances import inception_fid
     from pokegen.evaluation.sprites import MIN_PICTURES, draw, evaluate_sprites
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
-    found = [(name, hub.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
+    found = [(name, zoo.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
     for name, loaded in found:
         if not hasattr(loaded.model, "conditions"):  # as every sprite model says
             raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
     trained, unseen = _real(args)
-    judge, type_judge = (hub.load(name).model for name in JUDGES)
+    judge, type_judge = (zoo.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:
         samples = _read_samples(args.samples, args.seed)
         drawn["samples"] = lambda seed: samples
     conditions = species_conditions(trained)
     for name, loaded in found:
-        row = loaded.name if name in hub.available() else str(name)  # a folder may be called like a zoo name
+        row = loaded.name if name in zoo.available() else str(name)  # a folder may be called like a zoo name
         drawn[row] = lambda seed, model=loaded.model: draw(model, conditions, args.count, seed)
 
     def follow(names: Iterable[str]) -> Iterable[str]:
@@ -272,12 +272,12 @@ def _names(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any],
 
 def _load(name: str, class_path: str) -> Any:
     """A checkpoint of one class. Raises CheckpointError for another's."""
-    from pokegen import hub
+    from pokegen import zoo
 
-    found = hub.read_config(hub.folder_of(name))["class_path"]
+    found = zoo.read_config(zoo.folder_of(name))["class_path"]
     if found != class_path:
         raise CheckpointError(f"{name} is a {found}; this panel scores a {class_path}.")
-    return hub.load(name).model
+    return zoo.load(name).model
 
 
 _PANELS: dict[str, Any] = {"sprites": _sprites, "stats": _stats, "names": _names}
@@ -285,14 +285,14 @@ _PANELS: dict[str, Any] = {"sprites": _sprites, "stats": _stats, "names": _names
 
 def _all(args: argparse.Namespace, out: Path) -> None:
     """Each panel once, into a folder of its own, and the numbers into the model cards."""
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.cli.main import progress
     from pokegen.data.reader import ReaderDataModule
     from pokegen.evaluation.reader import evaluate_reader
     from pokegen.evaluation.report import markdown
     from pokegen.evaluation.sprites import score_judge
 
-    drawers = [name for name in hub.available() if hasattr(hub.load(name).model, "conditions")]
+    drawers = [name for name in zoo.available() if hasattr(zoo.load(name).model, "conditions")]
     args.samples = None
     options = ("seed", "seeds", "count", "split", "reference")
     given = [f"--{name} {getattr(args, name)}" for name in options if getattr(args, name) is not None]
@@ -305,12 +305,12 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             rows = {name: result["rows"].get(name)} | result["rows"] if panel == "sprites" else result["rows"]
             rows = {row: values for row, values in rows.items() if row not in strangers}
             beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
-            print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command, beside))
+            print(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command, beside))
     trained, unseen = _real(args)
-    classifiers = [name for name in hub.available() if hasattr(hub.load(name).model, "stage_maps")]
+    classifiers = [name for name in zoo.available() if hasattr(zoo.load(name).model, "stage_maps")]
     for name in progress(classifiers, "classifiers", len(classifiers)):
-        rows = {"trained families": score_judge(hub.load(name).model, trained)}
-        rows |= {f"{args.split} families": score_judge(hub.load(name).model, unseen)}
-        print(hub.write_numbers(hub.folder_of(name), markdown({"rows": rows}), command))
-    scored = evaluate_reader(hub.load("reader").model, ReaderDataModule(words=0).columns)
-    print(hub.write_numbers(hub.folder_of("reader"), markdown(scored), command))
+        rows = {"trained families": score_judge(zoo.load(name).model, trained)}
+        rows |= {f"{args.split} families": score_judge(zoo.load(name).model, unseen)}
+        print(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command))
+    scored = evaluate_reader(zoo.load("reader").model, ReaderDataModule(words=0).columns)
+    print(zoo.write_numbers(zoo.folder_of("reader"), markdown(scored), command))

@@ -35,7 +35,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only,
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from pokegen import files, hub, moved
+from pokegen import files, moved, zoo
 from pokegen.data import modules as _data  # also so that short class names resolve
 from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
@@ -155,7 +155,7 @@ class CLI(LightningCLI):
             return
         network = self.model.network
         if getattr(network, "weights", ""):
-            network.take(hub.load(network.weights).model)
+            network.take(zoo.load(network.weights).model)
         if config.init_from:
             rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
 
@@ -167,8 +167,8 @@ class CLI(LightningCLI):
         network = next(key for key, module in self.model.named_children() if module is self.model.network)
         played: Any = self.model.network  # an agent's environment is the one that this config names
         own = (played.env, played.options) if hasattr(played, "env") else None
-        weights = {f"{network}.{key}": value for key, value in hub.load(name, own=own).model.state_dict().items()}
-        return weights | {f"discriminator.{key}": value for key, value in hub.load_discriminator(name).items()}
+        weights = {f"{network}.{key}": value for key, value in zoo.load(name, own=own).model.state_dict().items()}
+        return weights | {f"discriminator.{key}": value for key, value in zoo.load_discriminator(name).items()}
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]

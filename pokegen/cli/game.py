@@ -170,11 +170,11 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _annotate(args: argparse.Namespace) -> None:
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.game.video.annotate import annotate
     from pokegen.game.video.idm import VideoReader
 
-    loaded = hub.load(args.model)
+    loaded = zoo.load(args.model)
     if not isinstance(loaded.model, VideoReader):
         raise UserError(f"{args.model} reads no keys: expected an inverse dynamics model.")
     strategy = "ddp" if args.devices * args.num_nodes > 1 else "auto"
@@ -209,7 +209,7 @@ def _play(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.cli.main import progress
     from pokegen.game.agents.seat import seat
     from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
@@ -270,7 +270,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         where += ["--options", json.dumps(args.options)] if args.options else []
         words = ["--player", args.player[0], *where, "--episodes", str(args.episodes), "--seed", str(args.seed)]
         command = f"pokegen game evaluate {shlex.join(words)}"
-        echo(hub.write_numbers(hub.folder_of(args.player[0]), table, command))
+        echo(zoo.write_numbers(zoo.folder_of(args.player[0]), table, command))
 
 
 def _phases(args: argparse.Namespace) -> None:

@@ -36,29 +36,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from pokegen import hub, trust
+    from pokegen import trust, zoo
 
     if args.action == "list":
-        for name in hub.available():
-            config = hub.read_config(hub.folder_of(name))
-            size = (hub.folder_of(name) / hub.WEIGHTS).stat().st_size / 2**20
+        for name in zoo.available():
+            config = zoo.read_config(zoo.folder_of(name))
+            size = (zoo.folder_of(name) / zoo.WEIGHTS).stat().st_size / 2**20
             echo(f"{name:<12} version {config['version']:<4} {size:5.1f} MiB  {config['class_path']}")
     elif args.action == "info":
-        folder = hub.folder_of(args.name)
-        hub.check(hub.read_config(folder), args.name)
-        for name in (hub.CONFIG, hub.CARD):
+        folder = zoo.folder_of(args.name)
+        zoo.check(zoo.read_config(folder), args.name)
+        for name in (zoo.CONFIG, zoo.CARD):
             if (folder / name).is_file():
-                echo(hub.read_file(folder, name, trust.CONFIG_BYTES).decode("utf-8", "replace"))
+                echo(zoo.read_file(folder, name, trust.CONFIG_BYTES).decode("utf-8", "replace"))
     elif args.action == "push":
-        echo(hub.push(args.name, args.repo, private=args.private))
+        echo(zoo.push(args.name, args.repo, private=args.private))
     else:
 
         def more(folder: Path) -> None:
             _draw_samples(folder)
             if args.discriminator:
-                hub.export_discriminator(args.run, folder)
+                zoo.export_discriminator(args.run, folder)
 
-        hub.export(args.run, args.folder, version=args.version, half=not args.full, also=more)
+        zoo.export(args.run, args.folder, version=args.version, half=not args.full, also=more)
         echo(args.folder)
 
 
@@ -68,12 +68,12 @@ def _draw_samples(folder: Path) -> None:
     import numpy as np
     import torch
 
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.cards.generator import Generator
     from pokegen.cards.request import Request
     from pokegen.models.pixels import grid, to_pixels
 
-    model = hub.load(folder, own=True).model
+    model = zoo.load(folder, own=True).model
     if not hasattr(model, "conditions"):  # as every image model has
         return
     samples = model.sample(64, generator=torch.Generator().manual_seed(0))

@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.evaluation.features import Eye
 from pokegen.evaluation.sprites import MIN_PICTURES, at_panel_size, draw
 
@@ -47,7 +47,7 @@ class KernelDistance(L.Callback):
             return
         self.conditions = dataset.conditions.numpy()
         with torch.random.fork_rng(devices=[]):
-            self.eye = Eye(hub.load("judge").model, at_panel_size(dataset.pixels[dataset.rows]))
+            self.eye = Eye(zoo.load("judge").model, at_panel_size(dataset.pixels[dataset.rows]))
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         images, last = int(module.images_seen), trainer.current_epoch + 1 == trainer.max_epochs

@@ -20,5 +20,5 @@ def zoo(monkeypatch):
             raise CheckpointError("No checkpoint 'missing'.")
         return fake_zoo.load(name)
 
-    monkeypatch.setattr(pokegen, "hub", SimpleNamespace(load=load), raising=False)
+    monkeypatch.setattr(pokegen, "zoo", SimpleNamespace(load=load), raising=False)
     return loaded

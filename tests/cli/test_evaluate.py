@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.evaluate import _read_samples
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
@@ -162,24 +162,24 @@ def test_stats_and_names_are_scored_and_a_users_own_too(tmp_path, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("name", hub.available())
+@pytest.mark.parametrize("name", zoo.available())
 def test_the_numbers_of_each_model_card_belong_to_its_weights(name):
-    found = hub.numbers_of(hub.folder_of(name))
-    current = {n: hub.read_config(hub.folder_of(n))["sha256"][:12] for n in found}
+    found = zoo.numbers_of(zoo.folder_of(name))
+    current = {n: zoo.read_config(zoo.folder_of(n))["sha256"][:12] for n in found}
     assert name in found
-    assert {"judge", "type_judge", "dcgan"} <= found.keys() or not hasattr(hub.load(name).model, "conditions")
+    assert {"judge", "type_judge", "dcgan"} <= found.keys() or not hasattr(zoo.load(name).model, "conditions")
     assert found == current, "run `pokegen evaluate all` after weights have changed"
 
 
 def test_numbers_of_other_weights_are_found(tmp_path):
-    shutil.copytree(hub.folder_of("stats"), tmp_path / "stats")
-    hub.write_numbers(tmp_path / "stats", "| metric |", "pokegen evaluate all", ["judge"])
-    config = tmp_path / "stats" / hub.CONFIG
-    digest = hub.read_config(tmp_path / "stats")["sha256"]
-    judge = hub.read_config(hub.folder_of("judge"))["sha256"]
-    assert hub.numbers_of(tmp_path / "stats") == {"stats": digest[:12], "judge": judge[:12]}
+    shutil.copytree(zoo.folder_of("stats"), tmp_path / "stats")
+    zoo.write_numbers(tmp_path / "stats", "| metric |", "pokegen evaluate all", ["judge"])
+    config = tmp_path / "stats" / zoo.CONFIG
+    digest = zoo.read_config(tmp_path / "stats")["sha256"]
+    judge = zoo.read_config(zoo.folder_of("judge"))["sha256"]
+    assert zoo.numbers_of(tmp_path / "stats") == {"stats": digest[:12], "judge": judge[:12]}
     config.write_text(config.read_text().replace(digest, "a" * 64))
-    assert hub.numbers_of(tmp_path / "stats")["stats"] != hub.read_config(tmp_path / "stats")["sha256"][:12]
+    assert zoo.numbers_of(tmp_path / "stats")["stats"] != zoo.read_config(tmp_path / "stats")["sha256"][:12]
 
 
 def test_samples_that_link_elsewhere_are_refused(tmp_path):

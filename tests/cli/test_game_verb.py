@@ -10,7 +10,7 @@ import torch
 from lamps import GROUPS
 from mistakes import one_line
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.game.video.cloning import Policy
 from pokegen.game.video.idm import InverseDynamics
@@ -25,12 +25,12 @@ POLICY = {"groups": GROUPS, "widths": [4, 4, 4], "hidden": 16}
 def models(tmp_path_factory):
     """A folder with `idm` and `policy`; the latter always presses right."""
     folder = tmp_path_factory.mktemp("models")
-    hub.save(InverseDynamics(**IDM), folder / "idm", "pokegen.game.video.idm.InverseDynamics", IDM, version="1")
+    zoo.save(InverseDynamics(**IDM), folder / "idm", "pokegen.game.video.idm.InverseDynamics", IDM, version="1")
     policy = Policy(**POLICY)
     with torch.no_grad():
         policy.head.weight.zero_()
         policy.head.bias.copy_(torch.tensor([0.0, 0.0, 50.0, 50.0, 0.0]))
-    hub.save(policy, folder / "policy", "pokegen.game.video.cloning.Policy", POLICY, version="1")
+    zoo.save(policy, folder / "policy", "pokegen.game.video.cloning.Policy", POLICY, version="1")
     return folder
 
 
@@ -107,7 +107,7 @@ def test_evaluate_writes_the_model_card(models, tmp_path, capsys):
     argv = ["game", "evaluate", "--env", ENV, "--player", folder, "--episodes", 2]
     assert "\nthe script: 20.00 ± 0.00\n" in said(capsys, *argv)
     assert said(capsys, *argv, "--card").splitlines()[-1] == str(folder / "README.md")
-    assert hub.numbers_of(folder) == {"policy": hub.read_config(folder)["sha256"][:12]}
+    assert zoo.numbers_of(folder) == {"policy": zoo.read_config(folder)["sha256"][:12]}
     assert "| random play | " in (folder / "README.md").read_text()
     assert f"--player {folder} --env {ENV} --episodes 2 --seed 0`" in (folder / "README.md").read_text()
     assert "one checkpoint" in one_line(capsys, *argv[:-3], "random", "--card")

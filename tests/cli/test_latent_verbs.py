@@ -24,7 +24,7 @@ def model(monkeypatch):
     rows = torch.tensor([[t, NO_TYPE, t % 10, 0, 1, 0, 5 * (t % 2)] for t in range(18)])
     net.prior.fit(rows, torch.ones(18))
     loaded = SimpleNamespace(model=net.requires_grad_(False), name="small", label="small 1")
-    monkeypatch.setattr(pokegen, "hub", SimpleNamespace(load=lambda name: loaded), raising=False)
+    monkeypatch.setattr(pokegen, "zoo", SimpleNamespace(load=lambda name: loaded), raising=False)
     return net
 
 

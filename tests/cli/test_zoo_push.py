@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import errors
 from mistakes import one_line
 
-from pokegen import Generator, hub
+from pokegen import Generator, zoo
 from pokegen.cli.main import main
 from pokegen.models import dcgan
 
@@ -36,7 +36,7 @@ def folder(tmp_path):
     """A whole checkpoint, and a file that is none of it."""
     torch.manual_seed(0)
     made = tmp_path / "zoo" / "mine"
-    hub.save(dcgan.Generator(**ARGS), made, "pokegen.models.dcgan.Generator", ARGS, version="3")
+    zoo.save(dcgan.Generator(**ARGS), made, "pokegen.models.dcgan.Generator", ARGS, version="3")
     (made / "pictures").mkdir()
     for name in ("samples.png", "pictures/more.png", "notes.txt"):
         (made / name).write_bytes(name.encode())
@@ -167,17 +167,17 @@ def test_each_shipped_kind_has_its_task(name, task, remote):
     push(name)
     front, text = front_matter((remote.root / REPO / "README.md").read_text())
     assert front.get("pipeline_tag") == task
-    assert f'pokegen.hub.load("hf:{REPO}")' in text
-    assert hub.load(f"hf:{REPO}").config == hub.read_config(hub.folder_of(name))
+    assert f'pokegen.zoo.load("hf:{REPO}")' in text
+    assert zoo.load(f"hf:{REPO}").config == zoo.read_config(zoo.folder_of(name))
 
 
 def test_a_second_push_replaces_the_first(folder, remote):
     push(folder, "--private")
     torch.manual_seed(1)
-    hub.save(dcgan.Generator(**ARGS), folder.with_name("new"), "pokegen.models.dcgan.Generator", ARGS, version="4")
+    zoo.save(dcgan.Generator(**ARGS), folder.with_name("new"), "pokegen.models.dcgan.Generator", ARGS, version="4")
     (folder.with_name("new") / "README.md").write_text("# new")
     push(folder.with_name("new"))
-    assert hub.load(f"hf:{REPO}").version == "4"
+    assert zoo.load(f"hf:{REPO}").version == "4"
     assert remote.private == {REPO: True}
 
 
@@ -279,7 +279,7 @@ def test_what_the_hub_refuses_to_give_is_one_line(error, says, remote, tmp_path,
 
 def test_a_model_of_the_hub_is_called_as_its_repository(folder, remote):
     push(folder)
-    loaded = hub.load(f"hf:{REPO}@v1.0")
+    loaded = zoo.load(f"hf:{REPO}@v1.0")
     assert loaded.label == "tiny-gan 3"
     assert remote.calls[-2:] == [(REPO, "v1.0"), (REPO, remote.cached.name)]  # weights of the same commit as the config
     assert sorted(path.name for path in remote.cached.iterdir()) == ["README.md", "config.yaml", "model.safetensors"]
@@ -359,7 +359,7 @@ def test_offline_what_is_cached_is_used(folder, tmp_path):
 
 
 def test_the_hubs_library_is_imported_only_when_it_is_used(folder):
-    code = "import sys; from pokegen import hub; hub.load(sys.argv[1]); print('huggingface_hub' in sys.modules)"
+    code = "import sys; from pokegen import zoo; zoo.load(sys.argv[1]); print('huggingface_hub' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "False", done.stderr
 

@@ -10,7 +10,7 @@ from mistakes import one_line
 from PIL import Image
 from safetensors.torch import load_file
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.main import main
 
 NAMES = ["layers=1", "heads=2", "width=16"]
@@ -40,9 +40,9 @@ def export(run, folder, *options):
 def test_list_has_a_line_for_each_shipped_model(capsys):
     assert main(["zoo", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == hub.available()
+    assert [line.split()[0] for line in lines] == zoo.available()
     for line in lines:
-        config = hub.read_config(hub.folder_of(line.split()[0]))
+        config = zoo.read_config(zoo.folder_of(line.split()[0]))
         assert f"version {config['version']}" in line
         assert config["class_path"] in line
 
@@ -65,7 +65,7 @@ def test_export_keeps_the_average_and_says_where_it_comes_from(run, tmp_path, ca
     assert "root" not in config["training"]["data"]["init_args"]  # where the sprites lie is nobody else's business
     with Image.open(folder / "types.png") as types, Image.open(folder / "styles.png") as styles:
         assert types.width == styles.width == 4 * 132 + 4
-        seen = len(hub.load(folder).model.prior.known("type1"))
+        seen = len(zoo.load(folder).model.prior.known("type1"))
         assert (types.height, styles.height) == (seen * 132 + 4, 132 + 4)  # the drawn creatures have one style
     weights = load_file(folder / "model.safetensors")
     assert {t.dtype for t in weights.values() if t.is_floating_point()} == {torch.float16}
@@ -111,10 +111,10 @@ def test_names_are_exported_as_the_class_that_needs_no_transformers(tmp_path):
     trained = fit(tmp_path / "runs", "names", *nets, "data.init_args.batch_size=16")
     assert len(list((trained / "samples").glob("*.txt"))) == 1
     folder = export(trained, tmp_path / "mine")
-    config = hub.read_config(folder)
+    config = zoo.read_config(folder)
     assert config["class_path"] == "pokegen.models.names.NameModel"
     assert config["init_args"]["width"] == 16
-    names = hub.load(folder).model.sample(3, generator=torch.Generator().manual_seed(0))
+    names = zoo.load(folder).model.sample(3, generator=torch.Generator().manual_seed(0))
     assert len(names) == 3
     assert all(name.strip() for name in names)
 
@@ -160,5 +160,5 @@ def test_a_folder_of_something_else_is_not_replaced(run, tmp_path, capsys):
 def test_an_unknown_model_lists_the_known_ones(capsys):
     line = one_line(capsys, "zoo", "info", "nosuch")
     assert "Unknown model 'nosuch'. Known models: " in line
-    for name in hub.available():
+    for name in zoo.available():
         assert name in line

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.errors import UserError
 from pokegen.evaluation import names, references, stats
 from pokegen.evaluation import sprites as panel_
@@ -17,12 +17,12 @@ from pokegen.schema import NO_TYPE
 
 @pytest.fixture(scope="module")
 def panel(drawn) -> SpritePanel:
-    return SpritePanel(*drawn, hub.load("judge").model, hub.load("type_judge").model, seed=0)
+    return SpritePanel(*drawn, zoo.load("judge").model, zoo.load("type_judge").model, seed=0)
 
 
 @pytest.fixture(scope="module")
 def rows(panel) -> dict:
-    dcgan = panel_.draw(hub.load("dcgan").model, panel.trained.conditions, 250)
+    dcgan = panel_.draw(zoo.load("dcgan").model, panel.trained.conditions, 250)
     floors = {name: panel.score(s, made_of_real=True) for name, s in panel.references().items()}
     return floors | {"dcgan": panel.score(dcgan)}
 
@@ -44,7 +44,7 @@ def test_a_distance_that_is_out_of_order_is_named(rows):
 @pytest.mark.parametrize("name", ["cgan", "dcgan", "vae"])
 def test_the_distances_order_the_real_sprites_references_too(name):
     """By the numbers in the model cards, which were measured on real sprites."""
-    text = (hub.folder_of(name) / hub.CARD).read_text(encoding="utf-8")
+    text = (zoo.folder_of(name) / zoo.CARD).read_text(encoding="utf-8")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
     head = next(line for line in lines if REAL in line)
     measured: dict = {row: {} for row in head[1:]}
@@ -83,7 +83,7 @@ def test_too_few_pictures_are_refused_and_what_depends_on_numbers_is_left_out(pa
 
 
 def test_the_same_seed_scores_the_same(panel, drawn):
-    again = SpritePanel(*drawn, hub.load("judge").model, hub.load("type_judge").model, seed=0)
+    again = SpritePanel(*drawn, zoo.load("judge").model, zoo.load("type_judge").model, seed=0)
     rows = panel.same.take(np.arange(80))
     assert panel.score(rows) == again.score(rows)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lamps import GROUPS, Lamps
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.errors import CheckpointError, UserError
 from pokegen.game.agents.dqn import QNetwork
 from pokegen.game.agents.seat import Agent, Clone, seat
@@ -238,7 +238,7 @@ def test_players_of_space_invaders_by_name(name, kind):
 
 
 def test_a_checkpoint_plays(tmp_path):
-    hub.save(policy(move="right", fire=1), tmp_path / "mine", "pokegen.game.video.cloning.Policy", POLICY, version="1")
+    zoo.save(policy(move="right", fire=1), tmp_path / "mine", "pokegen.game.video.cloning.Policy", POLICY, version="1")
     _, player = seat(str(tmp_path / "mine"), "tests/Lamps-v0", {})
     assert type(player) is Clone
     assert not player.policy.training
@@ -247,13 +247,13 @@ def test_a_checkpoint_plays(tmp_path):
 
 def test_a_checkpoint_that_is_no_policy_plays_nothing(tmp_path):
     init = {"groups": GROUPS, "stem_stride": 8, "stem_width": 4, "stacks": [4], "width": 16}
-    hub.save(InverseDynamics(**init), tmp_path / "idm", "pokegen.game.video.idm.InverseDynamics", init, version="1")
+    zoo.save(InverseDynamics(**init), tmp_path / "idm", "pokegen.game.video.idm.InverseDynamics", init, version="1")
     with pytest.raises(UserError, match="idm plays nothing: expected an agent or a cloned policy, got InverseDynamics"):
         seat(str(tmp_path / "idm"), "tests/Lamps-v0", {})
 
 
 def test_a_policy_must_know_the_environments_actions(tmp_path):
-    hub.save(policy(), tmp_path / "mine", "pokegen.game.video.cloning.Policy", POLICY, version="1")
+    zoo.save(policy(), tmp_path / "mine", "pokegen.game.video.cloning.Policy", POLICY, version="1")
     with pytest.raises(UserError, match=r"Unknown key 'up'\. This model's keys: none, left, right, fire"):
         seat(str(tmp_path / "mine"), "pokegen/Overworld-v0", {})
 
@@ -267,7 +267,7 @@ def test_an_unknown_player_is_told():
 def agent(tmp_path):
     """The folder of an agent that was never trained."""
     arguments = {"env": "LunarLander-v3", "hidden": [8]}
-    hub.save(QNetwork(**arguments), tmp_path / "agent", "pokegen.game.agents.dqn.QNetwork", arguments, version="1")
+    zoo.save(QNetwork(**arguments), tmp_path / "agent", "pokegen.game.agents.dqn.QNetwork", arguments, version="1")
     return str(tmp_path / "agent")
 
 

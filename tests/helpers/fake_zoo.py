@@ -57,7 +57,7 @@ class Syllables:
 
 
 def load(name):
-    """What `pokegen.hub.load` promises: `stats`, `names`, any sprite model; no `reader`, so that nothing is read."""
+    """What `pokegen.zoo.load` promises: `stats`, `names`, any sprite model; no `reader`, so that nothing is read."""
     if name == "reader":
         return SimpleNamespace(model=None, name=name, label="none")
     role = name if name in ("stats", "names") else "sprites"

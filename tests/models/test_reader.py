@@ -5,9 +5,9 @@ import torch
 
 from pokegen.data.reader import ReaderDataModule
 from pokegen.errors import UserError
-from pokegen.hub import load
 from pokegen.models.reader import CODES, NUMBERS, Reader
 from pokegen.schema import TYPES
+from pokegen.zoo import load
 
 
 @pytest.fixture(scope="module")

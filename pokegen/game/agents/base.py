@@ -341,10 +341,10 @@ class AgentModule(TrainingModule):
         torch.set_num_threads(self.threads)
         self.envs = self.envs or self.net.vector(self.num_envs, **self.vector_options)
         if self.reward_model and self.judge is None:
-            from pokegen import hub
+            from pokegen import zoo
             from pokegen.game.video.reward import RewardModel
 
-            judge = hub.load(self.reward_model).model
+            judge = zoo.load(self.reward_model).model
             if not isinstance(judge, RewardModel):
                 raise UserError(f"{self.reward_model} tells no rewards: expected a reward model.")
             self.judge = functools.partial(judge.to(self.device))  # hidden from nn.Module

@@ -84,11 +84,11 @@ def seat(
             raise UserError(f"{name} plays any environment: say which by --env.")
         made = make(env, render_mode, **options)
         return made, script(name, made)
-    from pokegen import hub  # here and below: a script needs no torch
+    from pokegen import zoo  # here and below: a script needs no torch
     from pokegen.game.agents.base import AgentNetwork
     from pokegen.game.video.cloning import Policy
 
-    model = hub.load(name, own=own or (None if env is None else (env, options))).model
+    model = zoo.load(name, own=own or (None if env is None else (env, options))).model
     if isinstance(model, AgentNetwork):
         if env not in (None, model.env):
             raise UserError(f"{name} plays {model.env}, not {env}.")

@@ -87,10 +87,10 @@ def shipped_sprites() -> np.ndarray:
     """Creatures of the zoo's `projected_gan`, uint8 (SHIPPED, 128, 128, 3), drawn once a process."""
     import torch  # here, since who brings sprites of their own needs none
 
-    from pokegen import hub
+    from pokegen import zoo
     from pokegen.models.pixels import to_pixels
 
-    model = hub.load("projected_gan").model
+    model = zoo.load("projected_gan").model
     usual = {"shiny": torch.zeros(SHIPPED, dtype=torch.long)}
     sprites = to_pixels(model.sample(SHIPPED, condition=usual, generator=torch.Generator().manual_seed(0)))
     sprites.flags.writeable = False

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import yaml
 from gymnasium.envs.box2d.lunar_lander import heuristic
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.errors import UserError
 from pokegen.game.agents.base import network_returns
@@ -58,7 +58,7 @@ def test_actions_of_three_parts_are_kept_apart() -> None:
 
 def test_an_agent_can_be_the_expert(tmp_path) -> None:
     teacher = ActorCritic(LANDER, hidden=[8])
-    hub.save(
+    zoo.save(
         teacher,
         tmp_path / "teacher",
         "pokegen.game.agents.ppo.ActorCritic",
@@ -151,7 +151,7 @@ def test_ppo_begins_with_a_clone(tmp_path) -> None:
     runs = [f"--runs={tmp_path}", *quiet]
     assert main(["fit", "--config", "configs/game/bc.yaml", *small, *runs]) == 0
     assert main(["zoo", "export", str(tmp_path / "bc"), str(tmp_path / "zoo" / "clone")]) == 0
-    clone = hub.load(tmp_path / "zoo" / "clone").model
+    clone = zoo.load(tmp_path / "zoo" / "clone").model
     assert isinstance(clone, ActorCritic)
     assert clone.seen > 50
     network = {"env": LANDER, "hidden": [128, 128], "normalise": True}

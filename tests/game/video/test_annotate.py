@@ -11,7 +11,7 @@ import pytest
 import torch
 from lamps import GROUPS, Lamps, record_lamps
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.errors import UserError
 from pokegen.game.players import Random
 from pokegen.game.video.annotate import Annotator, Shard, Shards, annotate
@@ -208,7 +208,7 @@ def test_no_process_goes_without_a_shard(tmp_path, count, expected):
 
 
 def test_two_processes_write_what_one_writes(network, video, whole, tmp_path):
-    hub.save(network, tmp_path / "tiny", "pokegen.game.video.idm.InverseDynamics", INIT, version="1")
+    zoo.save(network, tmp_path / "tiny", "pokegen.game.video.idm.InverseDynamics", INIT, version="1")
     argv = ["game", "annotate", video, "--model", tmp_path / "tiny", "--out", tmp_path / "out"]
     argv += ["--shard_frames", 24, "--devices", 2]
     done = subprocess.run(

@@ -12,7 +12,7 @@ from lamps import GROUPS, record_lamps
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.game.players import Random
 from pokegen.game.video.clips import RecordingsDataModule
@@ -150,7 +150,7 @@ def test_test_scores_the_test_episodes(run, folder, capsys):
 def test_what_is_exported_answers_alike(run, folder, tmp_path):
     exported = tmp_path / "tiny"
     assert main(["zoo", "export", str(run), str(exported), "--full"]) == 0
-    loaded = hub.load(exported)
+    loaded = zoo.load(exported)
     assert type(loaded.model) is InverseDynamics
     assert loaded.model.keys.groups == {"move": ("none", "left", "right"), "fire": ("none", "fire")}
     saved = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen import hub
+from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.errors import DataError, UserError
 from pokegen.game.agents.base import AgentModule
@@ -63,10 +63,10 @@ def test_it_tells_rewards_of_episodes_that_it_never_saw(recordings, tmp_path):
     assert main(words) == 0
     rows = list(csv.DictReader(next((tmp_path / "reward" / "csv").glob("*/metrics.csv")).open()))
     assert float([row["val/explained"] for row in rows if row["val/explained"]][-1]) > 0.7
-    hub.export(tmp_path / "reward", tmp_path / "zoo")
-    model = hub.load(tmp_path / "zoo").model
+    zoo.export(tmp_path / "reward", tmp_path / "zoo")
+    model = zoo.load(tmp_path / "zoo").model
     assert isinstance(model, RewardModel)
-    assert "recordings" not in hub.load(tmp_path / "zoo").config["training"]["data"]["init_args"]
+    assert "recordings" not in zoo.load(tmp_path / "zoo").config["training"]["data"]["init_args"]
     assert model.deviation.item() == pytest.approx(0.45, abs=0.06)
 
 
@@ -75,7 +75,7 @@ def constant(folder, reward):
     torch.nn.init.zeros_(network.trunk[-1].weight)
     torch.nn.init.zeros_(network.trunk[-1].bias)
     network.mean.fill_(reward)
-    hub.save(network, folder, "pokegen.game.video.reward.RewardModel", SMALL, version="1")
+    zoo.save(network, folder, "pokegen.game.video.reward.RewardModel", SMALL, version="1")
     return str(folder)
 
 
@@ -86,7 +86,7 @@ def test_an_agent_is_paid_by_the_model_and_scored_by_the_game(tmp_path):
     )  # fmt: skip
     envs = module.net.vector(2, **module.vector_options)
     module.envs = envs
-    module.judge = hub.load(module.reward_model).model.forward
+    module.judge = zoo.load(module.reward_model).model.forward
     module.film = np.zeros((2, 2, 128, 128), np.uint8)
     AgentModule.reset(module)
     kept = []

@@ -1,0 +1,186 @@
+"""Zoo checkpoints: a folder NAME/{model.safetensors, config.yaml, README.md}. Loads without Lightning, without pickle.
+
+config.yaml holds the class of the network, the arguments that rebuild it, a version, and the hash of the weights:
+
+    class_path: pokegen.models.cgan.Generator
+    init_args: {latent_dim: 128, width: 48, embedding_dim: 64}
+    version: "1"
+    sha256: 5c1f…
+    training: {…}    how it came about: examples seen, seed, data, software
+
+`load` reads such a folder; `export` makes one of a run of `pokegen fit`. `hf:owner/name`, or `hf:owner/name@revision`
+with a branch, tag or commit, is one on the Hugging Face hub: `push` takes it there, and `load` fetches it, into the
+hub's own cache.
+"""
+
+import hashlib
+import importlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save as serialize
+from torch import Tensor, nn
+
+from pokegen import __version__, files, moved, trust
+from pokegen.errors import CheckpointError, UserError
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
+
+
+DISCRIMINATOR = "discriminator.safetensors"  # beside a GAN's generator, where it was exported too
+
+
+FORMAT = 1
+
+
+# What `load` builds: nothing else is imported or called. Agents come with their environment's id.
+AGENTS = {
+    "pokegen.game.agents.demonstrations": ("Clone",),
+    "pokegen.game.agents.dqn": ("QNetwork",),
+    "pokegen.game.agents.maddpg": ("Team",),
+    "pokegen.game.agents.ppo": ("ActorCritic",),
+}
+
+
+CLASSES = AGENTS | {
+    "pokegen.game.video.cloning": ("Policy",),
+    "pokegen.game.video.idm": ("FirstInverseDynamics", "InverseDynamics"),
+    "pokegen.game.video.reward": ("RewardModel",),
+    "pokegen.models.autoregressive": ("Autoregressive",),
+    "pokegen.models.cgan": ("Generator",),
+    "pokegen.models.classifier": ("Classifier",),
+    "pokegen.models.cvae": ("CVAE",),
+    "pokegen.models.dcgan": ("Generator",),
+    "pokegen.models.gan": ("Generator",),
+    "pokegen.models.names": ("NameModel", "NameTrainer"),
+    "pokegen.models.pixel_gan": ("PixelGANGenerator",),
+    "pokegen.models.projected_gan": ("Generator",),
+    "pokegen.models.reader": ("Reader",),
+    "pokegen.models.stats": ("StatsModel",),
+    "pokegen.models.tokenizer": ("Tokenizer",),
+    "pokegen.models.vae": ("VAE",),
+}
+
+
+_KEYS = {"class_path": str, "init_args": dict, "version": object, "sha256": str}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a checkpoint folder. Raises CheckpointError where it is missing or incomplete."""
+    try:
+        config = dict(moved.renewed(trust.read_yaml(read_file(folder, CONFIG, trust.CONFIG_BYTES))))
+        missing = _KEYS.keys() - config.keys()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is no checkpoint: {CONFIG} is missing.") from error
+    except OSError as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read: {error.strerror}.") from error
+    except UserError:
+        raise
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config.") from error
+    if missing:
+        raise CheckpointError(f"{folder / CONFIG} lacks {', '.join(sorted(missing))}.")
+    if config.get("format", FORMAT) != FORMAT:
+        shown = str(config["format"])[:20]
+        raise CheckpointError(f"{folder} has format {shown}; pokegen {__version__} reads {FORMAT}.")
+    for key, kind in (_KEYS | {"training": dict}).items():
+        if not isinstance(config.get(key, {}), kind):
+            raise CheckpointError(f"{folder / CONFIG} is not a checkpoint's config: {key} is no {kind.__name__}.")
+    return config
+
+
+def read_file(folder: Path, name: str, limit: int) -> bytes:
+    """A file of a checkpoint folder, see trust.read_inside."""
+    return trust.read_inside(folder, name, limit, root(folder))
+
+
+def root(folder: Path) -> Path:
+    """What a checkpoint's files must lie in: its folder; in the hub's cache, which holds links, the repository's."""
+    folder = folder.resolve()
+    cached = folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
+    return folder.parent.parent if cached else folder
+
+
+def place(path: str) -> tuple[str, str]:
+    """Module and name of a class of CLASSES. Raises CheckpointError for any other."""
+    module, _, name = path.rpartition(".")
+    if name not in CLASSES.get(module, ()):
+        raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game, not {path[:80]!r}.")
+    return module, name
+
+
+def class_of(path: str) -> type[nn.Module]:
+    module, name = place(path)
+    return getattr(importlib.import_module(module), name)
+
+
+def save(
+    network: nn.Module, folder: Path, class_path: str, init_args: dict[str, Any], half: bool = False, **facts: Any
+) -> None:
+    """Write a checkpoint folder, complete or not at all; a folder that is there is replaced, its model card kept.
+
+    Args:
+        network: whose state is written.
+        folder: checkpoints/NAME.
+        class_path, init_args: what rebuilds the network.
+        half: write float32 weights as float16.
+        facts: `version`, `training` and what else config.yaml is to hold.
+
+    Raises CheckpointError for weights that are not finite, and where the folder holds something else.
+    """
+    with replacing(folder) as work:
+        fill(work, network, class_path, init_args, half, facts)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder to write a checkpoint into, which takes the place of `folder` at the end. What people added to the
+    checkpoint that is there, such as the model card and its pictures, is in it already."""
+
+    def copy(source: str, target: str) -> None:
+        try:
+            shutil.copy2(source, target)
+        except OSError as error:  # which copytree would put into one of its own, without its number
+            raise files.cannot_write(folder, error) from error
+
+    with files.atomic_folder(folder) as work:
+        if folder.exists() and any(folder.iterdir()):
+            try:
+                read_config(folder)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"{folder} holds something else than a checkpoint. Choose another name."
+                ) from error
+            kept = shutil.ignore_patterns(WEIGHTS, CONFIG, DISCRIMINATOR)
+            shutil.copytree(folder, work, symlinks=True, ignore=kept, copy_function=copy, dirs_exist_ok=True)
+        yield work
+
+
+def fill(
+    work: Path, network: nn.Module, class_path: str, init_args: dict[str, Any], half: bool, facts: dict[str, Any]
+) -> None:
+    """Write the weights and the config."""
+    if spaces := getattr(network, "plain_spaces", None):  # an agent's, so that loading it makes no environment
+        init_args = init_args | {"plain_spaces": spaces()}
+    state = {
+        key: (value.half() if half and halves(value) else value).contiguous().clone()
+        for key, value in network.state_dict().items()
+    }
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(f"{key} holds NaN or infinity: the training failed. Export an earlier checkpoint.")
+    weights = serialize(state)
+    digest = hashlib.sha256(weights).hexdigest()
+    config = {"format": FORMAT, "class_path": class_path, "init_args": init_args, **facts, "sha256": digest}
+    (work / WEIGHTS).write_bytes(weights)
+    (work / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def halves(value: Tensor) -> bool:
+    """Whether float32 values stay finite as float16, which ends at 65,504."""
+    return value.dtype == torch.float32 and bool(value.half().isfinite().all())

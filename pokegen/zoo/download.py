@@ -1,0 +1,101 @@
+"""Where a checkpoint lies: in the shipped zoo, in a folder, or on the Hugging Face hub, from which it is downloaded."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from pokegen import __version__
+from pokegen.errors import CheckpointError
+from pokegen.resources import shipped
+from pokegen.zoo.checkpoint import CARD, CONFIG, WEIGHTS, read_config
+
+HUB = "hf:"  # begins the name of a model on the Hugging Face hub
+
+
+REPOSITORY = "[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+"
+
+
+def available() -> list[str]:
+    """Names of the shipped checkpoints."""
+    return sorted(path.parent.name for path in shipped("checkpoints").glob(f"*/{CONFIG}"))
+
+
+def folder_of(name: str | Path) -> Path:
+    """The folder of a zoo name, of a path to a checkpoint folder, or of `hf:owner/name`, which is downloaded. Raises
+    CheckpointError where there is none."""
+    if str(name).startswith(HUB):
+        return download(str(name))
+    known = available()
+    if str(name) in known:
+        return shipped("checkpoints") / name
+    if os.path.isdir(name):
+        return Path(name)
+    raise CheckpointError(
+        f"Unknown model {str(name)!r}. Known models: {', '.join(known) or 'none'}; or a folder, or {HUB}owner/name."
+    )
+
+
+def repository(name: str) -> tuple[str, str | None]:
+    """`hf:owner/name@revision` → repository and revision, None for the newest."""
+    found = re.fullmatch(rf"{HUB}({REPOSITORY})(?:@(\S+))?", name)
+    if not found:
+        raise CheckpointError(f"{name!r} names no model of the hub: expected hf:owner/name or hf:owner/name@revision.")
+    return found[1], found[2]
+
+
+def download(name: str) -> Path:
+    """The folder of `hf:owner/name` in the hub's own cache; where the hub cannot be reached, what is cached already."""
+    repo, revision = repository(name)
+
+    import huggingface_hub  # here, since few need it
+    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+    from huggingface_hub.utils import tqdm
+
+    class Late(tqdm):
+        """The hub's progress bar, after two seconds and on a terminal only."""
+
+        def __init__(self, *args: Any, **options: Any):
+            super().__init__(*args, **(options | {"delay": 2, "disable": options.get("disable") or None}))
+
+    def fetch(revision: str | None, *files: str) -> Path:
+        ours: dict[str, Any] = {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Late}
+        try:
+            path = huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **ours)
+        except (OSError, ValueError, RuntimeError, HTTPError) as error:
+            raise CheckpointError(refusal(error, repo, "read", revision)) from error
+        for file in files:
+            if file != CARD and not (Path(path) / file).is_file():
+                raise CheckpointError(f"{name} is no pokegen checkpoint: {file} is missing, or was not cached.")
+        return Path(path)
+
+    folder = fetch(revision, CONFIG)  # alone, so that the weights of another library's model are not downloaded
+    read_config(folder)
+    return fetch(folder.name, CONFIG, WEIGHTS, CARD)  # of that very commit, after which the folder is named
+
+
+def refusal(error: Exception, repo: str, access: str, revision: str | None = None) -> str:
+    """What went wrong between us and the hub, and what to do, in one line. `access`: read or write."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, errors.HfHubHTTPError):
+        error = error.__cause__  # not cached is the lesser reason
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
+    detail = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, errors.HFValidationError):
+        return f"{repo!r} names no repository: {detail}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{repo} has no revision {revision!r}. Leave @{revision} away, or give a branch, tag or commit of it."
+    if isinstance(error, errors.GatedRepoError):
+        return f"{repo} is gated. Ask for access on https://huggingface.co/{repo}, then run `hf auth login`."
+    if isinstance(error, errors.RepositoryNotFoundError) or (status == 401 and access == "read"):
+        return f"No model {repo} on the hub, or a private one. Check the name, or run `hf auth login` if it is yours."
+    if status in (401, 403) or isinstance(error, errors.LocalTokenNotFoundError):
+        owner = " The owner must be you or an organisation of yours." if access == "write" else ""
+        return f"The hub does not let you {access} {repo}. Run `hf auth login`, or set HF_TOKEN to one that may.{owner}"
+    if status:
+        return f"The hub answered {status} for {repo}: {detail}. Try again later."
+    if isinstance(error, errors.HTTPError | ConnectionError | errors.LocalEntryNotFoundError):
+        cached = f", and {repo} is not in its cache" if access == "read" else "; nothing was uploaded"
+        return f"The hub cannot be reached{cached}. Go online and try again."
+    return f"{repo} cannot be {'downloaded' if access == 'read' else 'uploaded'}: {detail}"

@@ -1,0 +1,120 @@
+"""Uploading a checkpoint to the Hugging Face hub."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from pokegen import __version__, trust
+from pokegen.errors import CheckpointError
+from pokegen.zoo.checkpoint import CARD, CONFIG, WEIGHTS, class_of, read_config, root
+from pokegen.zoo.download import HUB, REPOSITORY, folder_of, refusal
+from pokegen.zoo.loading import load
+
+
+def push(name: str | Path, repo: str, private: bool = False) -> str:
+    """Upload a checkpoint to the Hugging Face hub, where `hf:owner/name` then loads it. Returns the page's URL.
+
+    Taken there are weights, config, samples.png, the model card and the pictures that it shows; the card gets what the
+    hub reads, see `_hub_card`. The local folder stays as it is.
+
+    Args:
+        name: a zoo name or a checkpoint folder.
+        repo: `owner/name`; made when missing, and refused where it holds something else.
+        private: make it private. A repository that is there and public is refused.
+
+    Raises CheckpointError, before anything is uploaded, for a checkpoint that `load` refuses, that has no model card,
+    or whose card shows a picture that is missing; and for what the hub refuses.
+    """
+    if not re.fullmatch(REPOSITORY, repo):
+        raise CheckpointError(f"{repo!r} names no repository: expected owner/name, such as ada/my-cgan.")
+    folder, label = folder_of(name), load(name, own=True).label
+    card, pictures = _hub_card(folder, repo)
+
+    import huggingface_hub  # here, since few need it
+    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+
+    try:
+        if huggingface_hub.get_token() is None:
+            raise CheckpointError("No token for the hub. Run `hf auth login`, or set HF_TOKEN to one that may write.")
+        api = huggingface_hub.HfApi(library_name="pokegen", library_version=__version__)
+        url = api.create_repo(repo, private=private or None, exist_ok=True)
+        there = api.model_info(repo)
+        files = {file.rfilename for file in there.siblings or ()} - {".gitattributes"}
+        if files and CONFIG not in files:
+            raise CheckpointError(f"{repo} holds something else than a pokegen checkpoint. Choose another name.")
+        if private and not there.private:
+            raise CheckpointError(f"{repo} is public already. Make it private in its settings, or choose another name.")
+        with tempfile.TemporaryDirectory() as work:
+            for file in (CONFIG, WEIGHTS, *pictures):
+                (Path(work) / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(trust.inside(folder, file, root(folder)), Path(work) / file)
+            (Path(work) / CARD).write_text(card, encoding="utf-8")
+            api.upload_folder(repo_id=repo, folder_path=work, commit_message=f"{label}, by `pokegen zoo push`")
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, RuntimeError, HTTPError) as error:
+        raise CheckpointError(refusal(error, repo, "write")) from error
+    return str(url)
+
+
+_TASKS = {  # class → what the hub calls its task; an ImageModel has one too, `stats` none
+    "pokegen.models.names.NameModel": "text-generation",
+    "pokegen.models.classifier.Classifier": "image-classification",
+}
+
+
+_RIGHTS = """
+**Use and rights.** pokegen's code is under the MIT licence. These weights were learned from data that others may own:
+see `training` in config.yaml. Pokémon and its names are trademarks of Nintendo, Creatures and GAME FREAK.
+"""
+
+
+def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
+    """The model card as the hub wants it, and the pictures to take along, as paths below `folder`.
+
+    Before the text comes YAML: licence, library, tags, and the task where the hub has a word for it. The licence is
+    "other", by the card's own "Use and rights": pokegen's MIT licence cannot cover what was learned from others'
+    sprites. What the card says in YAML of its own stays. Links that lead nowhere on the hub keep their words alone.
+    """
+    from pokegen.models.image import ImageModel
+
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{folder} has no {CARD} that can be read. `pokegen zoo export` writes one.") from error
+    own = {}
+    if found := re.match(r"---\n(.*?)\n---\n", text, re.DOTALL):
+        text = text[found.end() :].lstrip("\n")
+        try:
+            own = dict(trust.read_yaml(found[1]) or {})
+        except (yaml.YAMLError, TypeError, ValueError) as error:
+            raise CheckpointError(f"What stands between --- and --- in {folder / CARD} is no YAML mapping.") from error
+
+    pictures = {"samples.png"} if trust.inside(folder, "samples.png").is_file() else set()
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)[^)]*\)", text):
+        if "://" in picture:
+            continue
+        path = (folder / picture).resolve()
+        if not path.is_file() or not path.is_relative_to(folder.resolve()):
+            raise CheckpointError(f"{folder / CARD} shows {picture}, which is no file in its folder. Add or remove it.")
+        pictures.add(path.relative_to(folder.resolve()).as_posix())
+    text = re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
+    if "use and rights" not in text.lower():
+        text += _RIGHTS
+
+    class_path = read_config(folder)["class_path"]
+    draws = issubclass(class_of(class_path), ImageModel)
+    task = "unconditional-image-generation" if draws else _TASKS.get(class_path)  # no condition need be given
+    facts = {
+        "license": "other",
+        "license_name": "see-use-and-rights",
+        "license_link": f"https://huggingface.co/{repo}/blob/main/{CARD}",
+        "library_name": "pokegen",
+        "tags": ["pokemon", class_path.split(".")[-2]],
+    } | ({"pipeline_tag": task} if task else {})
+    use = f"pokegen sprites --model {HUB}{repo}" if draws else f'pokegen.zoo.load("{HUB}{repo}")'
+    front = yaml.safe_dump(facts | own, sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n{text}\n**From the hub.** `{use}`\n", sorted(pictures)
