@@ -20,9 +20,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from pokegen.cards import evolution
 from pokegen.cards.generator import Generator
 from pokegen.cards.request import Request
-from pokegen.data.pokedex import plain
 from pokegen.models.names import edit_distance
 from pokegen.schema import STAT_LABELS, STATS
+from pokegen.text import plain
 
 LINES = 250  # drawn of each length
 

@@ -37,8 +37,9 @@ from pokegen.cli.evaluate import GAMES, JUDGES, species_conditions
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import Eye, RandomNet, as_images
 from pokegen.evaluation.sprites import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
+from pokegen.images import grid
 from pokegen.models.augment import translate
-from pokegen.models.pixels import grid, to_pixels
+from pokegen.models.pixels import to_pixels
 from pokegen.models.tokenizer import Tokenizer
 
 ROW = 800  # pictures

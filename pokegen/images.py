@@ -1,4 +1,5 @@
-"""Pictures as arrays: read from a file, on white, framed as the panel sees them, and as pixel art on its own grid.
+"""Pictures as arrays: read from a file, on white, framed as the panel sees them, as pixel art on its own grid; and many
+on one sheet.
 
 Letters: H×W height and width of a picture in pixels, S side of a square one. Arrays are uint8 RGB (H, W, 3) on white.
 """
@@ -19,6 +20,7 @@ CANVAS = 64  # pixels a side of indexed pixel art; doubled, it is a sprite
 COLORS = 16  # of indexed pixel art, white among them
 MARGIN = 1 / 32  # share of the side that a framed picture keeps white on each side of its longer edge
 _INNER = CANVAS - 2  # the longest side that a drawing on the canvas may have
+WHITE = 245  # of 255: what a model draws lighter in every channel is shown as white
 _DRAWN = 250  # a pixel whose darkest channel is below this is drawn, not background
 _MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
 MAX_PIXELS = 64_000_000  # of a picture that is read: 256 MB in RGBA
@@ -285,3 +287,57 @@ def _centered(picture: np.ndarray, size: int, fill: int = 255) -> np.ndarray:
     top, left = ((size - side) // 2 for side in picture.shape[:2])
     square[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return square
+
+
+def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
+    """A sprite, uint8 (S, S, 3) → (size, size, 3): whole pixels where it grows by a whole number, else smoothly."""
+    if len(sprite) == size:
+        return sprite
+    how = Image.Resampling.NEAREST if size % len(sprite) == 0 else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(sprite).resize((size, size), how))
+
+
+def clean_white(sprites: np.ndarray) -> np.ndarray:
+    """Sprites, uint8 (…, 3), with nearly white made white: a model's white is a little uneven, and the eye sees that
+    as a square around the creature. What is darker than 225 in any channel stays as it is."""
+    share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / (WHITE - 225), 0, 1)
+    return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
+
+
+def transparent(sprites: np.ndarray) -> np.ndarray:
+    """Sprites on white, uint8 (N, H, W, 3) → RGBA (N, H, W, 4): white that reaches the border becomes clear, white
+    inside the creature stays. On its edge, the lighter a pixel is than its darkest neighbour, the clearer it becomes,
+    in the colour that looks on white as before."""
+    from scipy.ndimage import binary_dilation, label, maximum_filter
+
+    result = np.empty((*sprites.shape[:3], 4), np.uint8)
+    for sprite, rgba in zip(sprites, result, strict=True):
+        ink = 255 - sprite.min(axis=2).astype(np.float32)  # (H, W), 0 is white
+        parts, _ = label(ink < 5)
+        rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+        outside = np.isin(parts, rim[rim > 0])
+        edge = binary_dilation(outside, np.ones((3, 3))) & ~outside
+        alpha = np.where(outside, 0.0, 1.0)
+        alpha[edge] = (ink / np.maximum(maximum_filter(ink, 3), 1))[edge]
+        color = 255 - (255 - sprite.astype(np.float32)) / np.maximum(alpha, 1e-3)[..., None]
+        rgba[..., :3] = np.where(outside[..., None], 255, color.round().clip(0, 255))
+        rgba[..., 3] = (alpha * 255).round()
+    return result
+
+
+def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
+    """Sprites, uint8 (N, H, W, 3), side by side on white."""
+    n, height, width, _ = sprites.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for i, sprite in enumerate(sprites):
+        y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = sprite
+    return Image.fromarray(sheet)
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -15,7 +15,7 @@ import pokegen
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
 BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional"}
-BASE.add("__version__")  # no room but a name
+BASE |= {"text", "images", "__version__"}  # the last is no room but a name
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
     "schema": set(),
@@ -26,14 +26,15 @@ ALLOWED = {
     "trust": {"schema", "errors"},
     "moved": set(),
     "optional": {"errors"},
+    "text": set(),
     "models": BASE,
     "trainers": BASE | {"models"},
-    "images": BASE,
-    "data": BASE | {"images"},
+    "images": {"schema", "errors"},
+    "data": BASE,
     "zoo": BASE | {"models"},
     "hub": {"zoo"},
     "cards": BASE | {"models", "zoo", "data.pokedex", "data.moves", "data.splits"},
-    "evaluation": BASE | {"images", "models", "zoo", "data.pokedex", "data.moves", "data.splits"},
+    "evaluation": BASE | {"models", "zoo", "data.pokedex", "data.moves", "data.splits"},
     "tracking": BASE | {"models", "trainers", "zoo"},
     "game": BASE | {"models", "trainers", "zoo"},
     "app": BASE | {"models", "zoo", "cards", "evaluation", "game", "tracking", "data.pokedex", "data.moves"},

@@ -15,9 +15,10 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import split_of
 from pokegen.schema import NO_TYPE, STAT_MAX, STAT_MIN, STATS, Species
+from pokegen.text import plain
 
 LIKE = 12  # the likest lines, of which one is drawn
 ROOT = 3  # letters that the names of a line share, at least

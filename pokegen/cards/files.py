@@ -3,8 +3,6 @@
 import dataclasses
 import io
 import json
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from math import ceil, sqrt
 from pathlib import Path
@@ -14,27 +12,16 @@ from PIL import Image
 
 from pokegen.cards.render import THUMBNAIL, contact_sheet, lines_sheet, render
 from pokegen.files import write
-from pokegen.models.pixels import grid, transparent
+from pokegen.images import grid, png, transparent
 from pokegen.schema import Card
+from pokegen.text import slug
 
 SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is too large to look at
 GRID_SPRITES = 400
 
 
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def to_json(record: object) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def slug(name: str) -> str:
-    """The name as part of a file name: `Flabébé` → `flabebe`, `Mr. Mime` → `mr-mime`."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "creature"
 
 
 def write_cards(

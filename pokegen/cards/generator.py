@@ -26,12 +26,13 @@ from pokegen.cards import latent as latent_space
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.reading import fitting, read_types
 from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
-from pokegen.data.pokedex import plain
 from pokegen.errors import CheckpointError, UserError
+from pokegen.images import to_size
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.image import ImageModel
-from pokegen.models.pixels import to_pixels, to_size
+from pokegen.models.pixels import to_pixels
 from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, STYLES, TIERS, TYPES, Card
+from pokegen.text import plain
 
 if TYPE_CHECKING:
     import pandas

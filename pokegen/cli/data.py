@@ -119,7 +119,7 @@ def _preview(args: argparse.Namespace) -> None:
     from PIL import Image
 
     from pokegen.data.sprites import load_sprites
-    from pokegen.models.pixels import grid
+    from pokegen.images import grid
 
     if not 1 <= args.count <= 1000:
         raise UserError(f"count must be from 1 to 1000, got {args.count}.")

@@ -47,12 +47,12 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     from PIL import Image
 
-    from pokegen.cards.files import png, write_sprites
+    from pokegen.cards.files import write_sprites
     from pokegen.cards.generator import Generator
     from pokegen.cli.main import progress
     from pokegen.data.sprites import decode
     from pokegen.files import writable_folder, write
-    from pokegen.models.pixels import grid
+    from pokegen.images import grid, png
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))

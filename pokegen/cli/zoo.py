@@ -71,7 +71,8 @@ def _draw_samples(folder: Path) -> None:
     from pokegen import zoo
     from pokegen.cards.generator import Generator
     from pokegen.cards.request import Request
-    from pokegen.models.pixels import grid, to_pixels
+    from pokegen.images import grid
+    from pokegen.models.pixels import to_pixels
 
     model = zoo.load(folder, own=True).model
     if not hasattr(model, "conditions"):  # as every image model has

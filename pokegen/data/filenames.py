@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import PurePath
 
-from pokegen.data.pokedex import plain
 from pokegen.resources import shipped
 from pokegen.schema import Species
+from pokegen.text import plain
 
 # Pictures that show something else than a species' front: word → the reason why they are left out.
 LEFT_OUT = {

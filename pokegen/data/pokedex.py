@@ -28,6 +28,7 @@ from pokegen.schema import (
     Species,
     generation_of,
 )
+from pokegen.text import plain
 
 LEGENDARY_TAGS = {"Sub-Legendary", "Restricted Legendary", "Mythical"}
 _OUTSIDE_THE_GAMES = {"Melmetal": "Meltan"}  # evolves in Pokémon GO alone, so Showdown lists no line
@@ -105,12 +106,6 @@ def write_pokedex(path: Path) -> int:
     ]
     write_csv(path, [COLUMNS, *rows])
     return len(species)
-
-
-def plain(name: str) -> str:
-    """Its letters and digits alone, lower case, without accents: what names are compared by."""
-    decomposed = unicodedata.normalize("NFKD", name.lower())
-    return "".join(c for c in decomposed if c.isalnum() and c.isascii())
 
 
 # Other spellings of the columns, compared as `plain` makes them: those of well-known tables.

@@ -14,11 +14,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from pokegen.data.lexicon import load_lexicon, meanings
-from pokegen.data.pokedex import plain
 from pokegen.data.tables import TableDataModule, columns_of
 from pokegen.data.words import words as common_words
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, STAGES, STATS, TYPES, Species
+from pokegen.text import plain
 
 CODES = {"type1": len(TYPES), "color": len(COLORS), "stage": len(STAGES)}
 NUMBERS = (*STATS, "height_m", "weight_kg")

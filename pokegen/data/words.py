@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import SPLITS, split_of
 from pokegen.data.tables import NamesDataModule
 from pokegen.errors import UserError
+from pokegen.text import plain
 
 LANGUAGES = ("en", "fr")
 _WORD = re.compile("[a-z]{3,12}")

@@ -28,10 +28,10 @@ from pokegen.models.names import (
     NameModel,
     encode,
     encode_condition,
-    normalise,
     readable,
 )
 from pokegen.schema import NO_TYPE
+from pokegen.text import normalise
 
 COUNT = 1000  # names that are drawn for a row
 LONGEST = 32  # characters of a name that is scored

@@ -25,10 +25,10 @@ from pokegen.evaluation import references, report
 from pokegen.evaluation.distances import density_coverage, frechet_distance, sliced_wasserstein
 from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, features
 from pokegen.evaluation.memorisation import copying, distances, honest
-from pokegen.images import as_judged
+from pokegen.images import as_judged, grid
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
-from pokegen.models.pixels import grid, to_pixels
+from pokegen.models.pixels import to_pixels
 
 METRICS = {
     "pictures": "how many there are",

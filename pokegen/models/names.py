@@ -19,7 +19,6 @@ Left out: capitals (names are written in lower case inside, and capitalised by r
 
 import math
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 
 from pokegen.errors import UserError
 from pokegen.schema import NO_TYPE, STAGES, TYPES
+from pokegen.text import normalise
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzé"
 SEPARATORS = " -"
@@ -67,11 +67,6 @@ _OFFENSIVE = re.compile(
     "|nazi|negr|nigg|penis|piss|porn|puss|rape|rapis|retard|semen|sex|shit|slut|spic|suicid|tits|titt|tranny|twat|vagin|wank"
     "|whore"
 )
-
-
-def normalise(name: str) -> str:
-    """Lower case, composed accents: the form in which names are compared and encoded."""
-    return unicodedata.normalize("NFC", name).lower().replace("'", "’")
 
 
 def capitalise(name: str) -> str:

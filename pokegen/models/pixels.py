@@ -1,4 +1,4 @@
-"""From what a sprite model draws to the pixels that are shown, written and scored, and to a sheet of many."""
+"""From what a sprite model draws to the pixels that are shown, written and scored."""
 
 import numpy as np
 import torch
@@ -6,9 +6,7 @@ from PIL import Image
 from torch import Tensor
 
 from pokegen.errors import UserError
-from pokegen.schema import SPRITE_SIZE
-
-_WHITE = 245  # of 255: what is not darker in any channel becomes white
+from pokegen.images import WHITE, clean_white
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
@@ -33,7 +31,7 @@ def tidy(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
 
     result = torch.ones_like(images)
     inside = slice(margin, images.shape[-1] - margin)
-    ink = (images.amin(dim=1) < _WHITE / 127.5 - 1).cpu().numpy()
+    ink = (images.amin(dim=1) < WHITE / 127.5 - 1).cpu().numpy()
     for image, drawn, framed in zip(images, ink, result[:, :, inside, inside], strict=True):
         parts, _ = label(drawn, np.ones((3, 3)))
         sizes = np.bincount(parts.ravel())[1:]  # without the ground
@@ -66,50 +64,3 @@ def _centred(inner: int, outer: int) -> tuple[slice, slice]:
     length = min(inner, outer)
     first, second = ((whole - length) // 2 for whole in (inner, outer))
     return slice(first, first + length), slice(second, second + length)
-
-
-def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
-    """A sprite, uint8 (S, S, 3) → (size, size, 3): whole pixels where it grows by a whole number, else smoothly."""
-    if len(sprite) == size:
-        return sprite
-    how = Image.Resampling.NEAREST if size % len(sprite) == 0 else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(sprite).resize((size, size), how))
-
-
-def clean_white(sprites: np.ndarray) -> np.ndarray:
-    """Sprites, uint8 (…, 3), with nearly white made white: a model's white is a little uneven, and the eye sees that
-    as a square around the creature. What is darker than 225 in any channel stays as it is."""
-    share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / (_WHITE - 225), 0, 1)
-    return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
-
-
-def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
-    """Sprites, uint8 (N, H, W, 3), side by side on white."""
-    n, height, width, _ = sprites.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
-    for i, sprite in enumerate(sprites):
-        y, x = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        sheet[y : y + height, x : x + width] = sprite
-    return Image.fromarray(sheet)
-
-
-def transparent(sprites: np.ndarray) -> np.ndarray:
-    """Sprites on white, uint8 (N, H, W, 3) → RGBA (N, H, W, 4): white that reaches the border becomes clear, white
-    inside the creature stays. On its edge, the lighter a pixel is than its darkest neighbour, the clearer it becomes,
-    in the colour that looks on white as before."""
-    from scipy.ndimage import binary_dilation, label, maximum_filter
-
-    result = np.empty((*sprites.shape[:3], 4), np.uint8)
-    for sprite, rgba in zip(sprites, result, strict=True):
-        ink = 255 - sprite.min(axis=2).astype(np.float32)  # (H, W), 0 is white
-        parts, _ = label(ink < 5)
-        rim = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-        outside = np.isin(parts, rim[rim > 0])
-        edge = binary_dilation(outside, np.ones((3, 3))) & ~outside
-        alpha = np.where(outside, 0.0, 1.0)
-        alpha[edge] = (ink / np.maximum(maximum_filter(ink, 3), 1))[edge]
-        color = 255 - (255 - sprite.astype(np.float32)) / np.maximum(alpha, 1e-3)[..., None]
-        rgba[..., :3] = np.where(outside[..., None], 255, color.round().clip(0, 255))
-        rgba[..., 3] = (alpha * 255).round()
-    return result

@@ -7,11 +7,12 @@ import pytest
 from fake_zoo import LABELS, Blob, Dice, Syllables
 from PIL import Image
 
-from pokegen.cards.files import slug, write_cards, write_sprites
+from pokegen.cards.files import write_cards, write_sprites
 from pokegen.cards.generator import Generator
 from pokegen.cards.request import Request
 from pokegen.errors import UserError
 from pokegen.files import writable_file, writable_folder, write
+from pokegen.text import slug
 
 
 def test_cards_are_written_with_their_sprites_and_a_list(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pokegen.cards import render as render_module
-from pokegen.cards.files import png
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.render import (
     FRAME,
@@ -26,6 +25,7 @@ from pokegen.cards.render import (
     render,
     rgb,
 )
+from pokegen.images import png
 from pokegen.schema import STATS, TYPES, Card
 
 

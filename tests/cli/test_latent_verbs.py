@@ -9,8 +9,8 @@ from PIL import Image
 
 import pokegen
 from pokegen.cli.main import main
+from pokegen.images import transparent
 from pokegen.models.cvae import CVAE
-from pokegen.models.pixels import transparent
 from pokegen.schema import NO_TYPE, TYPES
 
 

@@ -6,10 +6,11 @@ import torch
 
 from pokegen.data import lexicon
 from pokegen.data.lexicon import load_lexicon, meanings
-from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.pokedex import load_pokedex
 from pokegen.data.reader import CODES, ReaderDataModule
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, TYPES
+from pokegen.text import plain
 
 
 def test_roots_are_plain_and_no_species_is_one():

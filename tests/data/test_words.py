@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from pokegen.data.pokedex import load_pokedex, plain
+from pokegen.data.pokedex import load_pokedex
 from pokegen.data.words import WordsDataModule, words
 from pokegen.errors import UserError
+from pokegen.text import plain
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from pokegen.models.names import (
     edit_distance,
     encode,
     encode_condition,
-    normalise,
     readable,
 )
 from pokegen.schema import NO_TYPE
+from pokegen.text import normalise
 
 REAL = ("Bulbasaur", "Charmander", "Squirtle", "Caterpie", "Weedle", "Pidgey", "Rattata", "Ekans", "Ho-Oh", "Flabébé")
 

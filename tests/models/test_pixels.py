@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen.models.pixels import clean_white, grid, limit_colors, tidy
+from pokegen.images import clean_white, grid
+from pokegen.models.pixels import limit_colors, tidy
 
 
 def test_uneven_white_becomes_white_and_what_is_drawn_stays():

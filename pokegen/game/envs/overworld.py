@@ -61,7 +61,7 @@ def pictures(sprites: np.ndarray, size: int) -> list[Picture]:
     from PIL import Image  # these three where creatures are drawn, once
     from scipy.ndimage import binary_dilation
 
-    from pokegen.models.pixels import transparent
+    from pokegen.images import transparent
 
     result, inner = [], size - 2
     for rgba in transparent(sprites):
