@@ -33,6 +33,30 @@ SPRITE_SIZE = 128  # pixels a side
 STYLES = ("artwork", "render", "pixel-1", "pixel-2", "pixel-3", "pixel-4", "pixel-5", "other")
 GENERATIONS = (151, 251, 386, 493, 649, 721, 809, 905, 1025)  # the last national number of each generation
 
+# What a sprite can be conditioned on → the words of its values, whose places are the indices that models see.
+CONDITIONS: dict[str, tuple[str, ...]] = {
+    "type1": TYPES,
+    "type2": (*TYPES, "None"),
+    "color": COLORS,
+    "legendary": ("usual", "legendary"),
+    "stage": ("no stage", "stage 1", "stage 2", "stage 3"),
+    "shiny": ("usual", "shiny"),
+    "style": STYLES,
+}
+# The columns of a species' row: those with few values, as what models and tables write for them, and numbers.
+CATEGORIES: dict[str, range] = {
+    "type1": range(len(TYPES)),
+    "type2": range(NO_TYPE + 1),
+    "tier": range(len(TIERS)),
+    "legendary": range(2),
+    "line": range(1, len(STAGES) + 1),  # forms of its evolution line, itself included
+    "stage": range(1, len(STAGES) + 1),
+    "color": range(len(COLORS)),
+    "generation": range(1, len(GENERATIONS) + 1),
+}
+NUMBERS = (*STATS, "height_m", "weight_kg")
+READ = ("type1", "color", "stage")  # the categories that a reader reads in a name
+
 # A user's own table needs these sixteen; the shipped one has the others too.
 REQUIRED_COLUMNS = (
     "No", "Name", "Type1", "Type2", "Total", *STAT_LABELS, "Generation", "Legendary", "Color",

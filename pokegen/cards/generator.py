@@ -21,32 +21,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pokegen import schema
 from pokegen.cards import evolution
 from pokegen.cards import latent as latent_space
 from pokegen.cards.moves import choose_moves, resistances, weaknesses
 from pokegen.cards.reading import fitting, read_types
-from pokegen.cards.request import DEFAULT_MODEL, NONE, Request
+from pokegen.cards.request import DEFAULT_MODEL, Request
 from pokegen.errors import CheckpointError, UserError
 from pokegen.images import to_size
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.image import ImageModel
 from pokegen.models.pixels import to_pixels
-from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, STYLES, TIERS, TYPES, Card
+from pokegen.schema import COLORS, NO_TYPE, STAT_LABELS, STATS, TIERS, TYPES, Card
 from pokegen.text import plain
 
 if TYPE_CHECKING:
     import pandas
 
 ROLES = ("sprites", "stats", "names", "reader")
-WORDS = {  # of the conditions' values
-    "type1": TYPES,
-    "type2": (*TYPES, NONE),
-    "color": COLORS,
-    "legendary": ("usual", "legendary"),
-    "stage": ("no stage", "stage 1", "stage 2", "stage 3"),
-    "shiny": ("usual", "shiny"),
-    "style": STYLES,
-}
 _GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
 _CANDIDATES = 4  # for a name of asked types
 _TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
@@ -326,7 +318,7 @@ class Generator:
             for value, changed in latent_space.under(model, rows, key, asked, generator):
                 with _one_thread(), torch.inference_mode():
                     sprites = to_pixels(model.present(latent, model.embed(changed)))
-                yield WORDS[key][value], sprites
+                yield schema.CONDITIONS[key][value], sprites
 
         return draw()
 
@@ -477,9 +469,10 @@ class Generator:
         if isinstance(model := self._model("sprites"), ImageModel):
             for key, (value, *_) in _condition(request, 1).items():
                 if key in model.conditions and int(value) not in (known := model.prior.known(key)):
+                    words = schema.CONDITIONS[key]
                     raise UserError(
-                        f"The model {self.labels['sprites']!r} has seen no sprite of {key} {WORDS[key][int(value)]!r}. "
-                        f"It knows: {', '.join(WORDS[key][i] for i in known)}."
+                        f"The model {self.labels['sprites']!r} has seen no sprite of {key} {words[int(value)]!r}. "
+                        f"It knows: {', '.join(words[i] for i in known)}."
                     )
 
     def _walkable(self) -> ImageModel:
@@ -519,7 +512,7 @@ def _one_thread() -> Iterator[None]:
 def _condition(request: Request, n: int) -> dict[str, Tensor]:
     """What was asked, as the models read it: indices (n,); what is not there is drawn."""
     asked = {
-        key: WORDS[key].index(value) if isinstance(value, str) else int(value)
+        key: schema.CONDITIONS[key].index(value) if isinstance(value, str) else int(value)
         for key in CONDITIONS
         if (value := getattr(request, key)) is not None
     }

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from pokegen import schema
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.splits import SPLITS
@@ -34,7 +35,7 @@ from pokegen.data.sprites import SIZES, GridPixels, SpriteFile, import_sprites, 
 from pokegen.errors import DataError, UserError
 from pokegen.schema import COLORS, NO_TYPE, SPRITE_SIZE, STYLES, TYPES, Species
 
-CONDITIONS = ("type1", "type2", "color", "legendary", "stage", "shiny", "style")
+CONDITIONS = tuple(schema.CONDITIONS)
 
 
 def condition_of(species: Species, shiny: bool = False, style: str = "other") -> list[int]:

@@ -17,11 +17,10 @@ from pokegen.data.lexicon import load_lexicon, meanings
 from pokegen.data.tables import TableDataModule, columns_of
 from pokegen.data.words import words as common_words
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, STAGES, STATS, TYPES, Species
+from pokegen.schema import CATEGORIES, NUMBERS, READ, STAGES, TYPES, Species
 from pokegen.text import plain
 
-CODES = {"type1": len(TYPES), "color": len(COLORS), "stage": len(STAGES)}
-NUMBERS = (*STATS, "height_m", "weight_kg")
+CODES = {key: len(CATEGORIES[key]) for key in READ}
 _ENDINGS = (2, 3, 4)  # letters of a real name's ending
 _PIECE = (4, 7)  # letters that a long word keeps in a blend, at least and at most
 _ROOT = 3.0  # how often a root of the lexicon is taken; a word at most 1

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.splits import SPLITS, split_of
 from pokegen.errors import DataError
-from pokegen.schema import COLORS, GENERATIONS, NO_TYPE, STAGES, STATS, TIERS, TYPES, Species
+from pokegen.schema import CATEGORIES, COLORS, GENERATIONS, NO_TYPE, NUMBERS, STAGES, STATS, TIERS, TYPES, Species
 
-INTEGER_COLUMNS = ("type1", "type2", "tier", "legendary", "line", "stage", "color", "generation", *STATS)
-COLUMNS = (*INTEGER_COLUMNS, "height_m", "weight_kg")
+INTEGER_COLUMNS = (*CATEGORIES, *STATS)
+COLUMNS = (*CATEGORIES, *NUMBERS)
 # National numbers of the first partners' lines: the first nine of each generation, the fifth's behind Victini.
 STARTERS = frozenset(last + i + (last == 493) for last in (0, *GENERATIONS[:-1]) for i in range(1, 10))
 PSEUDO_TOTAL = 600  # of the last form, which is the third and not legendary

@@ -15,18 +15,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pokegen import schema
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, NO_TYPE, STAGES, STYLES, TYPES
 
-SIZES = {
-    "type1": len(TYPES),
-    "type2": NO_TYPE + 1,
-    "color": len(COLORS),
-    "legendary": 2,
-    "stage": len(STAGES) + 1,  # 0 is no stage
-    "shiny": 2,
-    "style": len(STYLES),
-}
+SIZES = {key: len(words) for key, words in schema.CONDITIONS.items()}
 CONDITIONS = tuple(SIZES)
 OF_SPECIES = ("type1", "type2", "color", "legendary", "stage")  # which together nearly name one
 

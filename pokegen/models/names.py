@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.schema import NO_TYPE, STAGES, TYPES
+from pokegen.schema import CATEGORIES, TYPES
 from pokegen.text import normalise
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzé"
@@ -38,9 +38,8 @@ END = 0  # ends a name, and pads behind it; character i of ALPHABET is token i +
 BLANK = len(ALPHABET) + 1  # an input character hidden in training
 
 # Condition -> number of values; behind them stands one more token, "unknown". In the order of the input.
-CONDITIONS = {"type1": len(TYPES), "type2": NO_TYPE + 1, "stage": len(STAGES), "legendary": 2}
+CONDITIONS = {key: len(CATEGORIES[key]) for key in ("type1", "type2", "stage", "legendary")}
 _IGNORED = ("color",)  # a condition of other models that may stand in the same dictionary
-_LOWEST = {"stage": STAGES[0]}  # conditions count from 0, except these
 _FIRST = {key: BLANK + 1 + sum(v + 1 for v in list(CONDITIONS.values())[:i]) for i, key in enumerate(CONDITIONS)}
 VOCABULARY = BLANK + 1 + sum(v + 1 for v in CONDITIONS.values())
 
@@ -99,7 +98,7 @@ def encode_condition(condition: Mapping[str, Any] | None, n: int) -> Tensor:
         raise UserError(f"Unknown condition {foreign[0]!r} for names. Known: {', '.join(CONDITIONS)}.")
     columns = []
     for key, values in CONDITIONS.items():
-        low = _LOWEST.get(key, 0)
+        low = CATEGORIES[key][0]
         column = torch.as_tensor(condition.get(key, -1)).cpu().long()
         if column.ndim > 1 or column.numel() not in (1, n):
             raise UserError(f"Condition {key!r}: expected one value or {n}, got shape {tuple(column.shape)}.")

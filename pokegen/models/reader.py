@@ -15,12 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, STAGES, STATS, TYPES
+from pokegen.schema import CATEGORIES, NUMBERS, READ
 
 # Column → number of values.
-CODES = {"type1": len(TYPES), "color": len(COLORS), "stage": len(STAGES)}
+CODES = {key: len(CATEGORIES[key]) for key in READ}
 MEANING = ("type1", "color")  # the first of them: what words call to mind
-NUMBERS = (*STATS, "height_m", "weight_kg")
 RUNS = range(2, 7)  # letters of a run; `^` and `$` count as letters before and behind a name
 
 

@@ -28,31 +28,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, GENERATIONS, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TIERS, TYPES
+from pokegen.schema import CATEGORIES, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TIERS, TYPES
 
-# Categorical column -> number of values. They count from 0, except those in _LOWEST.
-CATEGORICAL = {
-    "type1": len(TYPES),
-    "type2": NO_TYPE + 1,
-    "tier": len(TIERS),
-    "legendary": 2,
-    "line": len(STAGES),  # forms of its evolution line, itself included
-    "stage": len(STAGES),
-    "color": len(COLORS),
-    "generation": len(GENERATIONS),
-}
-_LOWEST = {"line": STAGES[0], "stage": STAGES[0], "generation": 1}
 # Numeric column -> lowest and highest value that a condition may ask for: stats, metres, kilograms.
 NUMERIC = {**dict.fromkeys(STATS, (STAT_MIN, STAT_MAX)), "height_m": (0.1, 100.0), "weight_kg": (0.1, 10_000.0)}
-COLUMNS = (*CATEGORICAL, *NUMERIC)
+COLUMNS = (*CATEGORIES, *NUMERIC)
 # What follows from the six stats, and is drawn before them: number of values, and the bins of their sum.
 SHAPE = {"twin_attack": 2, "twin_defense": 2, "uneven": len(STATS) + 1}
 _TOTAL = "total"
-_CODES, _NUMBERS = {**CATEGORICAL, **SHAPE}, (_TOTAL, *NUMERIC)
+_CODES = {name: len(values) for name, values in CATEGORIES.items()} | SHAPE
+_NUMBERS = (_TOTAL, *NUMERIC)
 TOKENS = (*_CODES, *_NUMBERS)  # in the order in which they are drawn
 _TWINS = {"twin_attack": ("attack", "sp_atk"), "twin_defense": ("defense", "sp_def")}
 _ROUND = 5  # what real stats like to be multiples of
-_INTEGER = (*CATEGORICAL, *STATS)
+_INTEGER = (*CATEGORIES, *STATS)
 _FLOATS = ("height_m", "weight_kg")
 _ROWS = 2048  # drawn at once: what the processor's cache holds
 _NEVER = 1e9  # above every value, and finite: averaging the weights subtracts buffers from themselves
@@ -215,7 +204,7 @@ class StatsModel(nn.Module):
         tokens = []
         for name in TOKENS:
             column = columns[name].to(self.edges.device)
-            known = column - _LOWEST.get(name, 0) if name in _CODES else self._bin(_NUMBERS.index(name), column)
+            known = column - _lowest(name) if name in _CODES else self._bin(_NUMBERS.index(name), column)
             tokens.append(torch.where(column == -1, -1, known).long())
         return torch.stack(tokens, dim=1)
 
@@ -325,7 +314,7 @@ class StatsModel(nn.Module):
             logits = self.predict(x, tokens, [i])[0].cpu().float() / temperature
             if name in _CODES:
                 token = _draw(logits, uniform[0])
-                value = (token + _LOWEST.get(name, 0)).double()
+                value = (token + _lowest(name)).double()
             else:
                 token, value = self._draw_number(name, logits, columns, uniform)
             token = torch.where(open_, token.to(tokens.device), tokens[:, i])
@@ -403,6 +392,11 @@ def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return torch.searchsorted(cumulative, place, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
+def _lowest(name: str) -> int:
+    """The value that is index 0 of a category, or of SHAPE."""
+    return CATEGORIES[name][0] if name in CATEGORIES else 0
+
+
 def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
     """The columns asked for, float64 or int64 (n,) on the CPU. Raises UserError for what no row can have."""
     asked: dict[str, Tensor] = {}
@@ -415,9 +409,7 @@ def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, T
         value = value.reshape(-1).expand(n)
         # 7.7 as a float32 is 7.69999981: four decimals say what was meant.
         value = (value.double() * 1e4).round() / 1e4 if value.dtype == torch.float32 else value.double()
-        low, high = (
-            NUMERIC[name] if name in NUMERIC else (_LOWEST.get(name, 0), _LOWEST.get(name, 0) + CATEGORICAL[name] - 1)
-        )
+        low, high = NUMERIC[name] if name in NUMERIC else (CATEGORIES[name][0], CATEGORIES[name][-1])
         inside = (value == -1) | ((value >= low) & (value <= high))
         if name in _INTEGER:
             inside &= value == value.round()
@@ -429,7 +421,7 @@ def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, T
         asked[name] = value.long() if name in _INTEGER else value
     for (a, b), (fits, rule) in PAIRS.items():
         if a in asked and b in asked:
-            first, second = asked[a] - _LOWEST.get(a, 0), asked[b] - _LOWEST.get(b, 0)
+            first, second = asked[a] - _lowest(a), asked[b] - _lowest(b)
             if not (fits[first, second] | (asked[a] < 0) | (asked[b] < 0)).all():
                 raise UserError(rule)
     return asked

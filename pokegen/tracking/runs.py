@@ -36,14 +36,14 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from pokegen import files
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, TYPES
+from pokegen.schema import CONDITIONS, TYPES
 from pokegen.tracking import record
 from pokegen.tracking.read import logged_in
 from pokegen.trainers.base import diverged
 
 LOGS = ("wandb", "csv", "off")
 HEARTBEAT = 10.0  # seconds between two signs of life in run.json
-_WORDS = {"type1": TYPES, "type2": (*TYPES, "none"), "color": COLORS, "legendary": ("no", "yes")}
+_WORDS = {key: CONDITIONS[key] for key in ("type1", "type2", "color")} | {"legendary": ("no", "yes")}
 
 
 @contextmanager
