@@ -11,6 +11,13 @@ MOVED = {
     "pokegen.models.training.AutoencoderModule": "pokegen.trainers.autoencoder.AutoencoderModule",
     "pokegen.models.training.LikelihoodModule": "pokegen.trainers.likelihood.LikelihoodModule",
     "pokegen.game.training": "pokegen.game.video.module",
+    **{
+        f"pokegen.models.{module}.{kind}": f"pokegen.models.{module}.{prefix}{kind}"
+        for module, prefix in (("gan", "GAN"), ("dcgan", "DCGAN"), ("cgan", "CGAN"), ("projected_gan", "ProjectedGAN"))
+        for kind in ("Generator", "Discriminator")
+    },
+    "pokegen.game.agents.demonstrations.Clone": "pokegen.game.agents.demonstrations.BCActorCritic",
+    "pokegen.game.agents.maddpg.Team": "pokegen.game.agents.maddpg.MADDPGActors",
     **{f"pokegen.game.{name}": f"pokegen.game.agents.{name}" for name in _AGENTS},
     **{f"pokegen.game.{name}": f"pokegen.game.video.{name}" for name in _VIDEO},
 }
@@ -18,8 +25,9 @@ MOVED = {
 
 def class_path(path: str) -> str:
     """The path of a class today."""
-    module, _, name = path.rpartition(".")
-    return MOVED.get(path) or f"{MOVED.get(module, module)}.{name}".removeprefix(".")
+    module, dot, name = path.rpartition(".")
+    path = f"{MOVED.get(module, module)}{dot}{name}"
+    return MOVED.get(path, path)
 
 
 def renewed(config: Any) -> Any:

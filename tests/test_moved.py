@@ -39,3 +39,17 @@ def test_nested_settings_are_renewed() -> None:
     assert moved.renewed(old) == {
         "model": {"class_path": "pokegen.game.video.module.KeysModule", "init_args": {"a": [{"class_path": "x.Y"}]}}
     }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pokegen.models.dcgan.Generator", "pokegen.models.dcgan.DCGANGenerator"),
+        ("pokegen.models.training.AdversarialModule", "pokegen.trainers.adversarial.AdversarialModule"),
+        ("pokegen.game.demonstrations.Clone", "pokegen.game.agents.demonstrations.BCActorCritic"),
+        ("pokegen.game.agents.AgentModule", "pokegen.game.agents.base.AgentModule"),
+    ],
+)
+def test_classes_of_earlier_versions_are_found(old: str, new: str) -> None:
+    assert moved.class_path(old) == new
+    assert moved.class_path(new) == new

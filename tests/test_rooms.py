@@ -6,6 +6,7 @@ import ast
 import graphlib
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,16 @@ def test_what_is_allowed_passes():
     assert not violations("cards.generator", "from pokegen.data.pokedex import load_pokedex\nfrom pokegen import zoo")
     assert not violations("cli.data", "from pokegen.data import sprites")
     assert not violations("models.vae", "import torch\nfrom .blocks import Block\nfrom pokegen.schema import TYPES")
+
+
+def test_a_class_has_one_name_in_the_package():
+    found = Counter(
+        node.name
+        for f in PACKAGE.rglob("*.py")
+        for node in ast.parse(f.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in found.items() if count > 1] == []
 
 
 def heavy_after(*modules: str) -> list[str]:

@@ -55,7 +55,7 @@ warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is in
 warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
 
 
-class Parser(LightningArgumentParser):
+class FitParser(LightningArgumentParser):
     """Raises a UserError of one line where jsonargparse would print its usage and exit."""
 
     def error(self, message: str, ex: Exception | None = None) -> Never:
@@ -100,7 +100,7 @@ class CLI(LightningCLI):
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])
-        parser = Parser(allow_abbrev=False, **kwargs)  # or --trainer.max_epoch would pass for max_epochs
+        parser = FitParser(allow_abbrev=False, **kwargs)  # or --trainer.max_epoch would pass for max_epochs
         parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file; may be given several times.")
         return parser
 

@@ -38,7 +38,7 @@ LONGEST = 290  # characters of an error message
 T = TypeVar("T")
 
 
-class Parser(argparse.ArgumentParser):
+class VerbParser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage; takes no abbreviated options, nor do its sub-parsers."""
 
     def __init__(self, **options: Any):
@@ -153,7 +153,7 @@ def _run(argv: list[str]) -> int:
     if verb not in VERBS:
         raise UserError(f"Unknown verb {verb!r}. Known verbs: {', '.join([*VERBS, *TRAINING])}.")
     module = importlib.import_module(f"pokegen.cli.{verb}")
-    parser = Parser(
+    parser = VerbParser(
         prog=f"pokegen {verb}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -116,7 +116,7 @@ def known(ids: Sequence[str] | None = None) -> tuple[Known, ...]:
 
 
 @dataclass
-class Row:
+class CheckRow:
     """An environment's row: "yes", "no", or "–" for what was not measured. Fields are columns, in order.
 
     Args:
@@ -173,7 +173,7 @@ HEADS = {
 }
 
 
-def check(ids: Sequence[str] | None = None, seconds: float = 1.5) -> Iterator[Row]:
+def check(ids: Sequence[str] | None = None, seconds: float = 1.5) -> Iterator[CheckRow]:
     """Measure environments, one after the other; each row comes as soon as it is done.
 
     Args:
@@ -192,7 +192,7 @@ def heading(markdown: bool = False) -> str:
     return _columns(names)
 
 
-def line(row: Row, markdown: bool = False) -> str:
+def line(row: CheckRow, markdown: bool = False) -> str:
     """A row of text in fixed columns, or of a Markdown table. One that did not run has its note in place of cells."""
     cells = [getattr(row, name) for name in HEADS]
     if not row.rate:
@@ -201,7 +201,7 @@ def line(row: Row, markdown: bool = False) -> str:
     return f"| {' | '.join(text)} |" if markdown else _columns(text)
 
 
-def table(rows: Iterable[Row], markdown: bool = False) -> str:
+def table(rows: Iterable[CheckRow], markdown: bool = False) -> str:
     """The matrix as text in fixed columns, or in Markdown."""
     return "\n".join([heading(markdown), *(line(row, markdown) for row in rows)])
 
@@ -226,13 +226,13 @@ def _entry(id: str) -> Known:
     return Known(id, "of Gymnasium's own", "gymnasium", "gymnasium")
 
 
-def _row(id: str) -> Row:
+def _row(id: str) -> CheckRow:
     """Before it is measured."""
     entry = _entry(id)
-    return Row(id, f"{entry.package} {entry.version}".strip())
+    return CheckRow(id, f"{entry.package} {entry.version}".strip())
 
 
-def _in_process(id: str, seconds: float) -> Row:
+def _in_process(id: str, seconds: float) -> CheckRow:
     row = _row(id)
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     process = subprocess.Popen(
@@ -254,10 +254,10 @@ def _in_process(id: str, seconds: float) -> Row:
     if process.returncode:
         last = next(iter(errors.strip().splitlines()[::-1]), "")
         return dataclasses.replace(row, note=f"ended with status {process.returncode}: {last}")
-    return Row(**json.loads(out.splitlines()[-1]))
+    return CheckRow(**json.loads(out.splitlines()[-1]))
 
 
-def measure(id: str, seconds: float = 1.5) -> Row:
+def measure(id: str, seconds: float = 1.5) -> CheckRow:
     """A row, measured in this process."""
     row = _row(id)
     with ExitStack() as stack:
@@ -270,7 +270,7 @@ def measure(id: str, seconds: float = 1.5) -> Row:
                 env.close()
             row.skip = _said(_skips(id, options))
         except UserError as error:
-            return Row(row.id, row.package, note=str(error))
+            return CheckRow(row.id, row.package, note=str(error))
     row.mini_game = _said(_entry(id).mini_game)
     row.headless = _said("DISPLAY" not in os.environ)
     if id.startswith("ALE/"):
@@ -304,7 +304,7 @@ def _options(id: str, stack: ExitStack) -> dict[str, Any]:
     }
 
 
-def _measure(env: gymnasium.Env, row: Row, seconds: float) -> None:
+def _measure(env: gymnasium.Env, row: CheckRow, seconds: float) -> None:
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(STEPS)]
     observation, info = env.reset(seed=0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import gymnasium
 import numpy as np
 
-from pokegen.game.agents.seat import Agent
+from pokegen.game.agents.seat import AgentPlayer
 from pokegen.game.play import returns
 from pokegen.game.players import Player
 
@@ -14,7 +14,7 @@ def episodes_of(
     env: gymnasium.Env, player: Player, episodes: int, seed: int = 0
 ) -> Iterator[tuple[float, int]] | list[tuple[float, int]]:
     """Return and steps of each episode of any player: an agent plays many games at once, others one after the other."""
-    if isinstance(player, Agent):
+    if isinstance(player, AgentPlayer):
         from pokegen.game.agents.base import network_returns  # here: no other player needs torch
 
         return network_returns(player.network, episodes, seed)

@@ -28,7 +28,7 @@ from pokegen.models.tokenizer import LEVELS, SHRINK, Tokenizer
 from pokegen.schema import SPRITE_SIZE
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention to the positions before, then two layers: (N, T, D) → (N, T, D). With a cache, x is the next position
     alone, and the cache holds keys and values of those before."""
 
@@ -97,7 +97,7 @@ class Autoregressive(ImageModel):
         self.place = nn.Parameter(torch.zeros(positions, width))
         self.codes = nn.ModuleList(nn.Embedding(k, width) for k in levels)  # of the position before
         self.inner = nn.ModuleList(nn.Embedding(k, width) for k in levels[:-1])  # of the codes before, in a position
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads, dropout) for _ in range(depth))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in levels)
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, k)) for k in levels

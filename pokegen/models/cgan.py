@@ -81,7 +81,7 @@ class Upsampler(nn.Module):
         return F.interpolate(x, scale_factor=2) + self.correct(x)
 
 
-class Generator(ImageModel):
+class CGANGenerator(ImageModel):
     """Latent (N, Z) and conditions (N, C) → RGB (N, 3, S / 2, S / 2) in [-1, 1]; `sample` enlarges it to S.
 
     Args:
@@ -151,13 +151,13 @@ def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
     return torch.cat([x, deviation.to(x.dtype).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
 
 
-class Discriminator(nn.Module):
+class CGANDiscriminator(nn.Module):
     """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 64 + 64): the whole image's, repeated, and one for
     each of 8×8 patches.
 
     Args:
         width: channels at 32×32; they double with each halving, up to 4 times.
-        size, conditions: see Generator.
+        size, conditions: see CGANGenerator.
         norm: spectral norm and batch norm; without, a gradient penalty has to hold it.
     """
 

@@ -34,7 +34,7 @@ def _normal_weights(net: nn.Module) -> None:
             nn.init.normal_(module.weight, mean=1.0, std=0.02)
 
 
-class Generator(ImageModel):
+class DCGANGenerator(ImageModel):
     """Latent (N, Z) → images (N, channels, S, S) in [-1, 1].
 
     Args:
@@ -62,12 +62,12 @@ class Generator(ImageModel):
         return self(latent)
 
 
-class Discriminator(nn.Module):
+class DCGANDiscriminator(nn.Module):
     """Images (N, channels, S, S) → logits (N, 1), and the features at 4×4.
 
     Args:
         width: channels at 64×64; they double with each halving.
-        size, channels: see Generator.
+        size, channels: see DCGANGenerator.
     """
 
     def __init__(self, width: int = 64, size: int = SPRITE_SIZE, channels: int = 3):

@@ -31,7 +31,7 @@ def _widths(width: int, size: int) -> tuple[int, list[int]]:
     return start, [width * 2 ** min(2, blocks - 1 - i) for i in range(blocks)]
 
 
-class Generator(ImageModel):
+class GANGenerator(ImageModel):
     """Latent (N, Z) → images (N, channels, S, S) in [-1, 1].
 
     Args:
@@ -59,12 +59,12 @@ class Generator(ImageModel):
         return self(latent)
 
 
-class Discriminator(nn.Module):
+class GANDiscriminator(nn.Module):
     """Images (N, channels, S, S) → logits (N, 1), and the features at 8×8 or 7×7.
 
     Args:
         width: channels at half the side; they double with each halving, up to 4 times.
-        size, channels: see Generator.
+        size, channels: see GANGenerator.
     """
 
     def __init__(self, width: int = 32, size: int = SPRITE_SIZE, channels: int = 3):

@@ -189,13 +189,13 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         return F.interpolate(pixels.tidy(images, margin=1) if self.tidy else images, scale_factor=2)
 
 
-class PixelGANDiscriminator(projected_gan.Discriminator):
+class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):
     """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 256 + 64): projected_gan's, and one for each of 8×8 tiles
     that is the mean over patches of 4×4 pixels, so that stray pixels and broken outlines show (patches this small suit
     pixel art best: Coutinho and Chaimowicz, AIIDE 2022).
 
     Args:
-        width, conditions, widths: see projected_gan.Discriminator.
+        width, conditions, widths: see projected_gan.ProjectedGANDiscriminator.
         texture: channels of the judge of patches; 0 for none.
     """
 
@@ -219,6 +219,6 @@ class PixelGANDiscriminator(projected_gan.Discriminator):
     auxiliary_loss: Any = None  # there is no second task
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-        """See cgan.Discriminator."""
+        """See cgan.CGANDiscriminator."""
         logits, x = super().forward(images, rows, strength)
         return (logits if self.texture is None else torch.cat([logits, self.texture(images)], dim=1)), x

@@ -24,7 +24,7 @@ from pokegen.errors import UserError
 from pokegen.models import cgan, pixels
 from pokegen.models.condition import CONDITIONS, ConditionEmbedding
 from pokegen.models.critic import ChosenByCritic
-from pokegen.models.tokenizer import Residual
+from pokegen.models.tokenizer import ResidualBlock
 from pokegen.schema import SPRITE_SIZE
 
 SEEN = 128  # side at which the feature network sees sprites of any size
@@ -37,7 +37,7 @@ class Doubling(nn.Module):
 
     def __init__(self, width: int = 32, depth: int = 2):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, width, 5, padding=2), *(Residual(width) for _ in range(depth)))
+        self.body = nn.Sequential(nn.Conv2d(3, width, 5, padding=2), *(ResidualBlock(width) for _ in range(depth)))
         self.draw = nn.Conv2d(width, 12, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -45,8 +45,8 @@ class Doubling(nn.Module):
         return F.interpolate(images, scale_factor=2) + correction
 
 
-class Generator(ChosenByCritic, cgan.Generator):
-    """See cgan.Generator, from which it differs in the net that enlarges.
+class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
+    """See cgan.CGANGenerator, from which it differs in the net that enlarges.
 
     Args:
         tidy: frame what is shown as the data are, without specks: see pixels.tidy.
@@ -185,12 +185,12 @@ class Head(nn.Module):
         return (self.logit(x) + strength * (x * asked).sum(dim=1, keepdim=True)).flatten(1)
 
 
-class Discriminator(cgan.Discriminator):
+class ProjectedGANDiscriminator(cgan.CGANDiscriminator):
     """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 128 + 128): cgan's, which sees pixels, and those in
     the features, 32 of each depth. Features alone left stripes, which begin below their first depth.
 
     Args:
-        width, size, conditions: see cgan.Discriminator.
+        width, size, conditions: see cgan.CGANDiscriminator.
         widths: channels of the projected features.
     """
 
@@ -207,7 +207,7 @@ class Discriminator(cgan.Discriminator):
         self.heads = nn.ModuleList(Head(width, SEEN // 4 >> i, conditions) for i, width in enumerate(widths))
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-        """See cgan.Discriminator."""
+        """See cgan.CGANDiscriminator."""
         logits, x = super().forward(images, rows, strength)
         projected = self.projection(self.net(F.interpolate(images, SEEN, mode="bilinear")))
         others = torch.cat([head(p, rows, strength) for head, p in zip(self.heads, projected, strict=True)], dim=1)

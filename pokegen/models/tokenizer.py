@@ -24,7 +24,7 @@ LEVELS = (5,) * 16
 SHRINK = 16  # pixels a side of a position
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """x + conv(conv(x)), which begins near the identity."""
 
     def __init__(self, width: int):
@@ -38,7 +38,7 @@ class Residual(nn.Module):
         return x + self.second(F.gelu(self.first(F.gelu(x))))
 
 
-class Down(nn.Module):
+class Downsample(nn.Module):
     """Half the side: 2×2 pixels become channels, which are mixed, and averaged beside that (Chen et al., Deep
     Compression Autoencoder, ICLR 2025, section 3.2). Without the averages, colours took tens of thousands of images."""
 
@@ -52,7 +52,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the side: the way back of Down."""
+    """Twice the side: the way back of Downsample."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -79,7 +79,7 @@ class Tokenizer(nn.Module):
         widths = [width, 2 * width, 4 * width, 8 * width]  # at 64, 32, 16, 8
         encoder: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, width, 3, padding=1)]
         for inputs, outputs in pairwise(widths):
-            encoder += [Down(inputs, outputs), Residual(outputs)]
+            encoder += [Downsample(inputs, outputs), ResidualBlock(outputs)]
         encoder += [nn.Conv2d(widths[-1], len(levels), 1)]
         self.encoder = nn.Sequential(*encoder)
         # Levels are then used about equally: sigmoid(1.7 x) is nearly the distribution function of a normal x. Without,
@@ -87,8 +87,8 @@ class Tokenizer(nn.Module):
         self.spread = nn.BatchNorm2d(len(levels), affine=False)
         decoder: list[nn.Module] = [nn.Conv2d(len(levels), widths[-1], 3, padding=1)]
         for inputs, outputs in pairwise(reversed(widths)):
-            decoder += [Residual(inputs) for _ in range(1 if inputs == widths[-1] else 2)] + [Up(inputs, outputs)]
-        decoder += [Residual(width), Residual(width)]
+            decoder += [ResidualBlock(inputs) for _ in range(1 if inputs == widths[-1] else 2)] + [Up(inputs, outputs)]
+        decoder += [ResidualBlock(width), ResidualBlock(width)]
         self.decoder = nn.Sequential(*decoder)
         self.draw = nn.Conv2d(width, 12, 3, padding=1)
         self.register_buffer("span", torch.tensor(levels, dtype=torch.float).view(1, -1, 1, 1))

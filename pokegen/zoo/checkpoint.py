@@ -2,7 +2,7 @@
 
 config.yaml holds the class of the network, the arguments that rebuild it, a version, and the hash of the weights:
 
-    class_path: pokegen.models.cgan.Generator
+    class_path: pokegen.models.cgan.CGANGenerator
     init_args: {latent_dim: 128, width: 48, embedding_dim: 64}
     version: "1"
     sha256: 5c1f…
@@ -40,9 +40,9 @@ FORMAT = 1
 
 # What `load` builds: nothing else is imported or called. Agents come with their environment's id.
 AGENTS = {
-    "pokegen.game.agents.demonstrations": ("Clone",),
+    "pokegen.game.agents.demonstrations": ("BCActorCritic",),
     "pokegen.game.agents.dqn": ("QNetwork",),
-    "pokegen.game.agents.maddpg": ("Team",),
+    "pokegen.game.agents.maddpg": ("MADDPGActors",),
     "pokegen.game.agents.ppo": ("ActorCritic",),
 }
 
@@ -52,14 +52,14 @@ CLASSES = AGENTS | {
     "pokegen.game.video.idm": ("FirstInverseDynamics", "InverseDynamics"),
     "pokegen.game.video.reward": ("RewardModel",),
     "pokegen.models.autoregressive": ("Autoregressive",),
-    "pokegen.models.cgan": ("Generator",),
+    "pokegen.models.cgan": ("CGANGenerator",),
     "pokegen.models.classifier": ("Classifier",),
     "pokegen.models.cvae": ("CVAE",),
-    "pokegen.models.dcgan": ("Generator",),
-    "pokegen.models.gan": ("Generator",),
+    "pokegen.models.dcgan": ("DCGANGenerator",),
+    "pokegen.models.gan": ("GANGenerator",),
     "pokegen.models.names": ("NameModel", "NameTrainer"),
     "pokegen.models.pixel_gan": ("PixelGANGenerator",),
-    "pokegen.models.projected_gan": ("Generator",),
+    "pokegen.models.projected_gan": ("ProjectedGANGenerator",),
     "pokegen.models.reader": ("Reader",),
     "pokegen.models.stats": ("StatsModel",),
     "pokegen.models.tokenizer": ("Tokenizer",),

@@ -207,7 +207,7 @@ def test_truncation_reaches_the_model_or_is_refused(generator):
 
 
 def test_sprites_are_the_same_on_any_number_of_threads():
-    from pokegen.models.cgan import Generator as Net
+    from pokegen.models.cgan import CGANGenerator as Net
 
     torch.manual_seed(0)
     generator, before, seen = Generator(Net(width=16).eval()), torch.get_num_threads(), []

@@ -9,10 +9,10 @@ from pokegen.cards import latent
 from pokegen.cards.generator import Generator, stream
 from pokegen.cards.request import Request
 from pokegen.errors import UserError
-from pokegen.models.cgan import Generator as CGAN
+from pokegen.models.cgan import CGANGenerator as CGAN
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.cvae import CVAE
-from pokegen.models.gan import Generator as GAN
+from pokegen.models.gan import GANGenerator as GAN
 from pokegen.models.vae import VAE
 from pokegen.schema import COLORS, NO_TYPE, STYLES, TYPES
 

@@ -6,7 +6,7 @@ import importlib
 import pytest
 from PIL import Image
 
-from pokegen.cli.main import VERBS, Parser, main
+from pokegen.cli.main import VERBS, VerbParser, main
 
 WORDS = ["", " ", "Plasma", "fire,", "fïre", "\x1b[31mfire", "x" * 5000, "../..", "[]", "null\n", "-", "🔥"]
 WHOLE = ["", " ", "x", "1.5", "1e3", "nan", "inf", "-1", "0x10", "9" * 30, "-" + "9" * 30, "1" * 5000]
@@ -39,7 +39,7 @@ def options(parser, path):
 
 def every():
     for verb in VERBS:
-        parser = Parser(prog=verb)
+        parser = VerbParser(prog=verb)
         importlib.import_module(f"pokegen.cli.{verb}").add_arguments(parser)
         yield from options(parser, verb)
 

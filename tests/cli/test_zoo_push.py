@@ -36,7 +36,7 @@ def folder(tmp_path):
     """A whole checkpoint, and a file that is none of it."""
     torch.manual_seed(0)
     made = tmp_path / "zoo" / "mine"
-    zoo.save(dcgan.Generator(**ARGS), made, "pokegen.models.dcgan.Generator", ARGS, version="3")
+    zoo.save(dcgan.DCGANGenerator(**ARGS), made, "pokegen.models.dcgan.DCGANGenerator", ARGS, version="3")
     (made / "pictures").mkdir()
     for name in ("samples.png", "pictures/more.png", "notes.txt"):
         (made / name).write_bytes(name.encode())
@@ -174,7 +174,9 @@ def test_each_shipped_kind_has_its_task(name, task, remote):
 def test_a_second_push_replaces_the_first(folder, remote):
     push(folder, "--private")
     torch.manual_seed(1)
-    zoo.save(dcgan.Generator(**ARGS), folder.with_name("new"), "pokegen.models.dcgan.Generator", ARGS, version="4")
+    zoo.save(
+        dcgan.DCGANGenerator(**ARGS), folder.with_name("new"), "pokegen.models.dcgan.DCGANGenerator", ARGS, version="4"
+    )
     (folder.with_name("new") / "README.md").write_text("# new")
     push(folder.with_name("new"))
     assert zoo.load(f"hf:{REPO}").version == "4"
@@ -288,7 +290,7 @@ def test_a_model_of_the_hub_is_called_as_its_repository(folder, remote):
 def test_info_tells_about_a_model_of_the_hub(folder, remote, capsys):
     push(folder)
     assert main(["zoo", "info", f"hf:{REPO}"]) == 0
-    assert "class_path: pokegen.models.dcgan.Generator" in capsys.readouterr().out
+    assert "class_path: pokegen.models.dcgan.DCGANGenerator" in capsys.readouterr().out
 
 
 def test_of_another_librarys_model_no_weights_are_fetched(remote, capsys):

@@ -53,7 +53,7 @@ def test_export_keeps_the_average_and_says_where_it_comes_from(run, tmp_path, ca
     export(run, folder, "--version", "7")
     assert capsys.readouterr().out == f"{folder}\n"
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["class_path"] == "pokegen.models.cgan.Generator"
+    assert config["class_path"] == "pokegen.models.cgan.CGANGenerator"
     assert config["version"] == "7"
     assert config["training"]["examples"] == 16
     assert config["training"]["data"]["init_args"]["batch_size"] == 8
@@ -77,7 +77,7 @@ def test_export_keeps_the_average_and_says_where_it_comes_from(run, tmp_path, ca
     full = load_file(export(run, tmp_path / "full", "--full") / "model.safetensors")
     assert all(value.equal(saved[f"ema.{key}"]) for key, value in full.items())
     assert main(["zoo", "info", str(folder)]) == 0
-    assert "class_path: pokegen.models.cgan.Generator" in capsys.readouterr().out
+    assert "class_path: pokegen.models.cgan.CGANGenerator" in capsys.readouterr().out
 
 
 def test_a_checkpoint_file_exports_as_its_run_does(run, tmp_path):

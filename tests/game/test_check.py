@@ -10,7 +10,7 @@ import pytest
 
 from pokegen.errors import UserError
 from pokegen.game import check
-from pokegen.game.check import HEADS, Row, known, line, table
+from pokegen.game.check import HEADS, CheckRow, known, line, table
 
 CELLS = {"yes", "no"}
 
@@ -63,7 +63,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(check, "PATIENCE", 0.3)
 
 
-def measured(monkeypatch, **options: bool) -> Row:
+def measured(monkeypatch, **options: bool) -> CheckRow:
     monkeypatch.setattr(check, "_options", lambda id, stack: options)
     return check.measure("test/Counter-v0", seconds=0.05)
 
@@ -101,12 +101,12 @@ def test_a_skip_that_is_no_skip_is_found(monkeypatch):
 def test_atari_in_a_process_of_its_own():
     (row,) = check.check(["ALE/SpaceInvaders-v5"], seconds=0.3)
     assert row.as_dict() | {"rate": 0, "package": ""} == (
-        Row(
+        CheckRow(
             "ALE/SpaceInvaders-v5", "", *["yes"] * 8, "no", *["yes"] * 2, rate=0, note="108 ROMs in the wheel"
         ).as_dict()
     )
     assert row.rate > 50 and row.package == "ale-py " + check.importlib.metadata.version("ale-py")
-    assert Row(**json.loads(json.dumps(row.as_dict()))) == row
+    assert CheckRow(**json.loads(json.dumps(row.as_dict()))) == row
 
 
 def test_rows_come_one_after_the_other_and_a_missing_program_is_a_line():
@@ -165,8 +165,8 @@ def test_other_ids_belong_to_their_package():
 
 def test_the_table_has_fixed_columns_and_a_markdown_form():
     rows = [
-        Row("ALE/SpaceInvaders-v5", "ale-py 0.12.1", *["yes"] * 8, "no", "yes", "yes", 1234.5, "108 ROMs"),
-        Row("unity/PATH", "mlagents_envs", note="mlagents_envs is not installed."),
+        CheckRow("ALE/SpaceInvaders-v5", "ale-py 0.12.1", *["yes"] * 8, "no", "yes", "yes", 1234.5, "108 ROMs"),
+        CheckRow("unity/PATH", "mlagents_envs", note="mlagents_envs is not installed."),
     ]
     head, first, second = table(rows).splitlines()
     for name in HEADS.values():

@@ -7,7 +7,7 @@ import torch
 
 from pokegen.game.agents.base import AgentNetwork, network_returns
 from pokegen.game.agents.dqn import QNetwork
-from pokegen.game.agents.seat import Agent
+from pokegen.game.agents.seat import AgentPlayer
 from pokegen.game.envs import vector
 from pokegen.game.evaluate import interquartile_mean, interval
 from pokegen.game.play import returns
@@ -54,7 +54,7 @@ def test_long_games_count_as_often_as_short_ones():
 
 def test_many_at_once_play_as_one_after_the_other():
     network = QNetwork("LunarLander-v3", hidden=[16], test_epsilon=0.0)
-    alone = list(returns(network.single(), Agent(network), 3, seed=7))
+    alone = list(returns(network.single(), AgentPlayer(network), 3, seed=7))
     np.testing.assert_allclose(network_returns(network, 3, seed=7), alone)
 
 

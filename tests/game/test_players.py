@@ -11,7 +11,7 @@ from lamps import GROUPS, Lamps
 from pokegen import zoo
 from pokegen.errors import CheckpointError, UserError
 from pokegen.game.agents.dqn import QNetwork
-from pokegen.game.agents.seat import Agent, Clone, seat
+from pokegen.game.agents.seat import AgentPlayer, PolicyPlayer, seat
 from pokegen.game.envs import action_names, make
 from pokegen.game.envs.names import KEYS
 from pokegen.game.play import returns
@@ -74,7 +74,7 @@ def test_random_presses_all_actions_as_often():
     assert all(abs(n / 3000 - 0.2) < 0.03 for n in shares.values())
 
 
-@pytest.mark.parametrize("player", [Random(), Uneven(Expert()), Clone(policy())])
+@pytest.mark.parametrize("player", [Random(), Uneven(Expert()), PolicyPlayer(policy())])
 def test_a_seed_plays_the_same_again(player):
     env = Lamps()
     first = play(env, player, 60, seed=1)
@@ -152,7 +152,7 @@ def test_invader_stands_mostly_and_shoots_now_and_then(invaders):
     ],
 )
 def test_clone_presses_what_its_policy_is_certain_of(certain, key):
-    assert play(Lamps(), Clone(policy(**certain)), 30) == [key] * 30
+    assert play(Lamps(), PolicyPlayer(policy(**certain)), 30) == [key] * 30
 
 
 def test_clone_draws_as_often_as_its_policy_is_sure():
@@ -178,7 +178,7 @@ class Watched(Policy):
 def test_clone_sees_the_last_frames_as_a_recording_holds_them():
     network = Watched(**POLICY)
     network.shown = []
-    env, player = Lamps(), Clone(network)
+    env, player = Lamps(), PolicyPlayer(network)
     seen = []
     for seed in (0, 1):  # another episode begins with its own first frame alone
         observation, _ = env.reset(seed=seed)
@@ -240,7 +240,7 @@ def test_players_of_space_invaders_by_name(name, kind):
 def test_a_checkpoint_plays(tmp_path):
     zoo.save(policy(move="right", fire=1), tmp_path / "mine", "pokegen.game.video.cloning.Policy", POLICY, version="1")
     _, player = seat(str(tmp_path / "mine"), "tests/Lamps-v0", {})
-    assert type(player) is Clone
+    assert type(player) is PolicyPlayer
     assert not player.policy.training
     assert play(Lamps(), player, 5) == ["right+fire"] * 5
 
@@ -274,7 +274,7 @@ def agent(tmp_path):
 def test_an_agent_brings_its_environment(agent):
     env, player = seat(agent, None, {})
     assert env.spec.id == "LunarLander-v3"
-    assert type(player) is Agent
+    assert type(player) is AgentPlayer
     player.begin(0)
     assert env.action_space.contains(player(env, env.reset(seed=0)[0]))
     with pytest.raises(UserError, match=r"plays LunarLander-v3, not pokegen/Fighter-v0"):

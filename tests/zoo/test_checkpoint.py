@@ -4,17 +4,17 @@ import yaml
 
 from pokegen import zoo
 from pokegen.errors import CheckpointError, UserError
-from pokegen.models.cgan import Generator
+from pokegen.models.cgan import CGANGenerator
 from pokegen.zoo import checkpoint
 
 ARGS = {"latent_dim": 8, "width": 8, "embedding_dim": 8}
-CLASS = "pokegen.models.cgan.Generator"
+CLASS = "pokegen.models.cgan.CGANGenerator"
 
 
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    zoo.save(Generator(**ARGS), tmp_path / "tiny", CLASS, ARGS, version="3")
+    zoo.save(CGANGenerator(**ARGS), tmp_path / "tiny", CLASS, ARGS, version="3")
     return tmp_path / "tiny"
 
 
@@ -24,7 +24,7 @@ def seeded():
 
 def test_save_load_same_samples(folder):
     torch.manual_seed(0)
-    net = Generator(**ARGS).eval()
+    net = CGANGenerator(**ARGS).eval()
     loaded = zoo.load(folder)
     assert loaded.label == "tiny 3"
     assert not loaded.model.training
@@ -33,7 +33,7 @@ def test_save_load_same_samples(folder):
 
 def test_float16_halves_the_file_and_loads_as_float32(folder, tmp_path):
     torch.manual_seed(0)
-    zoo.save(Generator(**ARGS), tmp_path / "half", CLASS, ARGS, half=True, version="3")
+    zoo.save(CGANGenerator(**ARGS), tmp_path / "half", CLASS, ARGS, half=True, version="3")
     assert (tmp_path / "half" / zoo.WEIGHTS).stat().st_size < 0.6 * (folder / zoo.WEIGHTS).stat().st_size
     loaded = zoo.load(tmp_path / "half").model
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
@@ -43,7 +43,7 @@ def test_float16_halves_the_file_and_loads_as_float32(folder, tmp_path):
 
 def test_saving_again_keeps_the_model_card(folder):
     (folder / "README.md").write_text("# tiny")
-    zoo.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+    zoo.save(CGANGenerator(**ARGS), folder, CLASS, ARGS, version="4")
     assert (folder / "README.md").read_text() == "# tiny"
     assert zoo.load(folder).version == "4"
 
@@ -84,7 +84,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("x")
     with pytest.raises(CheckpointError, match="holds something else"):
-        zoo.save(Generator(**ARGS), tmp_path / "mine", CLASS, ARGS, version="1")
+        zoo.save(CGANGenerator(**ARGS), tmp_path / "mine", CLASS, ARGS, version="1")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "x"
 
 
@@ -102,7 +102,7 @@ def test_the_zoo_holds_what_a_card_needs():
 
 def test_weights_that_are_not_finite_are_refused_and_the_old_checkpoint_stays(folder):
     before = zoo.load(folder).config
-    net = Generator(**ARGS)
+    net = CGANGenerator(**ARGS)
     next(net.parameters()).data[0] = float("nan")
     with pytest.raises(CheckpointError, match="holds NaN or infinity"):
         zoo.save(net, folder, CLASS, ARGS, version="4")
@@ -114,7 +114,7 @@ def test_a_folder_with_a_config_of_its_own_is_not_replaced(tmp_path, config):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(config)
     with pytest.raises(CheckpointError, match="holds something else"):
-        zoo.save(Generator(**ARGS), tmp_path / "run", CLASS, ARGS, version="1")
+        zoo.save(CGANGenerator(**ARGS), tmp_path / "run", CLASS, ARGS, version="1")
     assert (tmp_path / "run" / "config.yaml").read_text() == config
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -124,7 +124,7 @@ def test_what_people_added_to_a_checkpoint_stays(folder):
     (folder / "pictures").mkdir()
     (folder / "pictures" / "a.png").write_bytes(b"a")
     (folder / "link").symlink_to("README.md")
-    zoo.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+    zoo.save(CGANGenerator(**ARGS), folder, CLASS, ARGS, version="4")
     assert zoo.load(folder).version == "4"
     assert (folder / "README.md").read_text() == "mine"
     assert (folder / "pictures" / "a.png").read_bytes() == b"a"
@@ -157,7 +157,7 @@ def test_a_full_disk_while_people_s_own_files_are_copied_is_one_line(folder, mon
 
     monkeypatch.setattr(checkpoint.shutil, "copy2", full)
     with pytest.raises(UserError, match="tiny': No space left on device"):
-        zoo.save(Generator(**ARGS), folder, CLASS, ARGS, version="4")
+        zoo.save(CGANGenerator(**ARGS), folder, CLASS, ARGS, version="4")
     assert zoo.load(folder).version == "3"
     assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
 

@@ -132,7 +132,7 @@ class AgentNetwork(nn.Module):
 LEAST = 36  # pixels of a side, for three convolutions
 
 
-class Body(nn.Module):
+class FeatureExtractor(nn.Module):
     """Observations → features (N, `size`): of stacked screens, uint8 (N, K, H, W) or in color (N, K, H, W, 3), the
     convolutions of Mnih et al., Nature 2015, and layers; of vectors (N, D), layers alone.
 

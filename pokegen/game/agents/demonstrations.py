@@ -159,7 +159,7 @@ class _Passes(Sampler):
             yield from self.rows[torch.randperm(len(self.rows))].tensor_split(self.parts)
 
 
-class Clone(ActorCritic):
+class BCActorCritic(ActorCritic):
     """A policy that learns by trainers.likelihood.LikelihoodModule what Demonstrations hold; its critic stays as it is.
 
     Args:

@@ -28,7 +28,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import AgentModule, AgentNetwork, Body
+from pokegen.game.agents.base import AgentModule, AgentNetwork, FeatureExtractor
 
 
 class QNetwork(AgentNetwork):
@@ -58,7 +58,9 @@ class QNetwork(AgentNetwork):
         if not isinstance(self.observation_space, spaces.Box):
             raise UserError(f"DQN sees screens or vectors; {env} shows {self.observation_space}.")
         self.test_epsilon = test_epsilon
-        self.body = Body(self.observation_space, hidden, widths=widths).to(memory_format=torch.channels_last)
+        self.body = FeatureExtractor(self.observation_space, hidden, widths=widths).to(
+            memory_format=torch.channels_last
+        )
         actions = int(self.action_space.n)
         self.advantage = nn.Linear(self.body.size, actions)
         self.value = nn.Linear(self.body.size, 1) if dueling else None

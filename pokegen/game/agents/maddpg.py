@@ -42,7 +42,7 @@ from pokegen.game.agents.dqn import annealed
 from pokegen.game.envs import particles
 
 
-class Nets(nn.Module):
+class BatchedMLPs(nn.Module):
     """K nets of equal shape, in one product of matrices for each layer.
 
     Args:
@@ -72,7 +72,7 @@ class Nets(nn.Module):
         return x
 
 
-class Team(AgentNetwork):
+class MADDPGActors(AgentNetwork):
     """The actors: each agent's observation → its action.
 
     Args:
@@ -108,7 +108,7 @@ class Team(AgentNetwork):
         self.moves = int(max(counts))
         absent = torch.arange(self.moves) >= torch.as_tensor(np.array(counts))[:, None]
         self.register_buffer("absent", absent, persistent=False)  # (A, M)
-        self.nets = Nets(max(which) + 1, [self.observation_space.shape[1], *hidden, self.moves], norm)
+        self.nets = BatchedMLPs(max(which) + 1, [self.observation_space.shape[1], *hidden, self.moves], norm)
 
     def single(self, render_mode: str | None = None) -> Any:
         return particles.single(self.env, render_mode, **self.options)
@@ -159,7 +159,7 @@ class Critics(nn.Module):
     order: Tensor
     which: Tensor
 
-    def __init__(self, team: Team, hidden: Sequence[int], twins: int, norm: bool):
+    def __init__(self, team: MADDPGActors, hidden: Sequence[int], twins: int, norm: bool):
         super().__init__()
         agents, kinds = len(team.agents), team.kinds
         ring = [[(a + i) % agents for i in range(agents)] for a in range(agents)]
@@ -170,7 +170,7 @@ class Critics(nn.Module):
         self.register_buffer("which", which, persistent=False)  # (T·A,)
         self.twins = twins
         size = agents * (team.observation_space.shape[1] + team.moves)
-        self.nets = Nets(count * twins, [size, *hidden, 1], norm)
+        self.nets = BatchedMLPs(count * twins, [size, *hidden, 1], norm)
 
     def forward(self, seen: Tensor, action: Tensor, own: Tensor | None = None, twins: int = 0) -> Tensor:
         """Observations (B, A, D), actions (B, A, M) → values (T, A, B).
@@ -188,7 +188,7 @@ class Critics(nn.Module):
         return found[..., 0].unflatten(0, (twins, len(x)))
 
 
-class Memory:
+class JointReplay:
     """The last `capacity` steps that were no resets.
 
     Args:
@@ -237,7 +237,7 @@ class Memory:
 
 
 class MADDPG(AgentModule):
-    """Trains a Team.
+    """Trains a MADDPGActors.
 
     Args:
         network, num_envs, rollout, ema_steps, val_episodes, threads: see agents.AgentModule.
@@ -262,7 +262,7 @@ class MADDPG(AgentModule):
         save_replay: keep the memory in checkpoints, so that a resumed run equals one never stopped.
     """
 
-    memory: Memory
+    memory: JointReplay
 
     def __init__(
         self,
@@ -294,8 +294,8 @@ class MADDPG(AgentModule):
         gradient_clip: float = 0.5,
         save_replay: bool = False,
     ):
-        if not isinstance(network, Team):
-            raise UserError(f"MADDPG trains a pokegen.game.agents.maddpg.Team, got {type(network).__name__}.")
+        if not isinstance(network, MADDPGActors):
+            raise UserError(f"MADDPG trains a pokegen.game.agents.maddpg.MADDPGActors, got {type(network).__name__}.")
         if capacity < max(warmup_steps, num_envs) or min(twins, delay, updates) < 1:
             raise UserError("capacity must hold warmup_steps, and twins, delay and updates be at least 1.")
         super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads)
@@ -322,8 +322,10 @@ class MADDPG(AgentModule):
         super().on_fit_start()
         agents, width = self.net.observation_space.shape
         sizes = agents, width, self.net.moves
-        rank_zero_info(f"The replay memory takes {Memory.memory(self.capacity, sizes) / 2**20:,.0f} MiB when full.")
-        self.memory = Memory(self.capacity, sizes)
+        rank_zero_info(
+            f"The replay memory takes {JointReplay.memory(self.capacity, sizes) / 2**20:,.0f} MiB when full."
+        )
+        self.memory = JointReplay(self.capacity, sizes)
         if self.kept:
             self.memory.take(self.kept)
             self.kept = {}
@@ -436,7 +438,7 @@ Play = Callable[[Tensor, torch.Generator], Tensor]
 MOVES = torch.from_numpy(particles.DIRECTIONS).float()
 
 
-def player_of_team(team: Team) -> Play:
+def player_of_team(team: MADDPGActors) -> Play:
     """The learned one."""
 
     @torch.inference_mode()
@@ -502,7 +504,7 @@ def _towards(way: Tensor, velocity: Tensor) -> Tensor:
     return ((way - rest)[..., None, :] - push * MOVES).norm(dim=-1).argmin(dim=-1)
 
 
-def episodes(team: Team, play: Play | Mapping[str, Play], count: int, seed: int = 0) -> np.ndarray:
+def episodes(team: MADDPGActors, play: Play | Mapping[str, Play], count: int, seed: int = 0) -> np.ndarray:
     """Undiscounted returns of whole episodes, (episodes, A); the nth is reset with seed + n.
 
     Args:
@@ -540,13 +542,13 @@ def _seated(name: str, learned: Mapping[str, Play]) -> Play:
 
 
 def cross_play(
-    team: Team, count: int = 100, seed: int = 0, against: Mapping[str, Team] | None = None
+    team: MADDPGActors, count: int = 100, seed: int = 0, against: Mapping[str, MADDPGActors] | None = None
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Who gets what when the sides of simple_adversary are played by different players, `count` episodes each, the same
     for all: adversary's player → good agents' player → kind of agent → returns (see by_kind).
 
     Args:
-        team: a Team trained on simple_adversary, "learned".
+        team: a MADDPGActors trained on simple_adversary, "learned".
         count, seed: see `episodes`.
         against: more of them, by name.
     """

@@ -31,7 +31,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import AgentModule, AgentNetwork, Body
+from pokegen.game.agents.base import AgentModule, AgentNetwork, FeatureExtractor
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 CLIP = 10.0  # of normalised observations and rewards, in standard deviations
@@ -97,7 +97,7 @@ class ActorCritic(AgentNetwork):
         self.sample_actions, self.normalise = sample, normalise
         kind = ACTIVATIONS[activation]
         size = sum(self.parts) or math.prod(actions.shape)
-        self.body = Body(space, hidden, widths=widths) if screens else None
+        self.body = FeatureExtractor(space, hidden, widths=widths) if screens else None
         if self.body is not None:
             self.actor, self.critic = nn.Linear(self.body.size, size), nn.Linear(self.body.size, 1)
         else:

@@ -14,7 +14,7 @@ from pokegen.game.video.recording import gray
 from pokegen.optional import first_line
 
 
-class Clone:
+class PolicyPlayer:
     """A cloning.Policy, which sees what `render` gives as a recording holds it: gray, 128×128, the last frames.
 
     Args:
@@ -39,7 +39,7 @@ class Clone:
         return action_at(env, self.policy.act(torch.from_numpy(np.stack(self._seen)), actions, self._generator))
 
 
-class Agent:
+class AgentPlayer:
     """A network that plays by observations, of the environment that its `single` makes.
 
     Args:
@@ -94,14 +94,14 @@ def seat(
             raise UserError(f"{name} plays {model.env}, not {env}.")
         if options not in ({}, model.options):
             raise UserError(f"{name} has the options that it was trained with, {model.options}: leave out --options.")
-        return _seat_of(model, render_mode), Agent(model)
+        return _seat_of(model, render_mode), AgentPlayer(model)
     if not isinstance(model, Policy):
         raise UserError(f"{name} plays nothing: expected an agent or a cloned policy, got {type(model).__name__}.")
     if env is None:
         raise UserError(f"{name} plays from pictures: say by --env which environment.")
     made = make(env, render_mode, **options)
     model.keys.encode(action_names(made))  # or say which action is no key of its
-    return made, Clone(model)
+    return made, PolicyPlayer(model)
 
 
 def _seat_of(model: Any, render_mode: str | None) -> gymnasium.Env:

@@ -45,7 +45,7 @@ LEAN = {"ready": -3, "strike": 8, "hurt": -3}  # pixels forwards that a pose is 
 
 
 @dataclass
-class Body:
+class FighterState:
     """A fighter's state, as it sees itself."""
 
     x: int
@@ -61,12 +61,12 @@ class Body:
     pose: str = "stand"  # or ready, strike, special, hurt: what is drawn
 
 
-def distance(me: Body, other: Body) -> int:
+def distance(me: FighterState, other: FighterState) -> int:
     """Between their middles."""
     return FAR - other.x - me.x
 
 
-def act(me: Body, choice: Any, speed: int) -> bool:
+def act(me: FighterState, choice: Any, speed: int) -> bool:
     """A fighter's own part of a step, `choice` as in `Fighter.action_parts`. Says whether its strike lands now."""
     move, stance, attack = map(int, choice)
     landing, me.blow, me.guarding = me.blow, False, False
@@ -97,7 +97,7 @@ def act(me: Body, choice: Any, speed: int) -> bool:
     return landing
 
 
-def separate(me: Body, other: Body) -> None:
+def separate(me: FighterState, other: FighterState) -> None:
     """Keep both between the walls, and apart: each gives way by half, or by all where the other is at a wall."""
     for _ in range(2):
         missing = APART - distance(me, other)
@@ -105,7 +105,7 @@ def separate(me: Body, other: Body) -> None:
             body.x = max(WALL, body.x - max(0, missing + 1) // 2)
 
 
-def fly(me: Body, other: Body) -> None:
+def fly(me: FighterState, other: FighterState) -> None:
     """Move the specials in flight; two that meet, or one that leaves the screen, are gone."""
     for body in (me, other):
         if body.orb:
@@ -115,7 +115,7 @@ def fly(me: Body, other: Body) -> None:
         me.orb = other.orb = None
 
 
-def shot(me: Body, other: Body) -> bool:
+def shot(me: FighterState, other: FighterState) -> bool:
     """Whether the special of `me` hits; it is gone then."""
     if me.orb is None:
         return False
@@ -127,7 +127,7 @@ def shot(me: Body, other: Body) -> bool:
     return hit
 
 
-def scripted(me: Body, other: Body, rng: np.random.Generator) -> np.ndarray:
+def scripted(me: FighterState, other: FighterState, rng: np.random.Generator) -> np.ndarray:
     """What the scripted player does: guards against strikes, ducks under specials, backs off from a guard, sends
     specials, strikes, comes closer; and now and then anything. int64 (3,)."""
     if rng.random() < LAPSE:
@@ -258,7 +258,7 @@ class Fighter(gymnasium.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         x = int(self.np_random.integers(START[0], START[1] + 1))
-        self.bodies = [Body(x, own[0]) for own in self.stats]
+        self.bodies = [FighterState(x, own[0]) for own in self.stats]
         drawn = self.np_random.choice(SHIPPED, 2, replace=False).tolist()
         self._kinds = drawn if self._sprites is None else [0, 1]
         self._expert = np.random.default_rng(self.np_random.integers(2**32))  # its own, so that asking changes no game
@@ -377,7 +377,7 @@ class Fighter(gymnasium.Env[Any, Any]):
         return self._looks[kind, side]
 
 
-def observed(me: Body, other: Body, my_health: int, its_health: int) -> np.ndarray:
+def observed(me: FighterState, other: FighterState, my_health: int, its_health: int) -> np.ndarray:
     """What a player sees, float32 (24,): see `Fighter`'s observation space. `my_health`, `its_health`: full ones."""
     entries: list[float] = []
     for body, full, mirrored in ((me, my_health, False), (other, its_health, True)):

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pokegen.game.video.idm import Residual
+from pokegen.game.video.idm import IMPALAResidual
 from pokegen.game.video.keys import KeyNetwork
 
 
@@ -55,7 +55,7 @@ class Policy(KeyNetwork):
             nn.Conv2d(second, third, 4, stride=2, padding=1),  # (B, C, 8, 8)
         )
         self.place = nn.Parameter(0.02 * torch.randn(third, 8, 8))
-        self.blocks = nn.Sequential(*(Residual(third) for _ in range(blocks)), nn.ReLU())
+        self.blocks = nn.Sequential(*(IMPALAResidual(third) for _ in range(blocks)), nn.ReLU())
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(third * 8**2, hidden), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Linear(hidden, sum(self.keys.sizes))
 

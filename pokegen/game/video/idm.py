@@ -35,7 +35,7 @@ def around(frames: Tensor) -> Tensor:
     return longer.unfold(1, AROUND, 1).flatten(0, 1).permute(0, 3, 1, 2)
 
 
-class Residual(nn.Module):
+class IMPALAResidual(nn.Module):
     """Two convolutions around which the input goes: (N, C, H, W) → the same."""
 
     def __init__(self, width: int):
@@ -52,7 +52,7 @@ def residual_stacks(inputs: int, widths: Sequence[int], blocks: int = 2) -> nn.S
     layers: list[nn.Module] = []
     for a, b in pairwise((inputs, *widths)):
         layers += [nn.Conv2d(a, b, 3, padding=1), nn.MaxPool2d(3, stride=2, padding=1)]
-        layers += [Residual(b) for _ in range(blocks)]
+        layers += [IMPALAResidual(b) for _ in range(blocks)]
     return nn.Sequential(*layers, nn.ReLU())
 
 
@@ -70,7 +70,7 @@ class Attention(nn.Module):
         return self.output(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """Attention and a two-layer perceptron, both with norms before and a way around: (B, T, C) → the same."""
 
     def __init__(self, width: int, heads: int, head_width: int, hidden: int, dropout: float):
@@ -151,7 +151,9 @@ class InverseDynamics(VideoReader):
         self.stacks = residual_stacks(stem_width, stacks)
         self.dense = nn.Linear(stacks[-1] * side**2, width)
         self.place = nn.Parameter(0.02 * torch.randn(window, width))
-        self.blocks = nn.Sequential(*(Block(width, heads, width // heads, 4 * width, dropout) for _ in range(layers)))
+        self.blocks = nn.Sequential(
+            *(AttentionBlock(width, heads, width // heads, 4 * width, dropout) for _ in range(layers))
+        )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, sum(self.keys.sizes))
 

@@ -16,7 +16,7 @@ from gymnasium import spaces
 
 from pokegen.cli.main import main
 from pokegen.errors import UserError
-from pokegen.game.agents.base import Body, Steps, idle_cores
+from pokegen.game.agents.base import FeatureExtractor, Steps, idle_cores
 from pokegen.game.agents.dqn import DQN, QNetwork
 
 EPOCHS, EPOCH = 4, 64  # environment steps of an epoch
@@ -147,12 +147,12 @@ def test_dqn_learns_a_game(tmp_path):
 def test_bodies_of_every_kind_of_observation():
     for shape in ((4, 84, 84), (3, 210, 160, 3)):
         space = spaces.Box(0, 255, shape, np.uint8)
-        body = Body(space, [16])
+        body = FeatureExtractor(space, [16])
         screens = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8))
         found = body(screens)
         assert found.shape == (2, 16)
         assert not torch.equal(found[0], found[1])
-    assert Body(spaces.Box(-1, 1, (5,), np.float32), [8, 6]).size == 6
+    assert FeatureExtractor(spaces.Box(-1, 1, (5,), np.float32), [8, 6]).size == 6
 
 
 @pytest.mark.parametrize(("load", "threads"), [(0.2, 4), (1.2, 3), (9.0, 1)])

@@ -11,7 +11,7 @@ from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.errors import UserError
 from pokegen.game.agents.base import network_returns
-from pokegen.game.agents.demonstrations import Clone, Demonstrations, demonstrate
+from pokegen.game.agents.demonstrations import BCActorCritic, Demonstrations, demonstrate
 from pokegen.game.agents.ppo import ActorCritic
 from pokegen.game.play import returns
 from pokegen.game.players import Expert
@@ -87,7 +87,7 @@ def test_validation_has_episodes_of_its_own_and_a_pass_has_each_row_once() -> No
 
 
 def test_the_loss_of_parts_is_their_cross_entropy() -> None:
-    clone = Clone("pokegen/Fighter-v0", normalise=False).eval()
+    clone = BCActorCritic("pokegen/Fighter-v0", normalise=False).eval()
     x, action = torch.randn(20, 24), torch.stack([torch.randint(n, (20,)) for n in (3, 3, 4)], dim=1)
     given = clone.policy(x)
     each = [F.cross_entropy(part, action[:, k]) for k, part in enumerate(given.split([3, 3, 4], dim=1))]
@@ -97,7 +97,7 @@ def test_the_loss_of_parts_is_their_cross_entropy() -> None:
 
 
 def test_beyond_an_end_of_the_space_there_is_no_error() -> None:
-    clone = Clone(LANDER, {"continuous": True}, normalise=False).eval()
+    clone = BCActorCritic(LANDER, {"continuous": True}, normalise=False).eval()
     clone.actor = torch.nn.Identity()
     given = torch.tensor([[3.0, -2.0], [0.5, 0.5], [-3.0, 2.0]])
     action = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -106,19 +106,19 @@ def test_beyond_an_end_of_the_space_there_is_no_error() -> None:
 
 
 def test_noise_is_for_training_alone() -> None:
-    clone = Clone(LANDER, noise=0.5)
+    clone = BCActorCritic(LANDER, noise=0.5)
     batch = {"observation": torch.randn(10, 8), "action": torch.zeros(10, 1, dtype=torch.long)}
     torch.nn.init.normal_(clone.actor[-1].weight)
     assert clone.train().loss(batch)["loss"] != clone.loss(batch)["loss"]
     assert clone.eval().loss(batch)["loss"] == clone.loss(batch)["loss"]
     with pytest.raises(UserError, match="normalise"):
-        Clone(LANDER, noise=0.1, normalise=False)
+        BCActorCritic(LANDER, noise=0.1, normalise=False)
 
 
 def test_a_clone_lands_after_1000_batches() -> None:
     """The expert scores 280, random play −200."""
     torch.manual_seed(0)
-    module = LikelihoodModule(Clone(LANDER, {"continuous": True}), warmup_steps=0, ema_images=5000)
+    module = LikelihoodModule(BCActorCritic(LANDER, {"continuous": True}), warmup_steps=0, ema_images=5000)
     found = data(module.net, episodes=5, val_episodes=0, passes=64)
     module.net.prepare(found)
     optimizer = module.configure_optimizers()["optimizer"]
@@ -133,7 +133,7 @@ def test_a_clone_lands_after_1000_batches() -> None:
 def test_a_clone_walks_to_a_creature_after_400_episodes() -> None:
     """Random play scores -3.9: it takes 443 of the 600 steps there are."""
     torch.manual_seed(0)
-    clone = Clone("pokegen/Overworld-v0", {"state": True, "creatures": 1}, hidden=[256, 256], sample=True)
+    clone = BCActorCritic("pokegen/Overworld-v0", {"state": True, "creatures": 1}, hidden=[256, 256], sample=True)
     shown = demonstrate(clone, 400)
     clone.watch(shown.observations)
     optimizer = torch.optim.Adam(clone.parameters(), 1e-3)

@@ -12,20 +12,20 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from pokegen.cli.main import main
 from pokegen.errors import UserError
 from pokegen.game.agents import maddpg
-from pokegen.game.agents.maddpg import MADDPG, Critics, Memory, Nets, Team
+from pokegen.game.agents.maddpg import MADDPG, BatchedMLPs, Critics, JointReplay, MADDPGActors
 from pokegen.game.envs import particles
 
 SPREAD, ADVERSARY = "mpe/simple_spread_v3", "mpe/simple_adversary_v3"
 
 
 @pytest.fixture(scope="module")
-def spread() -> Team:
-    return Team(SPREAD, hidden=[8])
+def spread() -> MADDPGActors:
+    return MADDPGActors(SPREAD, hidden=[8])
 
 
 @pytest.fixture(scope="module")
-def adversary() -> Team:
-    return Team(ADVERSARY, hidden=[8])
+def adversary() -> MADDPGActors:
+    return MADDPGActors(ADVERSARY, hidden=[8])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_touching_agents_push_each_other_as_in_mpe2() -> None:
 def test_other_environments_are_played_by_mpe2() -> None:
     envs = particles.make_vector("mpe/simple_speaker_listener_v4", 2)
     assert isinstance(envs, SyncVectorEnv)
-    team = Team("mpe/simple_speaker_listener_v4", hidden=[8])
+    team = MADDPGActors("mpe/simple_speaker_listener_v4", hidden=[8])
     assert team.kinds == ["speaker", "listener"]
     assert team.action_space.nvec.tolist() == [3, 5]
     seen, _ = envs.reset(seed=[0, 1])
@@ -85,7 +85,7 @@ def test_other_environments_are_played_by_mpe2() -> None:
     assert (logits[:, 0].softmax(dim=1)[:, 3:] == 0).all()  # it has three actions
     assert envs.step(team.act(torch.from_numpy(seen)).numpy())[4]["rewards"].shape == (2, 2)
     with pytest.raises(UserError, match="has one agent, not several"):
-        Team("CartPole-v1")
+        MADDPGActors("CartPole-v1")
 
 
 def test_agents_remember_how_all_moved_and_what_they_did() -> None:
@@ -110,7 +110,7 @@ def test_agents_remember_how_all_moved_and_what_they_did() -> None:
 
 
 def test_nets_at_once_are_nets_one_by_one() -> None:
-    nets, which = Nets(2, [5, 7, 3]), torch.tensor([1, 0, 1])
+    nets, which = BatchedMLPs(2, [5, 7, 3]), torch.tensor([1, 0, 1])
     x = torch.randn(3, 4, 5)
     for a, k in enumerate(which):
         hidden = (x[a] @ nets.weights[0][k] + nets.biases[0][k]).relu()
@@ -119,7 +119,7 @@ def test_nets_at_once_are_nets_one_by_one() -> None:
 
 @pytest.mark.parametrize("share", [True, False])
 def test_actors_see_their_own_and_critics_all(share: bool) -> None:
-    team = Team(ADVERSARY, hidden=[8], share=share)
+    team = MADDPGActors(ADVERSARY, hidden=[8], share=share)
     critic = Critics(team, [8], 2, norm=False)
     seen = torch.randn(1, 3, 10, requires_grad=True)
     for a in range(3):
@@ -132,7 +132,7 @@ def test_actors_see_their_own_and_critics_all(share: bool) -> None:
     assert len(team.nets.weights[0]) == (2 if share else 3)
 
 
-def test_good_agents_who_change_places_change_values(adversary: Team) -> None:
+def test_good_agents_who_change_places_change_values(adversary: MADDPGActors) -> None:
     """Of a shared critic: own first, then one's kind, then the others."""
     critic = Critics(adversary, [8], 2, norm=False)
     assert critic.order.tolist() == [[0, 1, 2], [1, 2, 0], [2, 1, 0]]
@@ -143,7 +143,7 @@ def test_good_agents_who_change_places_change_values(adversary: Team) -> None:
     assert not torch.allclose(values[0], values[1])  # twins
 
 
-def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: Team) -> None:
+def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: MADDPGActors) -> None:
     critic = Critics(spread, [8], 2, norm=False)
     seen, action, own = torch.randn(4, 3, 18), torch.randn(4, 3, 5), torch.randn(4, 3, 5, requires_grad=True)
     found = critic(seen, action, own=own, twins=1)
@@ -173,7 +173,7 @@ def test_gumbel_noise_draws_by_probability() -> None:
     assert (drawn.bincount() / 200_000 - torch.tensor([0.1, 0.2, 0.3, 0.4])).abs().max() < 4 * (0.25 / 200_000) ** 0.5
 
 
-def test_targets_follow_by_tau(spread: Team) -> None:
+def test_targets_follow_by_tau(spread: MADDPGActors) -> None:
     module = MADDPG(spread, tau=0.25)
     pairs = [(module.target, module.net), (module.target_critic, module.critic)]
     before = [[p.clone() for p in target.parameters()] for target, _ in pairs]
@@ -188,7 +188,7 @@ def test_targets_follow_by_tau(spread: Team) -> None:
 
 
 def test_a_memory_is_a_list_of_the_last_rows() -> None:
-    memory = Memory(10, (2, 3, 4))
+    memory = JointReplay(10, (2, 3, 4))
     rows = []
     for number in range(7):
         n = 3
@@ -201,10 +201,10 @@ def test_a_memory_is_a_list_of_the_last_rows() -> None:
     assert sorted(set(terminal.tolist())) == pytest.approx(rows[-10:])
     for column in (seen, action, reward, then):
         assert torch.equal(column.flatten(1), terminal[:, None].expand_as(column.flatten(1)))
-    assert Memory.memory(10, (2, 3, 4)) == sum(getattr(memory, key).nbytes for key in Memory._HELD)
+    assert JointReplay.memory(10, (2, 3, 4)) == sum(getattr(memory, key).nbytes for key in JointReplay._HELD)
 
 
-def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: Team) -> None:
+def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: MADDPGActors) -> None:
     module = MADDPG(spread)
     module.draws.manual_seed(0)
     sure = torch.zeros(50_000, 3, 5)
@@ -214,7 +214,7 @@ def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: Team) -> None
     assert 1 - played[..., 2].mean().item() == pytest.approx(0.4 * 4 / 5, abs=0.01)
 
 
-def test_scripts_play_as_well_as_they_should(spread: Team, adversary: Team) -> None:
+def test_scripts_play_as_well_as_they_should(spread: MADDPGActors, adversary: MADDPGActors) -> None:
     """Anchors of simple_spread: −27.1 at random, −9.1 by assignment; of simple_adversary −29.1 and 6.3 at random."""
     random, script = (maddpg.episodes(spread, play, 200).mean() for play in (maddpg.random_play, maddpg.spread_play))
     assert random == pytest.approx(-27.1, abs=2)
@@ -282,7 +282,7 @@ def test_it_learns_to_go_to_a_landmark(tmp_path: Path) -> None:
     assert max(float(row["val/return"]) for row in rows if row["val/return"]) > -8
 
 
-def test_mistakes_are_told(spread: Team) -> None:
+def test_mistakes_are_told(spread: MADDPGActors) -> None:
     with pytest.raises(UserError, match="MADDPG trains a pokegen"):
         MADDPG(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="capacity must hold warmup_steps"):

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from pokegen.errors import UserError
 from pokegen.game.envs import fighter as module
-from pokegen.game.envs.fighter import APART, COOL_DOWN, FAR, REACH, WALL, Body, Fighter, distance
+from pokegen.game.envs.fighter import APART, COOL_DOWN, FAR, REACH, WALL, Fighter, FighterState, distance
 
 ID = "pokegen/Fighter-v0"
 IDLE = np.array([0, 0, 0])
@@ -40,7 +40,7 @@ def env():
 
 def place(env, left: int, right: int, **facts):
     """Both at these distances from their own sides; `facts` are the left one's."""
-    env.bodies = [Body(left, env.stats[0][0], **facts), Body(right, env.stats[1][0])]
+    env.bodies = [FighterState(left, env.stats[0][0], **facts), FighterState(right, env.stats[1][0])]
 
 
 def play(env, *pairs):
