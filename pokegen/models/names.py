@@ -142,22 +142,28 @@ def edit_distance(a: str, b: str) -> int:
 
 
 class _Neighbours:
-    """Says whether a name lies within an edit distance of one of many names."""
+    """Says which names lie within an edit distance of one of many names."""
 
     def __init__(self, names: Iterable[str]):
         self.names = list(dict.fromkeys(names))
-        self.counts = (
-            np.stack([self._count(name) for name in self.names]) if self.names else np.zeros((0, 128), np.int8)
-        )
+        self.counts = self._count(self.names)
 
     @staticmethod
-    def _count(name: str) -> np.ndarray:
-        return np.bincount([ord(c) % 128 for c in name], minlength=128)
+    def _count(names: Sequence[str]) -> Tensor:
+        """How often each character stands in each name, float32 (N, 32); some share a column."""
+        counts = np.zeros((len(names), 32), np.float32)
+        for row, name in enumerate(names):
+            for c in name:
+                counts[row, ord(c) % 32] += 1
+        return torch.from_numpy(counts)
 
-    def near(self, name: str, distance: int) -> bool:
+    def near(self, names: Sequence[str], distance: int) -> list[bool]:
         # An edit changes the letter counts by at most two, which rules out nearly all names at once.
-        apart = np.abs(self.counts - self._count(name)).sum(axis=1)
-        return any(edit_distance(name, self.names[i]) <= distance for i in np.flatnonzero(apart <= 2 * distance))
+        apart = torch.cdist(self._count(names), self.counts, p=1)
+        found = [False] * len(names)
+        for row, column in (apart <= 2 * distance).nonzero().tolist():
+            found[row] = found[row] or edit_distance(names[row], self.names[column]) <= distance
+        return found
 
 
 # B names, T tokens, C width, H heads. The modules below carry the names of transformers' GPT-2.
@@ -172,7 +178,7 @@ class _Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x @ self.weight + self.bias
+        return F.linear(x, self.weight.t(), self.bias)  # in one pass: a large sum of its own took twice as long
 
 
 class _Attention(nn.Module):
@@ -314,11 +320,11 @@ class NameModel(nn.Module):
             rows = [i for i in range(n) if i not in names]
             rows = rows * math.ceil(attempt * _BATCH / len(rows))  # a narrow prefix needs many
             candidates = self.draw(conditions[rows], start, max_length, temperature, generator)
+            good = [(row, name) for row, (name, ended) in zip(rows, candidates, strict=True) if ended and readable(name)]
+            near = real.near([name for _, name in good], min_distance - 1)
             drawn = set(names.values())
-            for row, (name, ended) in zip(rows, candidates, strict=True):
-                if row in names or not ended or name in drawn or not readable(name):
-                    continue
-                if capitalise(name) in taken or real.near(name, min_distance - 1):
+            for (row, name), too_near in zip(good, near, strict=True):
+                if row in names or too_near or name in drawn or capitalise(name) in taken:
                     continue
                 names[row] = name
                 drawn.add(name)
@@ -364,24 +370,36 @@ class NameModel(nn.Module):
         self, conditions: Tensor, start: str, max_length: int, temperature: float, generator: torch.Generator | None
     ) -> list[tuple[str, bool]]:
         """A name for each row of condition tokens (B, 4), unchecked, in lower case, and whether it ended in time."""
-        device = self.known.device
-        size = len(conditions)
-        prefix = torch.tensor([ALPHABET.index(c) + 1 for c in start], dtype=torch.int64).expand(size, len(start))
+        size, device = len(conditions), self.known.device
+        kinds, kind = conditions.unique(dim=0, return_inverse=True)  # an order asks the same of most names
+        prefix = torch.tensor([ALPHABET.index(c) + 1 for c in start], dtype=torch.int64)
+        cache: dict[int, tuple[Tensor, Tensor]] = {}
+        logits = self(torch.cat([kinds, prefix.expand(len(kinds), -1)], dim=1).to(device), cache)[kind, -1]
+        _keep(cache, kind)
         allowed = torch.zeros(VOCABULARY, dtype=torch.bool)
         allowed[1 : 1 + len(LETTERS + SEPARATORS)] = True
-        cache: dict[int, tuple[Tensor, Tensor]] = {}
-        names, step = prefix, torch.cat([conditions, prefix], dim=1)
-        ended = torch.zeros(size, dtype=torch.bool)
-        for length in range(len(start), max_length + 1):
-            allowed[END] = length >= MIN_LENGTH
-            logits = self(step.to(device), cache)[:, -1].cpu().float()
-            logits = logits.masked_fill(~allowed, -torch.inf) / temperature
-            step = torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)  # (B, 1)
-            names = torch.cat([names, step], dim=1)
-            ended |= step[:, 0] == END
-            if ended.all():
+        names = torch.full((size, max_length + 1), END)
+        names[:, : len(start)] = prefix
+        going = torch.arange(size)  # the names that have not ended: the others cost nothing more
+        for place in range(len(start), max_length + 1):
+            allowed[END] = place >= MIN_LENGTH
+            shares = F.one_hot(torch.full((size,), END), VOCABULARY).float()  # what has ended says END again
+            shares[going] = (logits.cpu().float().masked_fill(~allowed, -torch.inf) / temperature).softmax(dim=-1)
+            names[:, place : place + 1] = torch.multinomial(shares, 1, generator=generator)
+            more = (names[going, place] != END).nonzero()[:, 0]
+            going = going[more]
+            if place == max_length or not len(going):
                 break
-        return [(decode(row), done) for row, done in zip(names.tolist(), ended.tolist(), strict=True)]
+            _keep(cache, more)
+            logits = self(names[going, place : place + 1].to(device), cache)[:, -1]
+        return [(decode(row), row[-1] == END) for row in names.tolist()]
+
+
+def _keep(cache: dict[int, tuple[Tensor, Tensor]], rows: Tensor) -> None:
+    """Replace the sequences in a cache by those at `rows`."""
+    for layer, parts in cache.items():
+        keys, values = (part.index_select(0, rows.to(part.device)) for part in parts)
+        cache[layer] = keys, values
 
 
 class NameTrainer(nn.Module):
