@@ -60,19 +60,22 @@ def os_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-def write(path: Path, content: bytes | str) -> Path:
-    """Write a file, text as UTF-8. A pipe or a device, such as /dev/stdout, is written to directly. Returns `path`."""
+def write(path: Path, content: bytes | str | Iterable[bytes]) -> Path:
+    """Write a file, text as UTF-8, or pieces one after the other. A pipe or a device, such as /dev/stdout, is written
+    to directly. Returns `path`."""
     content = content.encode() if isinstance(content, str) else content
+    pieces = [content] if isinstance(content, bytes) else content
     if os.path.exists(path) and not os.path.isfile(path):
         try:
-            path.write_bytes(content)
+            with open(path, "wb") as device:
+                device.writelines(pieces)
         except BrokenPipeError:  # its reader has gone
             raise
         except OSError as error:
             raise cannot_write(path, error) from error
     else:
         with atomic_file(path) as file:
-            file.write(content)
+            file.writelines(pieces)
     return path
 
 

@@ -1,5 +1,7 @@
 """`pokegen names`: one a line, to a file or to stdout."""
 
+import os
+
 import pytest
 
 from pokegen.cli.main import main
@@ -37,3 +39,11 @@ def test_mistakes_are_one_line(zoo, capsys, options, says):
     assert says in err
     assert err.count("\n") == 1
     assert zoo == []
+
+
+@pytest.mark.parametrize("verb", ["names", "stats"])
+def test_an_odd_name_of_the_file_is_spelt(zoo, tmp_path, capsys, verb):
+    file = tmp_path / os.fsdecode(b"\x1b[31m\xe9.txt")  # a colour for the terminal, and a byte that is no UTF-8
+    assert main([verb, "--count", "2", "--seed", "1", "--out", str(file)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/\\x1b[31m\\udce9.txt\n"
+    assert file.read_text()
