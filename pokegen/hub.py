@@ -25,7 +25,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ from pokegen.resources import shipped
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 DISCRIMINATOR = "discriminator.safetensors"  # beside a GAN's generator, where it was exported too
 FORMAT = 1
+LIMITS = {WEIGHTS: 2**30, CONFIG: trust.CONFIG_BYTES, CARD: 2**20}  # bytes of a file that is downloaded
 HUB = "hf:"  # begins the name of a model on the Hugging Face hub
 # What `load` builds: nothing else is imported or called. Agents come with their environment's id.
 AGENTS = {
@@ -567,19 +568,38 @@ def _download(name: str) -> Path:
     repo, revision = _repository(name)
 
     import huggingface_hub  # here, since few need it
-    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+    from huggingface_hub.errors import DryRunError, HTTPError  # the latter that of the HTTP client, whichever it is
     from huggingface_hub.utils import tqdm
 
-    class Late(tqdm):
-        """The hub's progress bar, after two seconds and on a terminal only."""
+    class Bar(tqdm):
+        """The hub's progress bar, after two seconds and on a terminal only. Ends a download that brings too much."""
 
         def __init__(self, *args: Any, **options: Any):
+            self.left = sum(LIMITS.values()) if options.get("unit") == "B" else math.inf
             super().__init__(*args, **(options | {"delay": 2, "disable": options.get("disable") or None}))
 
+        def update(self, n: float | None = 1) -> bool | None:
+            self.left -= n or 0
+            if self.left < 0:
+                raise CheckpointError(f"{name} sends more than it announced, which is refused.")
+            return super().update(n)
+
     def fetch(revision: str | None, *files: str) -> Path:
-        ours: dict[str, Any] = {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Late}
+        def snapshot(**options: Any) -> Any:
+            options |= {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Bar}
+            return huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **options)
+
         try:
-            path = huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **ours)
+            with suppress(DryRunError):  # there is no hub to ask, and what is cached will do
+                for file in snapshot(dry_run=True):
+                    if (file.file_size or 0) > LIMITS[file.filename]:
+                        size, limit = f"{file.file_size:,}", f"{LIMITS[file.filename]:,}"
+                        raise CheckpointError(
+                            f"{file.filename} of {name} has {size} bytes: refused, at most {limit} are downloaded."
+                        )
+            path = snapshot()
+        except CheckpointError:
+            raise
         except (OSError, ValueError, RuntimeError, HTTPError) as error:
             raise CheckpointError(_refusal(error, repo, "read", revision)) from error
         for file in files:

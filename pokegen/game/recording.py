@@ -615,7 +615,7 @@ def _decoded(path: Path, container: Any, stream: Any, start: float) -> Iterator[
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     """What is to be decoded. An AVI counts its frames, so that those after a damaged part come too early: its index
     knows their time."""
-    entries = stream.index_entries if container.format.name == "avi" else ()
+    entries = getattr(stream, "index_entries", ()) if container.format.name == "avi" else ()  # not of an old PyAV
     times = {entry.pos + 8: entry.timestamp for entry in entries}  # after the 8 bytes of the chunk's head
     for packet in container.demux(stream):
         if packet.pts is not None and packet.pos in times:
