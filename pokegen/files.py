@@ -27,7 +27,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pokegen.errors import UserError
+from pokegen.errors import UserError, WriteError
 
 try:
     import fcntl
@@ -43,12 +43,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: the disk, the user'
 _OLD = ".old"  # inside a temporary folder: the folder that is being replaced, where the two cannot be exchanged
 
 
-def cannot_write(path: str | Path, error: OSError) -> UserError:
-    """What a user is told where `path` cannot be written."""
+def cannot_write(path: str | Path, error: OSError) -> WriteError:
+    """What a user is told where `path` cannot be written. The command line adds the option that chooses the place."""
     reason = {FileExistsError: "it is a file", IsADirectoryError: "it is a folder"}.get(type(error))
     advice = "Free some space, or choose" if error.errno in FULL else "Choose"
-    place = "another place by --out, or --runs of fit"
-    return UserError(f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice} {place}.")
+    return WriteError(
+        f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice} another place.", str(path)
+    )
 
 
 def os_error(error: BaseException | None) -> OSError | None:
