@@ -27,7 +27,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pokegen.errors import UserError
+from pokegen.errors import UserError, WriteError
 
 try:
     import fcntl
@@ -43,12 +43,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: the disk, the user'
 _OLD = ".old"  # inside a temporary folder: the folder that is being replaced, where the two cannot be exchanged
 
 
-def cannot_write(path: str | Path, error: OSError) -> UserError:
-    """What a user is told where `path` cannot be written."""
+def cannot_write(path: str | Path, error: OSError) -> WriteError:
+    """What a user is told where `path` cannot be written. The command line adds the option that chooses the place."""
     reason = {FileExistsError: "it is a file", IsADirectoryError: "it is a folder"}.get(type(error))
     advice = "Free some space, or choose" if error.errno in FULL else "Choose"
-    place = "another place by --out, or --runs of fit"
-    return UserError(f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice} {place}.")
+    return WriteError(
+        f"Cannot write {str(path)!r}: {reason or error.strerror or error}. {advice} another place.", str(path)
+    )
 
 
 def os_error(error: BaseException | None) -> OSError | None:
@@ -60,19 +61,22 @@ def os_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-def write(path: Path, content: bytes | str) -> Path:
-    """Write a file, text as UTF-8. A pipe or a device, such as /dev/stdout, is written to directly. Returns `path`."""
+def write(path: Path, content: bytes | str | Iterable[bytes]) -> Path:
+    """Write a file, text as UTF-8, or pieces one after the other. A pipe or a device, such as /dev/stdout, is written
+    to directly. Returns `path`."""
     content = content.encode() if isinstance(content, str) else content
+    pieces = [content] if isinstance(content, bytes) else content
     if os.path.exists(path) and not os.path.isfile(path):
         try:
-            path.write_bytes(content)
+            with open(path, "wb") as device:
+                device.writelines(pieces)
         except BrokenPipeError:  # its reader has gone
             raise
         except OSError as error:
             raise cannot_write(path, error) from error
     else:
         with atomic_file(path) as file:
-            file.write(content)
+            file.writelines(pieces)
     return path
 
 

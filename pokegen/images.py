@@ -159,7 +159,8 @@ def _drawn(picture: np.ndarray) -> np.ndarray:
 
 
 def _whiten_background(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) whose four corners are alike: what is connected to a corner and of about its colour becomes white."""
+    """(H, W, 3) whose four corners are alike: what is of about their colour and connected to the border becomes white,
+    also where the creature cuts it off from the corners. What it encloses stays."""
     corners = [(0, 0), (0, -1), (-1, 0), (-1, -1)]
     colors = np.array([picture[corner] for corner in corners], dtype=int)
     if np.ptp(colors, axis=0).max() > 8 or colors.min() >= _DRAWN:  # JPEG noise allowed
@@ -170,8 +171,12 @@ def _whiten_background(picture: np.ndarray) -> np.ndarray:
     for corner in corners:
         color = picture[corner].astype(np.int16)
         if color.min() < _DRAWN:  # else an earlier corner's fill has reached it
-            regions, _ = label(np.abs(picture - color).sum(axis=2) <= _ALIKE)
-            picture[regions == regions[corner]] = 255
+            regions, count = label(np.abs(picture - color).sum(axis=2) <= _ALIKE)
+            ground = np.zeros(count + 1, bool)
+            for rim in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
+                ground[rim] = True
+            ground[0] = False  # of another colour
+            picture[ground[regions]] = 255
     return picture
 
 

@@ -194,7 +194,8 @@ try:
 except ValueError as error: print(error)
 """
     process = start(code, tmp_path)
-    assert process.communicate()[0].startswith("Cannot write 'a': File too large. Free some space, or choose another")
+    told = process.communicate()[0]
+    assert told == "Cannot write 'a': File too large. Free some space, or choose another place.\n"
     assert names(tmp_path) == []
 
 

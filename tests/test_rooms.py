@@ -143,7 +143,7 @@ def test_every_module_keeps_to_its_room():
         ("zoo.card", "from pokegen import cards"),
         ("evaluation.sprites", "import pokegen.data.sprites as sprites"),
         ("game.envs.gameboy", "from pokegen.game.players import Random"),
-        ("game.video.idm", "def late():\n    from pokegen.game.agents import base"),
+        ("game.video.idm", "def late():\n    from pokegen.game.agents.base import base"),
     ],
 )
 def test_a_planted_violation_is_found(name, source):

@@ -1,8 +1,8 @@
 """Writes cards and pictures."""
 
 import dataclasses
-import io
 import json
+import struct
 from collections.abc import Iterable, Iterator
 from math import ceil, sqrt
 from pathlib import Path
@@ -83,12 +83,17 @@ def write_rows(rows: Iterable[tuple[str, np.ndarray]], folder: Path, clear: bool
     yield write(folder / "grid.png", png(grid(np.concatenate(shown), columns=len(shown[0]))))
 
 
-def gif(frames: Iterable[np.ndarray], milliseconds: int) -> bytes:
-    """A round of pictures, uint8 (H, W, 3), that repeats for ever."""
-    images = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in frames]
-    buffer = io.BytesIO()
-    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=2)
-    return buffer.getvalue()
+def gif(frames: Iterable[np.ndarray], milliseconds: int) -> Iterator[bytes]:
+    """A round of pictures, uint8 (H, W, 3), that repeats for ever, in pieces: each frame is forgotten once written."""
+    from PIL.GifImagePlugin import getdata  # here, since few need it
+
+    for number, frame in enumerate(frames):
+        if number == 0:
+            yield b"GIF89a" + struct.pack("<HHBBB", frame.shape[1], frame.shape[0], 0, 0, 0)  # no palette for all
+            yield b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"  # without an end
+        image = Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE)
+        yield b"".join(getdata(image, duration=milliseconds, disposal=2, include_color_table=True))
+    yield b";"
 
 
 def _sprite(sprite: np.ndarray, clear: bool) -> bytes:

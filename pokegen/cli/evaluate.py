@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pokegen.cards.request import DEFAULT_MODEL
 from pokegen.errors import CheckpointError, DataError, UserError
+from pokegen.trust import echo, visible
 
 if TYPE_CHECKING:
     from pokegen.evaluation.sprites import Sprites
@@ -115,7 +116,6 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
     from rich.text import Text
 
     from pokegen.evaluation.report import cells, write_report
-    from pokegen.trust import visible
 
     metrics, lines = cells(result)
     table = Table(title=title)
@@ -129,7 +129,7 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
     meanings = importlib.import_module(f"pokegen.evaluation.{panel}").METRICS
     about = "\n".join(f"{metric:<24}{meanings[metric]}" for metric in metrics if metric in meanings)
     for path in write_report(out, title, result, pictures, about):
-        print(path)
+        echo(path)
 
 
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -305,12 +305,12 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             rows = {name: result["rows"].get(name)} | result["rows"] if panel == "sprites" else result["rows"]
             rows = {row: values for row, values in rows.items() if row not in strangers}
             beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
-            print(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command, beside))
+            echo(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command, beside))
     trained, unseen = _real(args)
     classifiers = [name for name in zoo.available() if hasattr(zoo.load(name).model, "stage_maps")]
     for name in progress(classifiers, "classifiers", len(classifiers)):
         rows = {"trained families": score_judge(zoo.load(name).model, trained)}
         rows |= {f"{args.split} families": score_judge(zoo.load(name).model, unseen)}
-        print(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command))
+        echo(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command))
     scored = evaluate_reader(zoo.load("reader").model, ReaderDataModule(words=0).columns)
-    print(zoo.write_numbers(zoo.folder_of("reader"), markdown(scored), command))
+    echo(zoo.write_numbers(zoo.folder_of("reader"), markdown(scored), command))

@@ -43,6 +43,7 @@ from pokegen.evaluation.callback import KernelDistance
 from pokegen.resources import shipped
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
+from pokegen.trust import echo
 
 # What Lightning says on each start and no user can act on
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -77,7 +78,7 @@ class RecordRun(SaveConfigCallback):
         self.parser.save(config, folder / "config.yaml", skip_none=False, overwrite=True, multifile=False)
         for logger in trainer.loggers:
             logger.log_hyperparams(self.config.as_dict())
-        print(f"run {folder}", file=sys.stderr)
+        echo(f"run {folder}", file=sys.stderr)
 
 
 class CLI(LightningCLI):

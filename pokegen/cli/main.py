@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Never, TypeVar
 
 from pokegen import __version__
-from pokegen.errors import UserError
+from pokegen.errors import UserError, WriteError
 from pokegen.trust import visible
 
 TRAINING = ("fit", "validate", "test", "predict")
@@ -148,7 +149,12 @@ def _run(argv: list[str]) -> int:
     if verb in TRAINING:
         from pokegen.cli.fit import run_training
 
-        run_training(argv)
+        parser = argparse.ArgumentParser(add_help=False)
+        parser.add_argument("--runs", type=Path, default=Path("runs"))
+        try:
+            run_training(argv)
+        except WriteError as error:
+            raise _advised(error, parser.parse_known_args(rest)[0]) from error
         return 0
     if verb not in VERBS:
         raise UserError(f"Unknown verb {verb!r}. Known verbs: {', '.join([*VERBS, *TRAINING])}.")
@@ -163,8 +169,22 @@ def _run(argv: list[str]) -> int:
         args = parser.parse_args(rest)
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
-    module.run(args)
+    try:
+        module.run(args)
+    except WriteError as error:
+        raise _advised(error, args) from error
     return 0
+
+
+def _advised(error: WriteError, args: argparse.Namespace) -> UserError:
+    """The error with the option that chose the place, where it was one of this verb's."""
+    place = os.path.abspath(error.path)
+    for option in ("out", "json", "runs"):
+        if hasattr(args, option):
+            chosen = getattr(args, option)
+            if place.startswith(os.path.abspath(chosen)) if chosen else option == "out":  # not given: it would choose
+                return UserError(f"{str(error).removesuffix('.')} with --{option}.")
+    return error
 
 
 def _overview() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pokegen.cards.request import Request
 from pokegen.cli import _order
+from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,5 +47,5 @@ def run(args: argparse.Namespace) -> None:
             sys.stdout.write("".join(f"{name}\n" for name in names))
     else:
         batches = progress(batches, "thousands of names", -(-args.count // NAME_BATCH))
-        print(write(out, "".join(f"{name}\n" for names in batches for name in names).encode()))
+        echo(write(out, "".join(f"{name}\n" for names in batches for name in names).encode()))
     _order.tell_seed(args, seed)

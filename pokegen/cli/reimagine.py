@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pokegen.cli import _order
 from pokegen.errors import UserError
+from pokegen.trust import echo
 
 MODEL = "cvae"  # whose encoder reads a picture at once
 
@@ -65,8 +66,8 @@ def run(args: argparse.Namespace) -> None:
     )
     _order.tell_seed(args, request.seed)
     for name, sprite in (("seen", seen), ("redrawn", redrawn)):
-        print(write(out / f"{name}.png", png(Image.fromarray(sprite))))
+        echo(write(out / f"{name}.png", png(Image.fromarray(sprite))))
     *paths, _ = write_sprites([varied], out, request.count, args.transparent)
     for path in paths:
-        print(path)
-    print(write(out / "grid.png", png(grid(np.stack([seen, redrawn, *varied]), columns=5))))
+        echo(path)
+    echo(write(out / "grid.png", png(grid(np.stack([seen, redrawn, *varied]), columns=5))))

@@ -16,6 +16,7 @@ from pathlib import Path
 from pokegen.cards.request import Request
 from pokegen.cli import _order
 from pokegen.schema import COLORS
+from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,5 +46,5 @@ def run(args: argparse.Namespace) -> None:
     if out is None:
         sys.stdout.write(text)
     else:
-        print(write(out, text.encode()))
+        echo(write(out, text.encode()))
     _order.tell_seed(args, seed)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pokegen.cli import _order
 from pokegen.errors import UserError
+from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,4 +51,4 @@ def run(args: argparse.Namespace) -> None:
     frames = generator.walk(request, args.steps, args.types)
     _order.tell_seed(args, request.seed)
     total = args.steps * (len(TYPES) if args.types else request.count)
-    print(write(out, gif(progress(frames, "pictures", total), args.duration)))
+    echo(write(out, gif(progress(frames, "pictures", total), args.duration)))

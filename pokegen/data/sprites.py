@@ -105,7 +105,7 @@ def scan(
     top = (_pokeapi_root(root) if layout == "pokeapi" else root) or root
     found: list[SpriteFile] = []
     rejected: list[Rejected] = []
-    for path in _files(top, lambda folder: rejected.append(Rejected(_below(root, folder), "folder cannot be read"))):
+    for path in _files(top, lambda folder, reason: rejected.append(Rejected(_below(root, folder), reason))):
         relative = path.relative_to(top)
         source = _below(root, path)
         if path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -138,10 +138,14 @@ def _below(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _files(top: Path, unreadable: Callable[[Path], Any] = lambda folder: None) -> Iterator[Path]:
-    """The files below `top`, in order, without hidden ones; `unreadable` is called with each folder that is."""
-    for folder, folders, files in os.walk(top, onerror=lambda error: unreadable(Path(error.filename))):
+def _files(top: Path, left_out: Callable[[Path, str], Any] = lambda folder, reason: None) -> Iterator[Path]:
+    """The files below `top`, in order, without hidden ones. A link to a file is that file, wherever it lies. A link to
+    a folder, which may lead in a circle, is not followed: `left_out` gets it and a reason, as each unreadable folder.
+    """
+    for folder, folders, files in os.walk(top, onerror=lambda e: left_out(Path(e.filename), "folder cannot be read")):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for link in filter(os.path.islink, (Path(folder, f) for f in folders)):
+            left_out(link, "link to a folder (links to files are followed)")
         yield from (Path(folder, f) for f in sorted(files) if not f.startswith("."))
 
 

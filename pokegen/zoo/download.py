@@ -1,15 +1,18 @@
 """Where a checkpoint lies: in the shipped zoo, in a folder, or on the Hugging Face hub, from which it is downloaded."""
 
+import math
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pokegen import __version__
+from pokegen import __version__, trust
 from pokegen.errors import CheckpointError
 from pokegen.resources import shipped
 from pokegen.zoo.checkpoint import CARD, CONFIG, WEIGHTS, read_config
 
+LIMITS = {WEIGHTS: 2**30, CONFIG: trust.CONFIG_BYTES, CARD: 2**20}  # bytes of a file that is downloaded
 HUB = "hf:"  # begins the name of a model on the Hugging Face hub
 
 
@@ -49,19 +52,38 @@ def download(name: str) -> Path:
     repo, revision = repository(name)
 
     import huggingface_hub  # here, since few need it
-    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+    from huggingface_hub.errors import DryRunError, HTTPError  # the latter that of the HTTP client, whichever it is
     from huggingface_hub.utils import tqdm
 
-    class Late(tqdm):
-        """The hub's progress bar, after two seconds and on a terminal only."""
+    class Bar(tqdm):
+        """The hub's progress bar, after two seconds and on a terminal only. Ends a download that brings too much."""
 
         def __init__(self, *args: Any, **options: Any):
+            self.left = sum(LIMITS.values()) if options.get("unit") == "B" else math.inf
             super().__init__(*args, **(options | {"delay": 2, "disable": options.get("disable") or None}))
 
+        def update(self, n: float | None = 1) -> bool | None:
+            self.left -= n or 0
+            if self.left < 0:
+                raise CheckpointError(f"{name} sends more than it announced, which is refused.")
+            return super().update(n)
+
     def fetch(revision: str | None, *files: str) -> Path:
-        ours: dict[str, Any] = {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Late}
+        def snapshot(**options: Any) -> Any:
+            options |= {"library_name": "pokegen", "library_version": __version__, "tqdm_class": Bar}
+            return huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **options)
+
         try:
-            path = huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=list(files), **ours)
+            with suppress(DryRunError):  # there is no hub to ask, and what is cached will do
+                for file in snapshot(dry_run=True):
+                    if (file.file_size or 0) > LIMITS[file.filename]:
+                        size, limit = f"{file.file_size:,}", f"{LIMITS[file.filename]:,}"
+                        raise CheckpointError(
+                            f"{file.filename} of {name} has {size} bytes: refused, at most {limit} are downloaded."
+                        )
+            path = snapshot()
+        except CheckpointError:
+            raise
         except (OSError, ValueError, RuntimeError, HTTPError) as error:
             raise CheckpointError(refusal(error, repo, "read", revision)) from error
         for file in files:

@@ -7,7 +7,7 @@ import pytest
 from fake_zoo import LABELS, Blob, Dice, Syllables
 from PIL import Image
 
-from pokegen.cards.files import write_cards, write_sprites
+from pokegen.cards.files import gif, write_cards, write_sprites
 from pokegen.cards.generator import Generator
 from pokegen.cards.request import Request
 from pokegen.errors import UserError
@@ -73,3 +73,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(UserError, match="Cannot write"):
         write(target, b"new")
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_gif_is_written_frame_by_frame(tmp_path):
+    """No more than one frame is held, however many there are, and each comes back."""
+    frames = [np.full((20, 30, 3), shade, np.uint8) for shade in (0, 90, 90, 255)]
+    frames[1][5:9, 5:9] = (200, 10, 10)
+    drawn = []
+    pieces = gif((drawn.append(len(drawn)) or frame for frame in frames), 50)
+    written = [(piece, len(drawn)) for piece in pieces]
+    assert [count for _, count in written] == [1, 1, 1, 2, 3, 4, 4]  # two of the head
+    path = write(tmp_path / "w.gif", (piece for piece, _ in written))
+    with Image.open(path) as picture:
+        assert (picture.n_frames, picture.info["loop"], picture.info["duration"]) == (4, 0, 50)
+        for number, frame in enumerate(frames):
+            picture.seek(number)
+            assert np.array_equal(np.asarray(picture.convert("RGB")), frame)

@@ -547,7 +547,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_keeps_the_last(imported, tmp_pa
 
     monkeypatch.setattr(torch, "save", full)
     line = one_line(capsys, words(imported, epochs=2, ckpt_path="last"))
-    assert "No space left on device. Free some space" in line
+    assert "No space left on device. Free some space, or choose another place with --runs." in line
     monkeypatch.setattr(torch, "save", save)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
     assert record(tmp_path)["status"] == "failed"

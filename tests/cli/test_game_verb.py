@@ -260,4 +260,5 @@ def test_where_nothing_can_be_written(tmp_path, capsys):
     argv = [*PLAY, "--player", "random", "--episodes", 1, "--json", tmp_path / "no" / "folder.json"]
     capsys.readouterr()
     assert main([str(word) for word in argv]) == 2
-    assert "Cannot write" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "Cannot write" in told and told.endswith("Choose another place with --json.\n")

@@ -1,5 +1,6 @@
 """`pokegen walk`, `pokegen reimagine`, and what `pokegen sprites` shows side by side or on a clear background."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,3 +139,17 @@ def test_mistakes_are_one_line(drawing, tmp_path, monkeypatch, capsys, argv, say
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+ODD = os.fsdecode(b"\x1b[31m\xe9")  # a colour for the terminal, and a byte that is no UTF-8
+
+
+@pytest.mark.parametrize("words", [["walk", "--steps", "1"], ["reimagine", "DRAWING", "--count", "1"]])
+def test_an_odd_name_reaches_the_terminal_spelt(drawing, tmp_path, capsys, words):
+    odd = drawing.rename(tmp_path / f"{ODD}.jpg")
+    out = tmp_path / ODD / "w.gif" if words[0] == "walk" else tmp_path / ODD
+    assert main([*(str(odd) if word == "DRAWING" else word for word in words), "--seed", "1", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert all(line.startswith(f"{tmp_path}/\\x1b[31m\\udce9") for line in shown.splitlines())
+    assert main(["reimagine", str(tmp_path / ODD), "--seed", "1"]) == 2
+    assert "\\x1b[31m\\udce9" in capsys.readouterr().err

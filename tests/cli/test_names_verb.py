@@ -1,5 +1,7 @@
 """`pokegen names`: one a line, to a file or to stdout."""
 
+import os
+
 import pytest
 
 from pokegen.cli.main import main
@@ -37,3 +39,25 @@ def test_mistakes_are_one_line(zoo, capsys, options, says):
     assert says in err
     assert err.count("\n") == 1
     assert zoo == []
+
+
+@pytest.mark.parametrize("verb", ["names", "stats"])
+def test_an_odd_name_of_the_file_is_spelt(zoo, tmp_path, capsys, verb):
+    file = tmp_path / os.fsdecode(b"\x1b[31m\xe9.txt")  # a colour for the terminal, and a byte that is no UTF-8
+    assert main([verb, "--count", "2", "--seed", "1", "--out", str(file)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/\\x1b[31m\\udce9.txt\n"
+    assert file.read_text()
+
+
+@pytest.mark.parametrize("verb", ["names", "stats"])
+def test_where_nothing_can_be_written_the_option_is_named(zoo, tmp_path, capsys, monkeypatch, verb):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    file = tmp_path / "x.txt"
+    assert main([verb, "--count", "2", "--seed", "1", "--out", str(file)]) == 2
+    told = (
+        f"pokegen: Cannot write '{file}': No space left on device. Free some space, or choose another place with --out."
+    )
+    assert capsys.readouterr().err == f"{told}\n"

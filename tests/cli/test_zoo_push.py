@@ -18,6 +18,7 @@ from mistakes import one_line
 from pokegen import Generator, zoo
 from pokegen.cli.main import main
 from pokegen.models import dcgan
+from pokegen.zoo import download
 
 ARGS = {"latent_dim": 4, "width": 1}
 REPO = "ada/tiny-gan"
@@ -47,7 +48,7 @@ def folder(tmp_path):
 @pytest.fixture
 def remote(tmp_path, monkeypatch):
     """The hub as folders owner/name, each a single revision, and what was asked of it."""
-    self = SimpleNamespace(root=tmp_path / "hub", private={}, calls=[], token="hf_x", fails=None)
+    self = SimpleNamespace(root=tmp_path / "hub", private={}, calls=[], token="hf_x", fails=None, sizes={})
     commit = "0123abcd" * 5
 
     class Api:
@@ -75,14 +76,20 @@ def remote(tmp_path, monkeypatch):
             self.calls.append(commit_message)
             shutil.copytree(folder_path, self.root / repo_id, dirs_exist_ok=True)
 
-    def snapshot_download(repo, *, revision, allow_patterns, **options):
-        self.calls.append((repo, revision))
+    def snapshot_download(repo, *, revision, allow_patterns, tqdm_class, dry_run=False, **options):
+        if not dry_run:
+            self.calls.append((repo, revision))
         if self.fails:
             raise self.fails
+        if dry_run:
+            there = [path for path in (self.root / repo).glob("*") if path.name in allow_patterns]
+            announced = {path.name: self.sizes.get(path.name, path.stat().st_size) for path in there}
+            return [SimpleNamespace(filename=name, file_size=size) for name, size in announced.items()]
         cached = tmp_path / "cache" / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
         for path in (self.root / repo).rglob("*"):
             name = path.relative_to(self.root / repo).as_posix()
             if path.is_file() and any(fnmatch(name, pattern) for pattern in allow_patterns):
+                tqdm_class(unit="B").update(path.stat().st_size)  # as it is received
                 (cached / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, cached / name)
         self.cached = cached
@@ -306,6 +313,30 @@ def test_a_model_of_the_hub_without_weights_is_told(folder, remote, capsys):
     push(folder)
     (remote.root / REPO / "model.safetensors").unlink()
     assert "model.safetensors is missing" in one_line(capsys, "zoo", "info", f"hf:{REPO}")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.yaml", "README.md"])
+def test_a_file_that_is_too_large_is_refused_before_it_is_fetched(folder, remote, file, capsys):
+    push(folder)
+    remote.sizes[file] = download.LIMITS[file] + 1
+    line = one_line(capsys, "zoo", "info", f"hf:{REPO}")
+    assert (
+        f"{file} of hf:{REPO} has {download.LIMITS[file] + 1:,} bytes: refused, at most {download.LIMITS[file]:,}"
+        in line
+    )
+    fetched = [path.name for path in remote.cached.iterdir()] if file != "config.yaml" else []
+    assert fetched == ["config.yaml"][: len(fetched)]
+
+
+def test_a_file_that_brings_more_than_was_announced_is_cut_off(folder, remote, monkeypatch, capsys):
+    push(folder)
+    remote.sizes["model.safetensors"] = 1000
+    monkeypatch.setattr(
+        download, "LIMITS", download.LIMITS | {"model.safetensors": 1000, "config.yaml": 2000, "README.md": 2000}
+    )
+    assert (folder / "model.safetensors").stat().st_size > 5000
+    assert f"hf:{REPO} sends more than it announced" in one_line(capsys, "zoo", "info", f"hf:{REPO}")
+    assert not (remote.cached / "model.safetensors").exists()
 
 
 def test_altered_weights_of_the_hub_do_not_load(folder, remote, tmp_path, capsys):

@@ -68,6 +68,23 @@ def test_an_opaque_background_of_one_colour_becomes_white():
     assert picture[20, 20].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("ground", [(0, 200, 0), (255, 255, 255)])
+def test_of_an_opaque_palette_picture_only_the_ground_that_reaches_the_border_is_background(tmp_path, ground):
+    """The ground's own index stands in the creature too, and between its legs, cut off from the corners."""
+    indices = np.zeros((64, 64), np.uint8)
+    indices[10:40, 10:54] = 1
+    indices[40:, 10:16] = indices[40:, 48:54] = 1  # legs down to the border
+    indices[21:30, 21:30] = 0  # belly, on odd pixels: the picture is no enlargement
+    image = Image.fromarray(indices).convert("P")
+    image.putpalette([*ground, *RED])
+    image.save(tmp_path / "p.png")
+    picture = on_white(read_picture(tmp_path / "p.png"))
+    assert picture.shape == (54, 44, 3)
+    assert picture[15, 15].tolist() == list(ground)
+    assert picture[40, 20].tolist() == WHITE
+    assert picture[:, 0].tolist() == [list(RED)] * 54
+
+
 def test_a_background_with_the_noise_of_a_jpeg_becomes_white_and_another_picture_stays():
     rng = np.random.default_rng(0)
     noise = rng.integers(-3, 4, (80, 80, 3))

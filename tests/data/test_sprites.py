@@ -89,6 +89,32 @@ def test_what_is_no_regular_file_is_left_out(tmp_path):
     assert {r.source: r.reason for r in report.rejected} == {"026.png": "not a file", "027.png": "not a file"}
 
 
+def test_links_to_files_are_followed_and_nothing_else_that_is_linked(tmp_path):
+    """A folder of links to one's own pictures is imported, also from elsewhere; nothing waits, or goes in a circle."""
+    put(tmp_path, "mine/photo.png", "in/more/025.png")
+    links = {
+        "006.png": tmp_path / "mine" / "photo.png",
+        "026.png": "/dev/zero",
+        "027.png": tmp_path / "pipe",
+        "028.png": "028.png",
+        "more/circle": tmp_path / "in",
+        "mine": tmp_path / "mine",
+    }
+    os.mkfifo(tmp_path / "pipe")
+    for name, target in links.items():
+        (tmp_path / "in" / name).symlink_to(target)
+    report = import_sprites(tmp_path / "in", tmp_path / "out", workers=1)
+    assert [file.source for file in report.sprites] == ["006.png", "more/025.png"]
+    to_folder = "link to a folder (links to files are followed)"
+    assert [(left.source, left.reason) for left in report.rejected] == [
+        *((name, "not a file") for name in ("026.png", "027.png", "028.png")),
+        ("mine", to_folder),
+        ("more/circle", to_folder),
+    ]
+    (tmp_path / "link").symlink_to(tmp_path / "in")  # the folder that is named may be one
+    assert len(import_sprites(tmp_path / "link", tmp_path / "again", workers=1).sprites) == 2
+
+
 @pytest.mark.parametrize("bytes_", [b"Flab\xe9b\xe9.png", b"Flab\x82b\x82.png"])  # Latin-1, and that of old zip files
 def test_a_name_that_is_not_utf8_is_read_and_spelt_out(tmp_path, bytes_):
     put(tmp_path / "in", "025.png")

@@ -83,6 +83,29 @@ def test_cache_changes_nothing(model):
     torch.testing.assert_close(torch.cat(parts, dim=1), model(tokens), atol=1e-5, rtol=0)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("start", ["", "pi"])
+def test_drawing_reads_no_more_than_it_must(model, start, monkeypatch):
+    """The names of a plain loop, which reads every name to the end of the longest: here what several begin with is read
+    once, and what has ended no more."""
+    conditions = encode_condition({"type1": torch.arange(300) % 3}, 300)
+    tokens = torch.cat([conditions, torch.tensor([ALPHABET.index(c) + 1 for c in start]).long().expand(300, -1)], dim=1)
+    generator, allowed = seeded(3), torch.zeros(VOCABULARY, dtype=torch.bool)
+    allowed[1:30] = True  # letters, hyphen, space
+    for length in range(len(start), 13):
+        allowed[0] = length >= 3
+        shares = model(tokens)[:, -1].masked_fill(~allowed, -torch.inf).div(0.9).softmax(dim=1)
+        tokens = torch.cat([tokens, torch.multinomial(shares, 1, generator=generator)], dim=1)
+    expected = [(decode(row), 0 in row) for row in tokens[:, 4:].tolist()]
+
+    read, forward = [], NameModel.forward
+    monkeypatch.setattr(NameModel, "forward", lambda self, x, *rest: read.append(x.numel()) or forward(self, x, *rest))
+    assert model.draw(conditions, start, 12, 0.9, seeded(3)) == expected
+    lengths = [min(len(name), 12) for name, _ in expected]
+    assert sum(read) == 3 * (4 + len(start)) + sum(lengths) - 300 * len(start)
+    assert sum(lengths) < 300 * 11  # so that a loop to the end would read more
+
+
 def test_exported_weights_load_in_transformers(trainer, tmp_path):
     from transformers import GPT2LMHeadModel
 

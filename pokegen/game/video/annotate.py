@@ -8,9 +8,11 @@ episodes end is not known: each shard is one, so that a part of a video can be h
 Memory holds one shard, however long the video is.
 """
 
+import glob
 import shutil
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from pokegen.errors import UserError
 from pokegen.files import atomic_file, writable_folder, write_csv
 from pokegen.game.video.idm import VideoReader
-from pokegen.game.video.recording import FPS, HEADER, count_frames, frames
+from pokegen.game.video.recording import FPS, HEADER, VIDEOS, count_frames, frames
 
 COLUMNS = (*HEADER, "confidence")  # the last in [0, 1]: how likely the model holds all keys of the frame to be
 
@@ -106,6 +108,7 @@ def annotate(
         if table in labels:
             raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
         count = count_frames(video)
+        _check_found(video, table)
         starts = range(0, count, shard_frames)
         shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
         plan.append(shards)
@@ -139,6 +142,18 @@ def annotate(
     return labels if trainer.is_global_zero else []
 
 
+def _check_found(video: Path, table: Path) -> None:
+    """UserError unless whoever reads the labels in `table` will find this video for them."""
+    if video.suffix.lower() not in VIDEOS:
+        raise UserError(
+            f"Whoever trains on {video} would not find it: give its name one of the ends {', '.join(VIDEOS)}."
+        )
+    beside = table.parent.glob(f"{glob.escape(table.stem)}.*") if table.parent.is_dir() else ()
+    for other in beside:
+        if other.suffix.lower() in VIDEOS and not (other.exists() and other.samefile(video)):
+            raise UserError(f"{other} has the same name as {video}: name another folder with --out.")
+
+
 def _link(video: Path, place: Path) -> None:
     try:
         place.symlink_to(video.resolve())
@@ -161,5 +176,6 @@ def _merge(shards: Sequence[Shard], table: Path) -> None:
         file.write((",".join(COLUMNS) + "\n").encode())
         with parquet.ParquetWriter(columns, schema) as rows:
             for shard in shards:
-                file.write(shard.file.read_bytes())
-                rows.write_table(reader.read_csv(shard.file, names, convert_options=options))
+                content = shard.file.read_bytes()
+                file.write(content)
+                rows.write_table(reader.read_csv(BytesIO(content), names, convert_options=options))

@@ -15,6 +15,7 @@ decoded once, into `.frames` beside the recordings, and mapped from there.
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -121,10 +122,10 @@ class RecordingsDataModule(L.LightningDataModule):
             for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
         # An order that tells nothing; of equal names, as two folders may hold, by the keys.
-        found.sort(key=lambda item: (hashlib.sha256(item[0].encode()).digest(), item[1][1].tobytes()))
+        found.sort(key=lambda item: (hashlib.sha256(os.fsencode(item[0])).digest(), item[1][1].tobytes()))
         digest = hashlib.sha256()
         for name, (_, keys) in found:
-            digest.update(name.encode() + keys.tobytes())
+            digest.update(os.fsencode(name) + keys.tobytes())
         self.data_hash = digest.hexdigest()
         val, test = (round(share * len(found)) for share in self.shares)
         parts = {"val": found[:val], "test": found[val : val + test], "train": found[val + test :]}
@@ -214,7 +215,7 @@ def csv_files(recordings: Sequence[str]) -> list[Path]:
 def decoded(video: Path, count: int) -> np.ndarray:
     """The first `count` frames of a video, uint8 (count, 128, 128), from the cache that it is decoded into once."""
     facts = video.stat()
-    name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {count} upright".encode()).hexdigest()[:12]
     cache = video.resolve().parent / ".frames" / f"{video.stem}-{name}.npy"
     if cache.parent.is_symlink():
         raise UserError(f"{cache.parent} is a link: remove it. What is decoded stays next to its video.")

@@ -14,12 +14,16 @@ cluster of its own, and its row is written after it. One that was killed before 
 of the next.
 
 Outside video of any size and rate is read as if it were 15 frames a second: at each tick the nearest earlier frame by
-its time stamp, squeezed to 128×128 without regard to aspect. With a CSV of 15 rows a second beside it, it is a
-recording too. Left out: sound, and the rotation that telephones note.
+its time stamp, squeezed to 128×128 without regard to aspect, upright as a telephone notes. Where it is damaged, the
+frame before the damage is repeated to the next keyframe, and a line on stderr gives the times. With a CSV of 15 rows a
+second beside it, it is a recording too. Left out: sound.
 """
 
+import codecs
 import csv
 import math
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -37,15 +41,20 @@ from pokegen.files import atomic_file, cannot_write, lock_path, scratch_folder, 
 from pokegen.game.play import episode, played
 from pokegen.game.players import Player
 from pokegen.optional import require
+from pokegen.trust import echo
 
 FPS = 15
 SIZE = 128
 HEADER = ("frame", "time", "key", "reward", "episode")
-VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv")
+VIDEOS = (
+    *(".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv"),
+    *(".3gp", ".3g2", ".mts", ".m2ts", ".vob", ".asf", ".f4v", ".ogg", ".gif", ".mxf"),
+)  # names of videos, the first of a recording's where it has several
 SHORTEST = 15  # frames: a recording of less than a second teaches nothing
 DRIFT = 0.1  # seconds by which a time column may differ from the video's time
 LONGEST_GAP = 600  # seconds between two frames of a video
 GRACE = 0.001  # seconds: Matroska rounds time stamps to milliseconds
+PAUSE = 1.0  # seconds without a frame that are told of a container whose damaged parts are left out by FFmpeg
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -86,7 +95,8 @@ class Recorder:
         self._rows.writerow(HEADER)
         # A limit of 0 ms ends each cluster as the next frame comes, and flush_packets hands it to the system there.
         options = {"cluster_time_limit": "0", "flush_packets": "1"}
-        self._container = av.open(str(self.video), "w", format="matroska", options=options)
+        # A path from the root, or FFmpeg would take what stands before a colon for a protocol.
+        self._container = av.open(os.path.abspath(self.video), "w", format="matroska", options=options)
         codec = {"preset": "ultrafast", "crf": "12", "tune": "zerolatency", "bf": "0", "g": str(2 * fps)}
         self._stream = self._container.add_stream("libx264", rate=fps, options=codec)
         self._stream.width = self._stream.height = size
@@ -255,9 +265,7 @@ def read_recording(path: Path, shortest: int = SHORTEST) -> Recording:
     fewer than `shortest` rows; or the two have drifted apart.
     """
     table = _pair(path)[1]
-    beside = table.parent.iterdir() if table.parent.is_dir() else ()
-    videos = {file.suffix.lower(): file for file in beside if file.stem == table.stem}
-    video = next((videos[suffix] for suffix in VIDEOS if suffix in videos), None)
+    video = video_of(table)
     if not table.exists():
         raise UserError(f"{table} does not exist. A recording is a video and a CSV of the same name.")
     if video is None:
@@ -276,6 +284,13 @@ def read_recording(path: Path, shortest: int = SHORTEST) -> Recording:
     return Recording(video, rows.key[:length], rows.reward[:length], rows.episode[:length], rows.confidence[:length])
 
 
+def video_of(table: Path) -> Path | None:
+    """The video of a table of keys: next to it and of its name, the first by the order of VIDEOS."""
+    beside = table.parent.iterdir() if table.parent.is_dir() else ()
+    videos = {file.suffix.lower(): file for file in beside if file.stem == table.stem}
+    return next((videos[suffix] for suffix in VIDEOS if suffix in videos), None)
+
+
 def gray(frame: np.ndarray) -> np.ndarray:
     """A frame of play, RGB uint8 (H, W, 3), as `frames` shows it once it is recorded, but for the codec's loss: BT.601
     luma, uint8 (128, 128)."""
@@ -292,28 +307,50 @@ def frames(path: Path, gray: bool = True, start: int = 0, stop: int | None = Non
             before it.
         stop: frame before which to end; None for the video's end.
 
-    UserError: the file is missing, not a video, has no time stamps, or cannot be decoded any further.
+    UserError: the file is missing, not a video, has no time stamps, or nothing of it can be decoded. Parts that cannot
+    are told on stderr, and the frame before them is repeated, or that after them at the start.
     """
     if start < 0:
         raise ValueError(f"start must be at least 0, not {start}")
     with _opened(path) as (container, stream):
-        picture = _Picture(gray)
+        picture = _Picture(path, gray)
         own = (stream.width, stream.height) == (SIZE, SIZE)
         stream.thread_type = "SLICE" if own else "AUTO"
-        tick, held, late = start, None, math.inf
-        for seconds, frame in _decoded(container, stream, start / FPS):
+        streamed = container.format.name in _STREAMED
+        tick, held, late = start, None, 0.0
+        lost: list[tuple[float, float]] = []
+        damaged = False
+        for seconds, frame in _decoded(path, container, stream, start / FPS):
             if held is not None:
                 _check_gap(path, late, seconds)
-            due = math.ceil((seconds - GRACE) * FPS)  # the first tick at which this frame can be seen
-            for _ in range(tick, due if stop is None else min(due, stop)):
-                if held is not None:
+                due = math.ceil((seconds - GRACE) * FPS)  # the first tick at which this frame can be seen
+                for _ in range(tick, due if stop is None else min(due, stop)):
                     yield picture(held)
                     tick += 1
             if stop is not None and tick >= stop:
-                return
-            held, late = frame, seconds
-        if held is not None and tick / FPS <= late + GRACE:
+                break
+            if damaged or frame is None or (streamed and held is not None and seconds - late > PAUSE):
+                lost.append((late, max(late, seconds)))
+            damaged = frame is None
+            held, late = held if frame is None else frame, max(late, seconds)
+        if held is not None and tick / FPS <= late + GRACE and (stop is None or tick < stop):
             yield picture(held)
+        _tell_lost(path, lost)
+        if held is None and lost:
+            raise UserError(f"{path} cannot be decoded: nothing in it is whole.")
+
+
+def _tell_lost(path: Path, lost: list[tuple[float, float]]) -> None:
+    """Say where a video shows nothing new, in seconds; stretches that touch are one."""
+    joined: list[tuple[float, float]] = []
+    for begin, end in lost:
+        if joined and begin <= joined[-1][1]:
+            begin, end = joined.pop()[0], max(end, begin)
+        joined.append((begin, end))
+    if joined:
+        shown = ", ".join(f"{begin:.1f} to {end:.1f}" for begin, end in joined[:5])
+        more = f" and {len(joined) - 5} more times" if len(joined) > 5 else ""
+        echo(f"{path}: no frame can be read from {shown} s{more}; the one before is repeated.", file=sys.stderr)
 
 
 def count_frames(path: Path) -> int:
@@ -411,17 +448,8 @@ class _Rows:
 
 
 def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> _Rows:
-    """The rows of a CSV of keys, columns in any order. Optional columns that are missing are 0, confidence 1."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a CSV: {error}.") from None
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-    header, *rows = list(csv.reader(lines)) or [[]]
+    """The rows of a table of keys, columns in any order. Optional columns that are missing are 0, confidence 1."""
+    header, rows = _table(path)
     known = needed + optional
     if not set(needed) <= set(header) <= set(known) or len(set(header)) != len(header):
         wanted = ",".join(needed) + "".join(f"[,{name}]" for name in optional)
@@ -445,17 +473,42 @@ def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = 
     return _Rows(numbers["time"], list(columns["key"]), numbers["reward"], episode, numbers["confidence"])
 
 
-def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
-    """A column as finite float64, or UserError that names the line."""
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header, in lower case, and rows of a CSV, also as spreadsheets write it: in UTF-16 or with a byte order mark,
+    separated by semicolons or tabs, with empty columns and rows at the end. A last line without its end is dropped."""
     try:
-        numbers = np.array(values, dtype=np.float64)
+        content = path.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a CSV: {error}. Save it as UTF-8.") from None
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith(("\n", "\r")):
+        lines.pop()
+    first = lines[0] if lines else ""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=max(",;\t", key=first.count))]
+    while rows and not any(rows[-1]):
+        rows.pop()
+    header, *rows = rows or [[]]
+    while header and not header[-1]:
+        header.pop()
+    columns = len(header)
+    return [name.lower() for name in header], [row if any(row[columns:]) else row[:columns] for row in rows]
+
+
+def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
+    """A column as finite float64, with a decimal comma or point, or UserError that names the line."""
+    try:
+        numbers = np.array([value.replace(",", ".", 1) for value in values], dtype=np.float64)
         if np.isfinite(numbers).all():
             return numbers
     except ValueError:
         pass
     for line, value in enumerate(values, 2):
         try:
-            good = math.isfinite(float(value))
+            good = math.isfinite(float(value.replace(",", ".", 1)))
         except ValueError:
             good = False
         if not good:
@@ -467,18 +520,22 @@ def _numbers(path: Path, name: str, values: Any) -> np.ndarray:
 _CONTAINERS = "avi,asf,dv,flv,gif,gxf,h264,hevc,ivf,live_flv,m4v,matroska,webm,mjpeg,mov,mp4,mpeg,mpegts,mpegvideo,mxf"
 _ALONE = {
     "format_whitelist": f"{_CONTAINERS},nsv,nut,ogg,rm,wav,mp3,flac,aac,yuv4mpegpipe",
-    "protocol_whitelist": "file",
+    "protocol_whitelist": "none",
 }
+_STREAMED = ("matroska,webm", "mpegts", "mpeg", "flv", "avi")  # containers that FFmpeg reads on after what is damaged
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first video stream; FFmpeg's errors become one line."""
+    """The container and its first video stream; FFmpeg's errors become one line.
+
+    The file is opened here, since names are addresses and patterns to FFmpeg.
+    """
     av = require("av")
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist, or is not a file.")
     try:
-        with av.open(str(path), metadata_errors="replace", options=_ALONE) as container:
+        with open(path, "rb") as file, av.open(file, metadata_errors="replace", options=_ALONE) as container:
             if not container.streams.video:
                 raise UserError(f"{path} has no video in it.")
             yield container, container.streams.video[0]
@@ -489,7 +546,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 def _probe(path: Path) -> tuple[np.ndarray, int, int]:
     """Time stamps of all packets (n) in seconds from the first, sorted; width and height of the picture."""
     with _opened(path) as (container, stream):
-        packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        packets = (packet for packet in _packets(container, stream) if packet.size and not packet.is_discard)
         stamps = np.fromiter((_stamp(path, packet.pts) for packet in packets), np.int64)
         if not stamps.size:
             raise UserError(f"{path} has no frames in it.")
@@ -515,27 +572,57 @@ def _stamp(path: Path, pts: int | None) -> int:
     return pts
 
 
-def _decoded(container: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
-    """Decoded frames and their seconds from the first; begins with one that is not after `start` seconds, if any is."""
-    path, base, seconds = container.name, float(stream.time_base), 0.0
-    try:
-        first = next(container.decode(stream), None)
-        if first is None:
-            return
-        origin = _stamp(path, first.pts)
-        for target in (origin + int(start / base), origin):  # the origin where the container's index misleads
-            container.seek(target, stream=stream, backward=True)
-            decoded = container.decode(stream)
-            frame = next(decoded, first)
-            seconds = (_stamp(path, frame.pts) - origin) * base
-            if seconds <= start + GRACE:
+def _decoded(path: Path, container: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+    """Frames, None for what is damaged, and their seconds from the first; begins with one that is not after `start`
+    seconds, if any is."""
+    base, found = float(stream.time_base), _pictures(container, stream)
+    begin, first = next(found, (None, None))
+    if begin is None:
+        return
+    for target in (begin + int(start / base), begin):  # the beginning where the container's index misleads
+        container.seek(target, stream=stream, backward=True)
+        found = _pictures(container, stream)
+        stamp, frame = next(found, (None, None))
+        if stamp is not None and frame is not None and (stamp - begin) * base <= start + GRACE:
+            break
+    yield ((begin if stamp is None else stamp) - begin) * base, first if stamp is None else frame
+    for stamp, frame in found:
+        yield (_stamp(path, stamp) - begin) * base, frame
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """What is to be decoded. An AVI counts its frames, so that those after a damaged part come too early: its index
+    knows their time."""
+    entries = getattr(stream, "index_entries", ()) if container.format.name == "avi" else ()  # not of an old PyAV
+    times = {entry.pos + 8: entry.timestamp for entry in entries}  # after the 8 bytes of the chunk's head
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.pos in times:
+            packet.pts = packet.dts = times[packet.pos]
+        yield packet
+
+
+def _pictures(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
+    """Decoded frames and their time stamps; None for the frames from damage to the next keyframe."""
+    whole, begin, end = True, None, None
+    packets = _packets(container, stream)
+    while True:
+        try:
+            if (packet := next(packets, None)) is None:
                 break
-        yield seconds, frame
+            if packet.pts is not None and not packet.is_discard:
+                begin, end = packet.pts if begin is None else begin, packet.pts if end is None else max(end, packet.pts)
+            whole = whole and not packet.is_corrupt
+            decoded = packet.decode()
+        except require("av").FFmpegError:
+            whole, decoded = False, []
+        if not whole and begin is not None:
+            yield begin, None  # so that the frames after it keep their time
         for frame in decoded:
-            seconds = (_stamp(path, frame.pts) - origin) * base
-            yield seconds, frame
-    except require("av").FFmpegError as error:
-        raise UserError(f"{path} cannot be decoded beyond {seconds:.1f} s: {error.strerror}.") from None
+            whole = (whole or frame.key_frame) and not frame.is_corrupt
+            yield frame.pts, frame if whole else None
+            begin = None
+    if not whole and end is not None:
+        yield end, None
 
 
 class _Squeeze:
@@ -562,17 +649,42 @@ def _luma_squeeze() -> _Squeeze:
 
 
 class _Picture:
-    """A decoded frame as an array: gray (128, 128) or RGB (128, 128, 3), uint8."""
+    """A decoded frame as an array: gray (128, 128) or RGB (128, 128, 3), uint8, upright."""
 
-    def __init__(self, gray: bool):
-        self._gray = gray
+    def __init__(self, path: Path, gray: bool):
+        self._path, self._gray = path, gray
         self._squeeze = _Squeeze("rgb24")
+        self._matrix: tuple[int, ...] | None = None  # of the first frame
 
     def __call__(self, frame: Any) -> np.ndarray:
+        self._matrix = self._matrix or _display_matrix(self._path, frame)
+        a, b, c, d = self._matrix
+        picture = self._flat(frame)
+        if not a:  # on its side: rows are columns
+            picture = picture.swapaxes(0, 1)
+        return np.ascontiguousarray(picture[:: b + d, :: a + c])
+
+    def _flat(self, frame: Any) -> np.ndarray:
         if self._gray and _has_luma(frame):
             return _luma(frame)
         rgb = self._squeeze(frame).to_ndarray()
         return (rgb.astype(np.float32) @ LUMA + 0.5).astype(np.uint8) if self._gray else rgb
+
+
+def _display_matrix(path: Path, frame: Any) -> tuple[int, int, int, int]:
+    """(a, b, c, d), each -1, 0 or 1: a pixel that is stored at (x, y) is to be seen at (a x + c y, b x + d y)."""
+    kind = require("av").sidedata.sidedata.Type.DISPLAYMATRIX
+    found = next((bytes(data) for data in frame.side_data if data.type == kind), None)
+    if found is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = (x / 2**16 for x in np.frombuffer(found, np.int32)[:5].tolist())
+    matrix = (round(a), round(b), round(c), round(d))
+    if (a, b, c, d) != matrix or sorted(map(abs, matrix)) != [0, 0, 1, 1] or bool(a) != bool(d):
+        raise UserError(
+            f"{path} is to be seen turned by {frame.rotation}°, or stretched; only quarter turns are read. Store it "
+            "as it is to be seen: ffmpeg -i VIDEO new.mp4"
+        )
+    return matrix
 
 
 def _luma(frame: Any) -> np.ndarray:

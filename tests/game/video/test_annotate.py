@@ -292,3 +292,24 @@ def test_where_links_cannot_be_made_the_video_is_copied(network, video, tmp_path
     copy = table.with_suffix(video.suffix)
     assert not copy.is_symlink()
     assert copy.read_bytes() == video.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["[1].mkv", "a*b.m2ts", "file:x.3gp", "-x.ogg", "%03d.mkv", os.fsdecode(b"\xe9.mkv")])
+def test_what_is_labelled_is_what_training_reads(network, video, whole, tmp_path, monkeypatch, name):
+    video.rename(video.with_name(name))
+    monkeypatch.chdir(video.parent)
+    (table,) = label(Path(name), network, tmp_path / "out")
+    assert read_recording(table).keys == whole[0]
+    data = RecordingsDataModule([str(tmp_path / "out")], GROUPS, window=8, val_share=0, test_share=0)
+    data.setup("fit")
+    assert sum(len(keys) for split in data.episodes.values() for _, keys in split) == FRAMES
+
+
+def test_what_training_would_not_find_is_not_labelled(network, video, tmp_path):
+    other = video.with_suffix(".mp4")
+    other.write_bytes(video.read_bytes())
+    refused([other], network, r"one\.mkv has the same name as .*one\.mp4: name another folder")
+    out = tmp_path / "out"
+    assert read_recording(label(other, network, out)[0]).video == out / "one.mp4"
+    nameless = video.rename(video.with_suffix(".film"))
+    refused([nameless], network, r"one\.film would not find it: give its name one of the ends \.mkv", tmp_path / "else")

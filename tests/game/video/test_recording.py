@@ -1,12 +1,15 @@
 """Recordings survive a kill, read back as they were written, and can be made of any other video."""
 
 import csv
+import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 from typing import ClassVar
 
 import av
@@ -617,3 +620,138 @@ def test_a_list_of_other_files_is_no_video(tmp_path, text):
     (tmp_path / "video.mp4").write_text(text)
     with pytest.raises(UserError, match="cannot be read as a video"):
         count_frames(tmp_path / "video.mp4")
+
+
+# ------------------------------------------------------------------------------------------------- people's own files
+
+
+def turned(path, *matrix):
+    """Outside video with this display matrix in its head: a pixel at (x, y) is seen at (a x + c y, b x + d y)."""
+    encode(path, pixel_art(20, 96, 64), np.arange(20) / 30, "libx264")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (round(x * 2**16) for x in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 2**30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("gray", [True, False])
+@pytest.mark.parametrize(
+    ("matrix", "seen"),
+    [
+        ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),  # a telephone that is held upright
+        ((-1, 0, 0, -1), lambda picture: np.rot90(picture, 2)),
+        ((0, -1, 1, 0), np.rot90),
+        ((-1, 0, 0, 1), np.fliplr),  # its front camera
+        ((0, 1, 1, 0), lambda picture: picture.swapaxes(0, 1)),
+    ],
+)
+def test_video_is_upright_as_its_head_says(tmp_path, matrix, seen, gray):
+    stored = list(frames(turned(tmp_path / "stored.mp4", 1, 0, 0, 1), gray))
+    found = list(frames(turned(tmp_path / "turned.mp4", *matrix), gray))
+    np.testing.assert_array_equal(found, [seen(picture) for picture in stored])
+    assert (found[0] != stored[0]).any()
+
+
+def test_what_is_no_quarter_turn_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"tilted\.mp4 is to be seen turned by .*; only quarter turns .*: ffmpeg"):
+        list(frames(turned(tmp_path / "tilted.mp4", 0.7071, 0.7071, -0.7071, 0.7071)))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts"])
+@pytest.mark.parametrize("at", [0.02, 0.4])
+def test_a_damaged_stretch_is_lost_alone_and_told(tmp_path, capsys, name, at):
+    video = encode(
+        tmp_path / name, pixel_art(240, 64, 96), np.arange(240) / 30, "mpeg4" if "avi" in name else "libx264"
+    )
+    whole = np.array(list(frames(video)))
+    assert not capsys.readouterr().err
+    data = bytearray(video.read_bytes())
+    low, length = max(8000, int(at * len(data))), len(data) // 5  # after the head
+    data[low : low + length] = random.Random(0).randbytes(length)
+    video.write_bytes(data)
+    found = np.array(list(frames(video)))
+    told = capsys.readouterr().err
+    begin, end = map(float, re.search(r"no frame can be read from ([\d.]+) to ([\d.]+)", told).groups())
+    assert told.count("\n") == 1 and name in told
+    assert 0.8 < end - begin < 3
+    assert len(found) == count_frames(video) == len(whole)
+    same = (found == whole).all(axis=(1, 2))
+    assert same[: int(15 * begin)].all() and same[int(15 * end) + 10 :].all()  # to the next keyframe at most
+    assert not same.all()
+    for start in (0, int(15 * begin) // 2, int(15 * end) + 10, 119):  # also where one seeks
+        np.testing.assert_array_equal(next(frames(video, start=start)), found[start])
+
+
+def test_video_of_broadcast_is_read_to_its_end_where_one_seeks(tmp_path):
+    """An MPEG transport stream has no index: a search for its last second finds no keyframe."""
+    video = encode(tmp_path / "a.ts", pixel_art(100, 64, 96), np.arange(100) / 30, "libx264")
+    whole = list(frames(video))
+    for start in range(40, 50):
+        np.testing.assert_array_equal(list(frames(video, start=start)), whole[start:])
+
+
+def test_what_is_nowhere_whole_is_refused(tmp_path):
+    video = encode(tmp_path / "a.mp4", pixel_art(60, 64, 96), np.arange(60) / 30, "libx264")
+    data = bytearray(video.read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[start:end] = bytes(end - start)
+    video.write_bytes(data)
+    with pytest.raises(UserError, match=r"a\.mp4 cannot be decoded"):
+        list(frames(video))
+
+
+NAMES = [
+    "[1].mkv",
+    "a*b.mkv",
+    "what?.mkv",
+    "file:x.mkv",
+    "http:x.mkv",
+    "-x.mkv",
+    "%03d.mkv",
+    "-.mkv",
+    os.fsdecode(b"\xe9.mkv"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_names(tmp_path, monkeypatch, name):
+    """And neither patterns nor addresses, also where the path begins with them."""
+    monkeypatch.chdir(tmp_path)
+    write(Path("x"), pixel_art(3, seed=9))
+    write(Path(name), shaded(20))
+    assert sorted(os.listdir()) == sorted(["x.csv", "x.mkv", name, f"{name[:-4]}.csv"])
+    found = read_recording(Path(name))
+    assert near([frame.mean() for frame in found.frames()], [shade(t) for t in range(20)])
+
+
+SHEETS = {
+    "byte order mark": lambda text: text.encode("utf-8-sig"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16, big end first": lambda text: "\ufeff".encode("utf-16-be") + text.encode("utf-16-be"),
+    "semicolons, decimal comma": lambda text: text.replace(",", ";").replace(".", ",").encode(),
+    "tabs": lambda text: text.replace(",", "\t").encode(),
+    "quoted": lambda text: re.sub(r"[^,\n]+", r'"\g<0>"', text).encode(),
+    "quoted, decimal comma": lambda text: re.sub(r"[^,\n]+", r'"\g<0>"', text).replace(".", ",").encode(),
+    "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
+    "CR": lambda text: text.replace("\n", "\r").encode(),
+    "empty columns and rows": lambda text: (text.replace("\n", ",,\n") + ",,,,,,\n" * 3 + "\n").encode(),
+    "header in another case": lambda text: text.replace("frame,time,key", "Frame, Time ,KEY").encode(),
+}
+
+
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_tables_of_keys_are_read_as_spreadsheets_write_them(tmp_path, sheet):
+    recorder = write(tmp_path / "play", shaded(20), ["left", "none"] * 10, [0.5] * 20)
+    recorder.csv.write_bytes(SHEETS[sheet](recorder.csv.read_text()))
+    found = read_recording(recorder.csv)
+    assert found.keys == ["left", "none"] * 10
+    assert found.reward.tolist() == [0.5] * 20
+
+
+def test_a_number_with_a_thousands_comma_is_not_taken_for_another(tmp_path):
+    recorder = write(tmp_path / "play", shaded(20))
+    recorder.csv.write_text(recorder.csv.read_text().replace("0.2000", '"1,000.2"'))
+    with pytest.raises(UserError, match=r"line 5: time must be a number, not '1,000\.2'"):
+        read_recording(recorder.csv)
