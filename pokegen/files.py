@@ -108,7 +108,7 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
         with open(temporary, "r+b") as file:
             with suppress(OSError):
                 os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-            yield file  # type: ignore[misc]  # a BufferedRandom, whose methods are those of a BinaryIO
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

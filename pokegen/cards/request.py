@@ -56,7 +56,7 @@ class Request:
     count: int = 1
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.type1 is not None:
             self.type1 = known_type(self.type1)
         if self.type2 is not None:

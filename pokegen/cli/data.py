@@ -19,6 +19,7 @@ import hashlib
 import io
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,7 +143,7 @@ def _taken_for(sprite: "SpriteFile", form: str) -> str:
     return " ".join(["front", *filter(None, words)])
 
 
-def _reasons(reasons) -> Counter[str]:
+def _reasons(reasons: Iterable[str]) -> Counter[str]:
     return Counter(r.split(" as ")[0].split(" (")[0] for r in reasons)  # without which file, or what Pillow said
 
 

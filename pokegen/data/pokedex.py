@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from pokegen.errors import DataError
 from pokegen.files import write_csv
@@ -209,10 +209,10 @@ def _parse(row: dict[str, str], where: str, named: dict[str, Species]) -> Specie
     name = row["Name"]
     kin = named.get(plain(name.replace("♀", "F").replace("♂", "M")))
 
-    def fail(column: str, expected: str):
+    def fail(column: str, expected: str) -> Never:
         raise DataError(f"{where}, column {column!r}: expected {expected}, got {row.get(column)!r}.")
 
-    def number(column: str, low: float, high: float, kind: type[int] | type[float] = int):
+    def number(column: str, low: float, high: float, kind: type[int] | type[float] = int) -> Any:
         try:
             value = float(row.get(column, ""))
         except ValueError:
@@ -228,7 +228,7 @@ def _parse(row: dict[str, str], where: str, named: dict[str, Species]) -> Specie
             fail(column, f"one of {', '.join(words)}")
         return word
 
-    def or_kin(column: str, read: Callable[[], Any], kins: Any):
+    def or_kin(column: str, read: Callable[[], Any], kins: Any) -> Any:
         return kins if kin and not row.get(column) else read()
 
     if not name:

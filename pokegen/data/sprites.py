@@ -217,7 +217,15 @@ def import_sprites(
     return ImportReport(out, layout, kept, rejected)
 
 
-def _decode_all(root, files, rejected, folder, size, workers, track) -> tuple[list[SpriteFile], str]:
+def _decode_all(
+    root: Path,
+    files: list[SpriteFile],
+    rejected: list[Rejected],
+    folder: Path,
+    size: int,
+    workers: int | None,
+    track: Callable[..., Iterable[Any]],
+) -> tuple[list[SpriteFile], str]:
     """Decode into .npy files, so memory stays flat. Exact repeats of a species' picture are left out."""
     kept: list[SpriteFile] = []
     seen: dict[tuple[int, bytes], str] = {}

@@ -10,7 +10,8 @@
 A model heeds some or all of them, its `conditions`. N images; C conditions of a model, in its own order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,7 @@ class ConditionPrior(nn.Module):
         seen = self.rows[:, self.keys.index(key)].unique().tolist()
         return seen or list(range(int(key == "stage"), SIZES[key]))
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
         if (saved := state_dict.get(f"{prefix}rows")) is not None:  # as many rows as the training data had
             self.rows, self.weights = self.rows.new_zeros(saved.shape), self.weights.new_zeros(len(saved))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -103,7 +103,7 @@ class FeatureNet(nn.Module):
 
     WIDTHS = (24, 40, 112, 320)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         try:
             import timm
