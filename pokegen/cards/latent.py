@@ -78,7 +78,7 @@ def find(
 
     Conditions are the best of many that are drawn as the training data has them. A model with an encoder uses it; of
     another the latent is searched, by gradient descent from the best of many, whose steps go through `track`."""
-    if hasattr(model, "encode"):
+    if model.encodes:
         return _by_encoder(model, image, generator)
     return _by_descent(model, image, generator, track)
 

@@ -29,18 +29,18 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import lightning as L
 import torch
 import yaml
-from jsonargparse import ActionConfigFile
+from jsonargparse import ActionConfigFile, Namespace
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 from pokegen import files, moved, zoo
-from pokegen.data import modules as _data  # also so that short class names resolve
-from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
+from pokegen.data import modules as _data
 from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
 from pokegen.resources import shipped
+from pokegen.schema import SPRITE_SIZE
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
 from pokegen.trust import echo
@@ -54,6 +54,20 @@ warnings.filterwarnings("ignore", message=".*LeafSpec.*")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in str(record.msg))
 warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
 warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
+
+
+# Settings of Lightning's that pokegen makes itself, and what to set instead.
+_OURS = {
+    "logger": "choose by --log wandb, csv or off",
+    "default_root_dir": "choose the folder of all runs by --runs, a run's name by --run",
+}
+# Modules whose classes the command line knows by their names alone.
+_KNOWN = (
+    *("trainers.adversarial", "trainers.autoencoder", "trainers.likelihood", "game.video.module", "game.video.reward"),
+    *("data.reader", "data.tables", "data.teaching", "game.video.clips"),
+    *(f"models.{name}" for name in ("autoregressive", "cvae", "dcgan", "gan", "names", "pixel_gan", "reader", "stats")),
+    *(f"game.agents.{name}" for name in ("dqn", "evolution", "gail", "maddpg")),
+)
 
 
 class FitParser(LightningArgumentParser):
@@ -128,6 +142,10 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        for key, instead in _OURS.items():
+            if config.trainer.get(key) not in (None, [], {}):
+                raise UserError(f"trainer.{key} is pokegen's own: {instead}.")
+        _share_size(config)
         configs = [Path(str(path)) for path in config.get("config") or []]
         name = config.run or (configs[0].stem if configs else "run")
         if name != Path(name).name or name == "..":
@@ -198,6 +216,15 @@ class CLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
 
 
+def _share_size(config: Any) -> None:
+    """Give the nets the side of the data's images, where they have the default."""
+    size = config.data.get("init_args", {}).get("size")
+    nets = [spec for spec in vars(config.model.init_args).values() if isinstance(spec, Namespace)]
+    for net in nets if size else []:
+        if "size" in _keys_of(net.class_path) and net.get("init_args.size", SPRITE_SIZE) == SPRITE_SIZE:
+            net["init_args.size"] = size
+
+
 def _several(given: Any) -> list[Any]:
     """A list of callbacks or plugins, of which the parser accepts a single one too."""
     return list(given) if isinstance(given, list | tuple) else [given] if given else []
@@ -220,6 +247,14 @@ def keep_memory() -> None:
 
 def run_training(argv: list[str]) -> None:
     """Run one of LightningCLI's verbs, such as `fit --config configs/cgan.yaml`."""
+    for word in argv:
+        if word.startswith(("--optimizer", "--lr_scheduler")):
+            raise UserError(
+                f"{word.partition('=')[0]}: each model brings its own optimizers. Their step sizes are settings of its "
+                "own, such as --model.lr or --model.generator_lr."
+            )
+    for name in _KNOWN:
+        importlib.import_module(f"pokegen.{name}")
     keep_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it
     done = False
@@ -233,6 +268,7 @@ def run_training(argv: list[str]) -> None:
             subclass_mode_data=True,
             save_config_callback=RecordRun,
             seed_everything_default=0,
+            auto_configure_optimizers=False,
             args=_find_configs(argv),
             parser_kwargs={"prog": "pokegen"},
         )

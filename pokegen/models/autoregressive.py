@@ -70,6 +70,8 @@ class Autoregressive(ImageModel):
             beyond where it is above 1.
     """
 
+    encodes = True
+
     def __init__(
         self,
         weights: str = "",

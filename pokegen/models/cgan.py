@@ -23,6 +23,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from pokegen.errors import UserError
 from pokegen.models.condition import CONDITIONS, ConditionEmbedding
 from pokegen.models.image import ImageModel
+from pokegen.models.network import ImageDiscriminator
 from pokegen.schema import SPRITE_SIZE
 
 
@@ -151,7 +152,7 @@ def minibatch_deviation(x: Tensor, group: int = 8) -> Tensor:
     return torch.cat([x, deviation.to(x.dtype).repeat(group).view(n, 1, 1, 1).expand(n, 1, h, w)], dim=1)
 
 
-class CGANDiscriminator(nn.Module):
+class CGANDiscriminator(ImageDiscriminator):
     """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 64 + 64): the whole image's, repeated, and one for
     each of 8×8 patches.
 
@@ -206,6 +207,6 @@ class CGANDiscriminator(nn.Module):
         patches = self.patch(x).flatten(1)  # (N, 64)
         return torch.cat([whole.expand_as(patches), patches], dim=1), x  # so that both weigh the same in a mean
 
-    def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor:
+    def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor | None:
         """The discriminator's second task: to draw the real input (N, 3, S / 2, S / 2) again, at 32×32."""
         return F.l1_loss(self.decoder(features), F.adaptive_avg_pool2d(real, 32))

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
 
 INTACT, GLUED, BLENDED, SHUFFLED, BLURRED = range(5)
@@ -40,7 +41,7 @@ class Down(nn.Module):
         return x + self.convs[1](F.relu(self.norms[1](y)))
 
 
-class Classifier(nn.Module):
+class Classifier(Network):
     """RGB (N, 3, 128, 128) in [-1, 1] → logits of types, species and spoiling.
 
     Args:
@@ -50,6 +51,8 @@ class Classifier(nn.Module):
         dropout: before the heads.
         smoothing: of the species' labels.
     """
+
+    hub_task = "image-classification"
 
     def __init__(
         self,

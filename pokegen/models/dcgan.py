@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pokegen.errors import UserError
 from pokegen.models.image import ImageModel
+from pokegen.models.network import ImageDiscriminator
 from pokegen.schema import SPRITE_SIZE
 
 
@@ -62,7 +63,7 @@ class DCGANGenerator(ImageModel):
         return self(latent)
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(ImageDiscriminator):
     """Images (N, channels, S, S) → logits (N, 1), and the features at 4×4.
 
     Args:

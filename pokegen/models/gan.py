@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pokegen.errors import UserError
 from pokegen.models.image import ImageModel
+from pokegen.models.network import ImageDiscriminator
 from pokegen.schema import SPRITE_SIZE
 
 
@@ -59,7 +60,7 @@ class GANGenerator(ImageModel):
         return self(latent)
 
 
-class GANDiscriminator(nn.Module):
+class GANDiscriminator(ImageDiscriminator):
     """Images (N, channels, S, S) → logits (N, 1), and the features at 8×8 or 7×7.
 
     Args:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pokegen.errors import UserError
 from pokegen.models.condition import Condition, ConditionEmbedding, ConditionPrior
+from pokegen.models.network import Network
 from pokegen.schema import SPRITE_SIZE
 
 
-class ImageModel(nn.Module):
+class ImageModel(Network):
     """Latent (N, D) and, where it heeds any, conditions (N, C) → images (N, channels, S, S) in [-1, 1].
 
     Args:
@@ -26,6 +27,8 @@ class ImageModel(nn.Module):
     """
 
     strength: Tensor
+    hub_task = "unconditional-image-generation"  # no condition need be given
+    encodes = False  # whether it has `encode`
 
     def __init__(
         self,
@@ -83,6 +86,15 @@ class ImageModel(nn.Module):
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """The same, as it is shown: float32."""
         return self.render(latent, embedded).float()
+
+    def encode(self, images: Tensor, embedded: Tensor) -> Any:
+        """Images (N, channels, S, S) in [-1, 1] and embedded conditions (N, E) → latents (N, D) and what else the model
+        encodes, where `encodes`."""
+        raise NotImplementedError
+
+    def auxiliary_loss(self, real: Tensor) -> Tensor | None:
+        """The loss of what a GAN's generator learns from real images alone, if anything."""
+        return None
 
     @property
     def device(self) -> torch.device:

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 from pokegen.schema import CATEGORIES, TYPES
 from pokegen.text import normalise
 
@@ -247,7 +248,7 @@ class _Transformer(nn.Module):
         return self.ln_f(x)
 
 
-class NameModel(nn.Module):
+class NameModel(Network):
     """Draws and scores names. Holds the weights under the names that transformers' `GPT2LMHeadModel` gives them.
 
     Args:
@@ -259,6 +260,8 @@ class NameModel(nn.Module):
     """
 
     known: Tensor
+
+    hub_task = "text-generation"
 
     def __init__(
         self, layers: int = 2, heads: int = 4, width: int = 96, max_length: int = 16, capacity: int = 2048
@@ -407,7 +410,7 @@ class NameModel(nn.Module):
         return [(decode(row), row[-1] == END) for row in names.tolist()]
 
 
-class NameTrainer(nn.Module):
+class NameTrainer(Network):
     """Trains transformers' GPT-2 on names; its state is `NameModel`'s, key for key.
 
     Args:
@@ -479,8 +482,7 @@ class NameTrainer(nn.Module):
         loss = F.cross_entropy(self(inputs)[..., :BLANK].flatten(0, 1), targets.flatten(), ignore_index=-100)
         return {"loss": loss, "bits": loss.detach() / math.log(2)}
 
-    def export(self) -> tuple[str, dict[str, Any]]:
-        """Class and arguments that rebuild it for use: what the hub writes."""
+    def exported(self) -> tuple[str, dict[str, Any]]:
         return "pokegen.models.names.NameModel", dict(self.shape)
 
     def light(self) -> NameModel:

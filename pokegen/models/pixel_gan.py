@@ -15,7 +15,6 @@ Letters: N images, Z latent, E embedding, C conditions, K colours, P points: the
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -216,7 +215,8 @@ class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):
                 *(nn.AdaptiveAvgPool2d(8), spectral_norm(nn.Conv2d(texture, 1, 1)), nn.Flatten()),
             )
 
-    auxiliary_loss: Any = None  # there is no second task
+    def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor | None:
+        return None  # there is no second task
 
     def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         """See cgan.CGANDiscriminator."""

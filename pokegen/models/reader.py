@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 from pokegen.schema import CATEGORIES, NUMBERS, READ
 
 # Column → number of values.
@@ -23,7 +24,7 @@ MEANING = ("type1", "color")  # the first of them: what words call to mind
 RUNS = range(2, 7)  # letters of a run; `^` and `$` count as letters before and behind a name
 
 
-class Reader(nn.Module):
+class Reader(Network):
     """Name → distribution over columns.
 
     Args:

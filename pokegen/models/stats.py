@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 from pokegen.schema import CATEGORIES, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TIERS, TYPES
 
 # Numeric column -> lowest and highest value that a condition may ask for: stats, metres, kilograms.
@@ -63,7 +64,7 @@ PAIRS = _pairs()
 _PARTNER = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 
 
-class StatsModel(nn.Module):
+class StatsModel(Network):
     """Draws and scores rows of the table.
 
     Args:

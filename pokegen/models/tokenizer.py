@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 
 LEVELS = (5,) * 16
 SHRINK = 16  # pixels a side of a position
@@ -62,7 +63,7 @@ class Up(nn.Module):
         return F.pixel_shuffle(self.mix(x) + x.repeat_interleave(self.repeats, dim=1), 2)
 
 
-class Tokenizer(nn.Module):
+class Tokenizer(Network):
     """Images (N, 3, S, S) in [-1, 1] ↔ codes (N, C, S / 16, S / 16).
 
     Args:

@@ -74,6 +74,7 @@ class VAE(ImageModel):
     """
 
     images_seen: Tensor
+    encodes = True
     latent_mean: Tensor  # (D,), of the latents of about the last 10,000 training images
     latent_second: Tensor  # (D, D), their second moment
 
@@ -99,7 +100,7 @@ class VAE(ImageModel):
         self.encoder, self.decoder, inner = (_conv if architecture == "conv" else _linear)(width, size, channels)
         self.posterior = nn.Linear(inner + embedding, 2 * latent_dim)
         self.spread = nn.Linear(latent_dim + embedding, inner)
-        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))  # told by what trains it
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.long))
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
         self.register_buffer("latent_second", torch.zeros(latent_dim, latent_dim).fill_diagonal_(1))
 
@@ -139,6 +140,9 @@ class VAE(ImageModel):
             self._remember(latent.detach(), float(seen))
             weight = (seen / max(1, self.warmup_images)).clamp(max=1)
         return {"loss": nll + weight * kl, "mse": mse.detach(), "kl": kl.detach(), "elbo": (nll + kl).detach()}
+
+    def count(self, images: Tensor) -> None:
+        self.images_seen.copy_(images)
 
     def _remember(self, latent: Tensor, seen: float) -> None:
         """Move the latents' moments towards those of this batch (N, D), after which `seen` images were seen."""

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from pokegen.errors import UserError
 from pokegen.models import condition, losses
 from pokegen.models.augment import diff_augment
+from pokegen.models.image import ImageModel
+from pokegen.models.network import ImageDiscriminator
 from pokegen.trainers.base import TrainingModule
 
 ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
@@ -57,8 +59,8 @@ class AdversarialModule(TrainingModule):
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
+        generator: ImageModel,
+        discriminator: ImageDiscriminator,
         loss: str = "hinge",
         generator_lr: float = 2e-4,
         discriminator_lr: float = 2e-4,
@@ -93,7 +95,7 @@ class AdversarialModule(TrainingModule):
             )
         if (decay_start or decay_end) and decay_end <= decay_start:
             raise UserError(f"decay_end ({decay_end}) must come after decay_start ({decay_start}).")
-        heeds, judges = (tuple(getattr(net, "conditions", ())) for net in (generator, discriminator))
+        heeds, judges = tuple(generator.conditions), tuple(discriminator.conditions)
         if judges != heeds:
             raise UserError(
                 f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: "
@@ -181,9 +183,9 @@ class AdversarialModule(TrainingModule):
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
         fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, strength)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
-        if getattr(self.discriminator, "auxiliary_loss", None):
-            values["redraw"] = self.discriminator.auxiliary_loss(shown, features)
-            total = total + values["redraw"]
+        if (redraw := self.discriminator.auxiliary_loss(shown, features)) is not None:
+            values["redraw"] = redraw
+            total = total + redraw
         if penalise:
             for key, weight, logits, images in (
                 ("r1", self.r1, real_logits, shown),
@@ -204,16 +206,16 @@ class AdversarialModule(TrainingModule):
         if self.consistency:
             values["shape"] = self._shape_change(fake, latent, asked, strength)
             total = total + self.consistency * values["shape"]
-        if hasattr(self.generator, "auxiliary_loss"):
-            quarter = full[: max(1, len(full) // 4)]  # which teaches enough
-            values["upsample"] = self.generator.auxiliary_loss(quarter)
-            total = total + values["upsample"]
+        quarter = full[: max(1, len(full) // 4)]  # which teaches enough
+        if (upsample := self.generator.auxiliary_loss(quarter)) is not None:
+            values["upsample"] = upsample
+            total = total + upsample
         self._descend(generator_step, total, self.generator, self.gradient_clip)
         self._discriminator_learns(True)
 
         self.count(len(real))
         for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
-            if hasattr(net, "strength"):
+            if net.conditions:
                 net.strength.fill_(strength)
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
         self._record("train", values, len(real), shown="images")

@@ -4,9 +4,10 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from pokegen.models import losses
+from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
 from pokegen.trainers.base import TrainingModule, batch_size_of
 
 
@@ -27,8 +28,8 @@ class AutoencoderModule(TrainingModule):
 
     def __init__(
         self,
-        network: nn.Module,
-        discriminator: nn.Module,
+        network: Tokenizer,
+        discriminator: PatchDiscriminator,
         lr: float = 1e-3,
         discriminator_lr: float = 2e-4,
         adversarial: float = 0.5,

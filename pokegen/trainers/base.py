@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.models.network import Network
 
 
 def diverged(what: str, step: int | None, folder: Path) -> UserError:
@@ -53,7 +54,7 @@ class TrainingModule(L.LightningModule):
     generator: Any
     discriminator: Any
 
-    def __init__(self, network: nn.Module, ema_images: float):
+    def __init__(self, network: Network, ema_images: float):
         super().__init__()
         self.ema = copy.deepcopy(network).requires_grad_(False).eval()
         self.ema_images = ema_images
@@ -66,7 +67,7 @@ class TrainingModule(L.LightningModule):
         raise NotImplementedError
 
     def on_fit_start(self) -> None:
-        if not self.images_seen and hasattr(self.network, "prepare"):  # what the network takes from the data, once
+        if not self.images_seen:
             self.network.prepare(getattr(self.trainer, "datamodule", None))
             self.ema.load_state_dict(self.network.state_dict())
         self.ema.eval()
@@ -105,8 +106,7 @@ class TrainingModule(L.LightningModule):
         a tenth of what was seen as half-life, so that it forgets the first weights."""
         images *= self.processes
         self.images_seen += images
-        if hasattr(self.network, "images_seen"):
-            self.network.images_seen.copy_(self.images_seen)
+        self.network.count(self.images_seen)
         half_life = min(self.ema_images, 0.1 * float(self.images_seen))
         decay = 0.5 ** (images / half_life) if half_life else 0.0
         for average, current in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):

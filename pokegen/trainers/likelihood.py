@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pokegen.models.network import Network
 from pokegen.trainers.base import TrainingModule, batch_size_of
 
 
@@ -23,7 +24,7 @@ class LikelihoodModule(TrainingModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         lr: float = 1e-3,
         weight_decay: float = 0.01,
         warmup_steps: int = 100,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pokegen import files, trust
-from pokegen.zoo.checkpoint import CARD, WEIGHTS, read_config
+from pokegen.zoo.checkpoint import CARD, WEIGHTS, class_of, read_config
 from pokegen.zoo.download import folder_of
 
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
@@ -20,7 +20,6 @@ def write_card(folder: Path) -> Path:
     config = read_config(folder)
     training = config.get("training", {})
     software = ", ".join(f"{key} {value}" for key, value in training.get("software", {}).items())
-    plays = "steps" in (training.get("data") or {}).get("init_args", {})  # an agent's budget, see game/agents/base.py
     facts = {
         "class": f"`{config['class_path']}`",
         "arguments": ", ".join(f"{key} {value}" for key, value in config["init_args"].items() if key != "plain_spaces")
@@ -28,7 +27,7 @@ def write_card(folder: Path) -> Path:
         "version": config["version"],
         "weights": f"{(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB, sha256 `{config['sha256'][:12]}…`",
         "began with": f"{training['began with']}, whose examples come on top" if "began with" in training else None,
-        "trained on": f"{training.get('examples', 0):,} {'environment steps' if plays else 'examples'}, "
+        "trained on": f"{training.get('examples', 0):,} {class_of(config['class_path']).unit}, "
         f"seed {training.get('seed')}",
         "took": f"{training.get('hours')} hours on {training.get('hardware')}" if "hours" in training else None,
         "data": f"sha256 `{training['data_hash'][:12]}…`" if training.get("data_hash") else None,

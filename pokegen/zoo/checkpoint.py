@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from pokegen import __version__, files, moved, trust
 from pokegen.errors import CheckpointError, UserError
+from pokegen.models.network import Network
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.yaml", "README.md"
 
@@ -109,12 +110,14 @@ def root(folder: Path) -> Path:
 def place(path: str) -> tuple[str, str]:
     """Module and name of a class of CLASSES. Raises CheckpointError for any other."""
     module, _, name = path.rpartition(".")
+    if module == "pokegen.models":  # as `fit` records what was given by its class name alone
+        module = next((m for m, names in CLASSES.items() if m.startswith(module) and name in names), module)
     if name not in CLASSES.get(module, ()):
         raise CheckpointError(f"Checkpoints hold models of pokegen.models and pokegen.game, not {path[:80]!r}.")
     return module, name
 
 
-def class_of(path: str) -> type[nn.Module]:
+def class_of(path: str) -> type[Network]:
     module, name = place(path)
     return getattr(importlib.import_module(module), name)
 

@@ -43,7 +43,7 @@ def export(
         arguments = settings["model"]["init_args"]
         spec = arguments.get("generator") or arguments["network"]
         state = {k.removeprefix("ema."): v for k, v in saved["state_dict"].items() if k.startswith("ema.")}
-        class_path, init_args = spec["class_path"], dict(spec.get("init_args", {}))
+        class_path, init_args = ".".join(place(spec["class_path"])), dict(spec.get("init_args", {}))
         if place(class_path)[0] in AGENTS:  # a run may be somebody else's too: its environment is not made
             if "plain_spaces" in saved:
                 init_args["plain_spaces"] = saved["plain_spaces"]
@@ -57,10 +57,8 @@ def export(
     ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{run} is no run that can be exported: {detail}") from error
-    if hasattr(network, "calibrate"):
-        network.eval().calibrate()
-    if hasattr(network, "export"):  # what samples is not always what was trained
-        class_path, init_args = network.export()
+    network.eval().calibrate()
+    class_path, init_args = network.exported() or (class_path, init_args)
     data = settings["data"].get("init_args", {})
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),

@@ -60,12 +60,6 @@ def push(name: str | Path, repo: str, private: bool = False) -> str:
     return str(url)
 
 
-_TASKS = {  # class → what the hub calls its task; an ImageModel has one too, `stats` none
-    "pokegen.models.names.NameModel": "text-generation",
-    "pokegen.models.classifier.Classifier": "image-classification",
-}
-
-
 _RIGHTS = """
 **Use and rights.** pokegen's code is under the MIT licence. These weights were learned from data that others may own:
 see `training` in config.yaml. Pokémon and its names are trademarks of Nintendo, Creatures and GAME FREAK.
@@ -106,15 +100,15 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
         text += _RIGHTS
 
     class_path = read_config(folder)["class_path"]
-    draws = issubclass(class_of(class_path), ImageModel)
-    task = "unconditional-image-generation" if draws else _TASKS.get(class_path)  # no condition need be given
+    kind = class_of(class_path)
+    draws = issubclass(kind, ImageModel)
     facts = {
         "license": "other",
         "license_name": "see-use-and-rights",
         "license_link": f"https://huggingface.co/{repo}/blob/main/{CARD}",
         "library_name": "pokegen",
         "tags": ["pokemon", class_path.split(".")[-2]],
-    } | ({"pipeline_tag": task} if task else {})
+    } | ({"pipeline_tag": kind.hub_task} if kind.hub_task else {})
     use = f"pokegen sprites --model {HUB}{repo}" if draws else f'pokegen.zoo.load("{HUB}{repo}")'
     front = yaml.safe_dump(facts | own, sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n{text}\n**From the hub.** `{use}`\n", sorted(pictures)

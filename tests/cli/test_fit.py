@@ -16,6 +16,7 @@ import yaml
 
 from pokegen.cli import fit
 from pokegen.cli.main import main
+from pokegen.data.sprites import import_sprites
 from pokegen.errors import DataError, UserError
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
@@ -464,6 +465,50 @@ def test_a_mistake_found_by_a_worker_is_one_line():
     assert str(fit._user_error(said)) == "face.jpg is no picture. Unpack it anew."
     plain = DataError("one line: as it is")
     assert fit._user_error(plain) is plain
+
+
+def test_size_is_given_once(drawn, tmp_path):
+    large = import_sprites(drawn, tmp_path / "large", size=256, workers=1).folder
+    assert main([*words(large, "cgan", score_images=0), "--data.size", "256"]) == 0
+    state = checkpoint(tmp_path / "runs" / "cgan")["state_dict"]
+    config = yaml.safe_load((tmp_path / "runs" / "cgan" / "config.yaml").read_text())
+    nets = config["model"]["init_args"]
+    assert [nets[net]["init_args"]["size"] for net in ("generator", "discriminator")] == [256, 256]
+    assert "generator.blocks.4.conv.weight" in state  # of the block that reaches 128, which 256 is the double of
+
+
+def test_classes_go_by_their_names_alone(imported, tmp_path):
+    nets = ["--model.generator", "DCGANGenerator", "--model.discriminator", "DCGANDiscriminator"]
+    nets += ["--model.generator.width", "4", "--model.discriminator.width", "4"]
+    data = ["--data", "SpriteDataModule", "--data.root", str(imported), "--data.batch_size", "8"]
+    limits = ["--data.epoch_images", "8", "--trainer.max_epochs", "1", "--score_images", "0", "--log", "off"]
+    assert main(["fit", "--model", "AdversarialModule", *nets, *data, *limits, "--run", "short"]) == 0
+    assert main(["zoo", "export", "runs/short", "mine"]) == 0
+    config = yaml.safe_load((tmp_path / "mine" / "config.yaml").read_text())
+    assert config["class_path"] == "pokegen.models.dcgan.DCGANGenerator"
+    assert main(["sprites", "--model", "mine", "--count", "2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ("--trainer.logger=false", "choose by --log wandb, csv or off"),
+        ("--trainer.default_root_dir=here", "choose the folder of all runs by --runs"),
+        ("--optimizer=Adam", "Their step sizes are settings of its own"),
+        ("--lr_scheduler.gamma=0.5", "Their step sizes are settings of its own"),
+    ],
+)
+def test_what_pokegen_sets_itself_is_refused_with_what_to_set_instead(option, instead, imported, tmp_path, capsys):
+    assert instead in one_line(capsys, [*words(imported), option])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_help_of_a_model_lists_our_networks_alone(capsys):
+    assert main(["fit", "--model.help", "LikelihoodModule"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "pokegen.models.VAE" in shown
+    assert "torch.nn" not in shown
+    assert len(shown) < 8000
 
 
 def record(tmp_path, name="vae"):

@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader
 
 from pokegen.errors import UserError
 from pokegen.game.envs import vector
+from pokegen.models.network import Network
 from pokegen.trainers.base import TrainingModule
 
 VAL_SEED = 1_000_000  # of validation's episodes, far from those of training and of a report
@@ -83,7 +84,7 @@ def space_of(plain: Mapping[str, Any]) -> spaces.Space:
     raise UserError(f"No space of an agent: {kind!r}.")
 
 
-class AgentNetwork(nn.Module):
+class AgentNetwork(Network):
     """What plays one environment.
 
     Args:
@@ -92,6 +93,8 @@ class AgentNetwork(nn.Module):
         plain_spaces: observation and action space, as the method of this name gives them and a checkpoint holds them;
             None makes the environment and takes its own.
     """
+
+    unit = "environment steps"
 
     def __init__(
         self, env: str, options: Mapping[str, Any] | None = None, plain_spaces: Mapping[str, Any] | None = None
@@ -277,7 +280,7 @@ class AgentModule(TrainingModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         num_envs: int,
         rollout: int,
         ema_steps: float = 0.0,
@@ -298,7 +301,7 @@ class AgentModule(TrainingModule):
         if processes:
             self.vector_options["processes"] = True
         if reward_model:
-            if network.env.startswith("ALE/"):  # type: ignore[union-attr, operator]
+            if network.env.startswith("ALE/"):
                 raise UserError("ALE's vector environment renders nothing for a reward_model: leave it out.")
             self.vector_options["render_mode"] = "rgb_array"
         self.reward_model = reward_model

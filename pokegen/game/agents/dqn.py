@@ -258,7 +258,7 @@ class DQN(AgentModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         num_envs: int = 8,
         rollout: int = 8,
         ema_steps: float = 0.0,

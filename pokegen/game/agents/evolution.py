@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import AgentModule
+from pokegen.game.agents.base import AgentModule, AgentNetwork
 from pokegen.game.agents.dqn import annealed
 from pokegen.game.agents.ppo import ActorCritic
 
@@ -57,7 +57,7 @@ class Evolution(AgentModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         population: int = 20,
         games: int = 1,
         rollout: int = 1000,

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from pokegen.errors import UserError
 from pokegen.files import atomic_file
+from pokegen.game.agents.base import AgentNetwork
 from pokegen.game.agents.demonstrations import Demonstrated, demonstrate
 from pokegen.game.agents.ppo import PPO, ActorCritic, Played
 
@@ -110,7 +111,7 @@ class GAIL(PPO):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         episodes: int = 5,
         expert: str = "expert",
         expert_seed: int = 0,

@@ -266,7 +266,7 @@ class MADDPG(AgentModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         num_envs: int = 32,
         rollout: int = 4,
         ema_steps: float = 0.0,

@@ -296,7 +296,7 @@ class PPO(AgentModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: AgentNetwork,
         num_envs: int = 16,
         rollout: int = 1024,
         ema_steps: float = 0.0,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pokegen.errors import UserError
 from pokegen.game.envs.names import NONE
+from pokegen.models.network import Network
 
 
 class Keys:
@@ -71,7 +72,7 @@ class Keys:
         return ["+".join(keys) or NONE for keys in pressed]
 
 
-class KeyNetwork(nn.Module):
+class KeyNetwork(Network):
     """What networks share that tell keys from frames: the vocabulary and the loss.
 
     Args:

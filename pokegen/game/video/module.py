@@ -24,6 +24,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pokegen.files import write_csv
+from pokegen.game.video.keys import KeyNetwork
 from pokegen.trainers.likelihood import LikelihoodModule
 
 
@@ -37,7 +38,7 @@ class KeysModule(LikelihoodModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: KeyNetwork,
         lr: float = 5e-4,
         weight_decay: float = 0.05,
         warmup_steps: int = 100,

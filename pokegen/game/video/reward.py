@@ -25,10 +25,11 @@ from torch.utils.data import DataLoader, IterableDataset
 from pokegen.errors import DataError, UserError
 from pokegen.game.video.clips import csv_files, decoded
 from pokegen.game.video.recording import read_recording
+from pokegen.models.network import Network
 from pokegen.trainers.likelihood import LikelihoodModule
 
 
-class RewardModel(nn.Module):
+class RewardModel(Network):
     """The last frames, of which the last shows what the action did → the reward of that step.
 
     Args:
@@ -78,7 +79,7 @@ class RewardModule(LikelihoodModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: RewardModel,
         lr: float = 1e-3,
         weight_decay: float = 0.01,
         warmup_steps: int = 100,
