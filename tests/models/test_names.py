@@ -119,7 +119,7 @@ def test_exported_weights_load_in_transformers(trainer, tmp_path):
 
 
 def test_saved_and_loaded_draws_the_same(trainer, tmp_path):
-    class_path, arguments = trainer.export()
+    class_path, arguments = trainer.exported()
     assert class_path == f"{NameModel.__module__}.{NameModel.__name__}"
     save_file(trainer.state_dict(), tmp_path / "model.safetensors")
     loaded = NameModel(**arguments).eval()

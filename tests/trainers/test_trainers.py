@@ -9,6 +9,7 @@ from pokegen.data.modules import SpriteDataModule
 from pokegen.errors import UserError
 from pokegen.models import cgan, cvae, dcgan, gan, losses, projected_gan, vae
 from pokegen.models.condition import CONDITIONS, OF_SPECIES
+from pokegen.models.network import Network
 from pokegen.models.tokenizer import PatchDiscriminator, Tokenizer
 from pokegen.trainers.adversarial import AdversarialModule
 from pokegen.trainers.autoencoder import AutoencoderModule
@@ -291,7 +292,7 @@ def test_data_without_the_conditions_that_a_model_heeds_are_told():
         cgan.CGANGenerator(8, 8, 8, conditions=["type1"]).prepare(digits)
 
 
-class Line(torch.nn.Module):
+class Line(Network):
     """A deterministic network, whose loss curve does not depend on which process sees which image."""
 
     def __init__(self):

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from pokegen.cli.main import main
 from pokegen.errors import UserError
-from pokegen.game.agents.base import maddpg
+from pokegen.game.agents import maddpg
 from pokegen.game.agents.maddpg import MADDPG, BatchedMLPs, Critics, JointReplay, MADDPGActors
 from pokegen.game.envs import particles
 
