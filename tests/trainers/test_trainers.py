@@ -160,15 +160,23 @@ def test_half_precision_with_a_scaler_is_refused():
         module.on_fit_start()
 
 
+class Number(Network):
+    """A network of one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, 1))
+
+
 def test_the_average_has_the_half_life_that_was_asked():
-    module = LikelihoodModule(torch.nn.Linear(1, 1, bias=False), ema_images=100)
+    module = LikelihoodModule(Number(), ema_images=100)
     module.images_seen.fill_(10_000)
     torch.nn.init.constant_(module.ema.weight, 0.0)
     torch.nn.init.constant_(module.net.weight, 1.0)
     for _ in range(10):
         module.count(10)
     assert float(module.ema.weight) == pytest.approx(0.5, abs=1e-3)
-    current = LikelihoodModule(torch.nn.Linear(1, 1), ema_images=0)
+    current = LikelihoodModule(Number(), ema_images=0)
     torch.nn.init.constant_(current.net.weight, 3.0)
     current.count(1)
     assert float(current.ema.weight) == 3
