@@ -33,9 +33,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pokegen import zoo
-from pokegen.cli.evaluate import GAMES, JUDGES, species_conditions
+from pokegen.cli.evaluate import GAMES, JUDGES
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import Eye, RandomNet, as_images
+from pokegen.evaluation.samples import species_conditions
 from pokegen.evaluation.sprites import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
 from pokegen.images import grid
 from pokegen.models.augment import translate

@@ -12,7 +12,6 @@ examples:
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -136,19 +135,21 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
     from pokegen import zoo
     from pokegen.cli.main import progress
     from pokegen.evaluation.distances import inception_fid
+    from pokegen.evaluation.samples import read_samples, species_conditions
     from pokegen.evaluation.sprites import MIN_PICTURES, draw, evaluate_sprites
+    from pokegen.models import ImageModel
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
     found = [(name, zoo.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
     for name, loaded in found:
-        if not hasattr(loaded.model, "conditions"):  # as every sprite model says
+        if not isinstance(loaded.model, ImageModel):
             raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
     trained, unseen = _real(args)
     judge, type_judge = (zoo.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:
-        samples = _read_samples(args.samples, args.seed)
+        samples = read_samples(args.samples, args.seed)
         drawn["samples"] = lambda seed: samples
     conditions = species_conditions(trained)
     for name, loaded in found:
@@ -188,58 +189,6 @@ def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
         for d in (data.datasets["train"], data.datasets[args.split])
     )
     return trained, unseen
-
-
-def species_conditions(sprites: "Sprites") -> Any:
-    """The conditions of one sprite a species, so that none is asked for more often for having more pictures."""
-    import numpy as np
-
-    assert sprites.conditions is not None and sprites.species is not None
-    order = np.random.default_rng(0).permutation(len(sprites))  # or all would be of the first game
-    return sprites.conditions[order[np.unique(sprites.species[order], return_index=True)[1]]]
-
-
-def _read_samples(folder: Path, seed: int) -> "Sprites":
-    """A folder's pictures on white, in random order, but for grid.png; with their types where `pokegen card` wrote
-    cards.json beside them."""
-    import numpy as np
-    from PIL import Image
-
-    from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
-    from pokegen.images import read_picture
-    from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
-    from pokegen.trust import inside
-
-    if not folder.is_dir():
-        raise DataError(f"No folder of samples at {folder}.")
-    rows: dict[str, list[int]] = {}
-    if (folder / "cards.json").is_file():
-        try:
-            for card in json.loads((folder / "cards.json").read_text(encoding="utf-8")):
-                type1, *more = (TYPES.index(word) for word in card["types"])
-                type2 = more[0] if more else NO_TYPE
-                name = str(card["sprite"])
-                if name != Path(name).name:
-                    raise ValueError(f"{name!r} is no file name")
-                rows[name] = [type1, type2]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise DataError(f"{folder / 'cards.json'} is not what `pokegen card` writes: {error}.") from error
-    paths = [folder / name for name in rows] or [p for p in sorted(folder.glob("*.png")) if p.name != "grid.png"]
-    if len(paths) < MIN_PICTURES:
-        raise DataError(f"The panel needs {MIN_PICTURES} PNG files or more; {folder} holds {len(paths)}.")
-    pictures = []
-    for path in paths:
-        try:
-            drawn = read_picture(inside(folder, path.name))
-        except ValueError as error:
-            raise DataError(f"{path} is not a picture that can be read: {error}.") from error
-        if drawn.size != (SPRITE_SIZE, SPRITE_SIZE):
-            width, height = drawn.size
-            raise DataError(f"{path} is {width}×{height}; the panel scores {SPRITE_SIZE}×{SPRITE_SIZE}.")
-        white = Image.new("RGBA", drawn.size, "white")
-        pictures.append(np.asarray(Image.alpha_composite(white, drawn).convert("RGB")))
-    order = np.random.default_rng(seed).permutation(len(paths))
-    return Sprites(np.stack(pictures), np.array(list(rows.values())) if rows else None).take(order)
 
 
 def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -291,8 +240,9 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     from pokegen.evaluation.reader import evaluate_reader
     from pokegen.evaluation.report import markdown
     from pokegen.evaluation.sprites import score_judge
+    from pokegen.models import Classifier, ImageModel
 
-    drawers = [name for name in zoo.available() if hasattr(zoo.load(name).model, "conditions")]
+    drawers = [name for name in zoo.available() if isinstance(zoo.load(name).model, ImageModel)]
     args.samples = None
     options = ("seed", "seeds", "count", "split", "reference")
     given = [f"--{name} {getattr(args, name)}" for name in options if getattr(args, name) is not None]
@@ -307,7 +257,7 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
             echo(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command, beside))
     trained, unseen = _real(args)
-    classifiers = [name for name in zoo.available() if hasattr(zoo.load(name).model, "stage_maps")]
+    classifiers = [name for name in zoo.available() if isinstance(zoo.load(name).model, Classifier)]
     for name in progress(classifiers, "classifiers", len(classifiers)):
         rows = {"trained families": score_judge(zoo.load(name).model, trained)}
         rows |= {f"{args.split} families": score_judge(zoo.load(name).model, unseen)}

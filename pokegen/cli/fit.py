@@ -39,6 +39,8 @@ from pokegen import files, moved, zoo
 from pokegen.data import modules as _data
 from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
+from pokegen.game.agents.base import AgentNetwork
+from pokegen.models.image import ImageModel
 from pokegen.resources import shipped
 from pokegen.schema import SPRITE_SIZE
 from pokegen.tracking import runs
@@ -185,15 +187,15 @@ class CLI(LightningCLI):
             return saved["state_dict"]
         network = next(key for key, module in self.model.named_children() if module is self.model.network)
         played: Any = self.model.network  # an agent's environment is the one that this config names
-        own = (played.env, played.options) if hasattr(played, "env") else None
+        own = (played.env, played.options) if isinstance(played, AgentNetwork) else None
         weights = {f"{network}.{key}": value for key, value in zoo.load(name, own=own).model.state_dict().items()}
         return weights | {f"discriminator.{key}": value for key, value in zoo.load_discriminator(name).items()}
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self.config_init[self.subcommand]
         given = _several(config.trainer.callbacks)
-        # A sprite model, as its `conditions` tell, is chosen by the panel's distance.
-        draws = hasattr(self.model.network, "conditions") and isinstance(self.datamodule, _data.SpriteDataModule)
+        # A sprite model is chosen by the panel's distance.
+        draws = isinstance(self.model.network, ImageModel) and isinstance(self.datamodule, _data.SpriteDataModule)
         mine = [
             *runs.checkpoints(self.folder, None if draws and config.score_images else self.model.monitor),
             *([KernelDistance(self.folder / "checkpoints" / "best.ckpt", config.score_images)] if draws else []),

@@ -72,10 +72,11 @@ def _draw_samples(folder: Path) -> None:
     from pokegen.cards.generator import Generator
     from pokegen.cards.request import Request
     from pokegen.images import grid
+    from pokegen.models import ImageModel
     from pokegen.models.pixels import to_pixels
 
     model = zoo.load(folder, own=True).model
-    if not hasattr(model, "conditions"):  # as every image model has
+    if not isinstance(model, ImageModel):
         return
     samples = model.sample(64, generator=torch.Generator().manual_seed(0))
     grid(to_pixels(samples), columns=8).save(folder / "samples.png")

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from pokegen import zoo
-from pokegen.cli.evaluate import _read_samples
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
 from pokegen.errors import DataError
+from pokegen.evaluation.samples import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_folder_of_samples_is_scored_with_the_types_of_its_cards(root, tmp_pat
 def test_transparent_pictures_stand_on_white(tmp_path):
     folder = samples(tmp_path / "clear", 59)
     Image.new("RGBA", (128, 128), (0, 0, 0, 0)).save(folder / "clear.png")
-    pictures = _read_samples(folder, seed=0).pictures
+    pictures = read_samples(folder, seed=0).pictures
     assert sum((p == 255).all() for p in pictures) == 1
 
 
@@ -101,7 +101,7 @@ def test_cards_of_strangers_are_refused(cards, says, tmp_path):
         cards = json.dumps(json.loads(cards) + more)
     (folder / "cards.json").write_text(cards)
     with pytest.raises(DataError, match=says):
-        _read_samples(folder, seed=0)
+        read_samples(folder, seed=0)
 
 
 def test_samples_that_are_no_pictures_are_refused(tmp_path):
@@ -110,10 +110,10 @@ def test_samples_that_are_no_pictures_are_refused(tmp_path):
     for content, says in ((whole[:50], "unreadable"), (b"", "unreadable"), (whole[:16] + b"\xff" * 8, "unreadable")):
         (folder / "000.png").write_bytes(content)
         with pytest.raises(DataError, match=f"000.png is not a picture that can be read: {says}"):
-            _read_samples(folder, seed=0)
+            read_samples(folder, seed=0)
     Image.new("1", (20_000, 20_000)).save(folder / "000.png")
     with pytest.raises(DataError, match="too large"):
-        _read_samples(folder, seed=0)
+        read_samples(folder, seed=0)
 
 
 def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
@@ -188,4 +188,4 @@ def test_samples_that_link_elsewhere_are_refused(tmp_path):
     for path in (tmp_path / "elsewhere").glob("*.png"):
         (tmp_path / "linked" / path.name).symlink_to(path)
     with pytest.raises(DataError, match="leads out of"):
-        _read_samples(tmp_path / "linked", seed=0)
+        read_samples(tmp_path / "linked", seed=0)
