@@ -12,13 +12,11 @@ import ctypes
 import difflib
 import importlib
 import inspect
-import logging
 import os
 import re
 import shutil
 import signal
 import sys
-import warnings
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from textwrap import shorten
@@ -41,19 +39,12 @@ from pokegen.data.tables import NamesDataModule, StatsDataModule  # noqa: F401
 from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
 from pokegen.models.training import TrainingModule
+from pokegen.quiet import quiet
 from pokegen.resources import shipped
 from pokegen.tracking import runs
 from pokegen.trust import echo
 
-# What Lightning says on each start and no user can act on
-warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*")  # the averaged copy is meant to be
-warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")
-warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
-warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in str(record.msg))
-warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
-warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
+quiet()
 
 
 class Parser(LightningArgumentParser):

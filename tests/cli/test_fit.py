@@ -538,3 +538,19 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_keeps_the_last(imported, tmp_pa
     monkeypatch.setattr(torch, "save", save)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
     assert record(tmp_path)["status"] == "failed"
+
+
+def test_a_start_says_what_a_user_can_use_alone(imported, tmp_path):
+    """Not what Lightning and W&B say of themselves, such as which accelerators are not there."""
+    command = [
+        sys.executable,
+        "-m",
+        "pokegen.cli.main",
+        *words(imported, log="wandb", score_images=0, **{"trainer.precision": "32-true"}),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = ["Seed set to 0", "run runs/vae", "`Trainer.fit` stopped: `max_epochs=1` reached."]
+    assert [line for line in done.stderr.splitlines() if "sprites are used" not in line] == told
+    assert list((tmp_path / "runs" / "vae" / "wandb").glob("offline-run-*/*.wandb"))
