@@ -48,6 +48,7 @@ VIDEOS = (
     *(".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv"),
     *(".3gp", ".3g2", ".mts", ".m2ts", ".vob", ".asf", ".f4v", ".ogg", ".gif", ".mxf"),
 )  # names of videos, the first of a recording's where it has several
+FILMS = (".mp4", ".mkv", ".m4v", ".mov", ".avi", ".ts", ".flv", ".gif")  # what `film` writes: those that hold H.264
 SHORTEST = 15  # frames: a recording of less than a second teaches nothing
 DRIFT = 0.1  # seconds by which a time column may differ from the video's time
 LONGEST_GAP = 600  # seconds between two frames of a video
@@ -229,7 +230,7 @@ def film(env: gymnasium.Env, player: "Player", out: Path, episodes: int, seed: i
 
     Yields the return and the steps of each episode. The nth is reset with seed + n. An existing file is replaced.
     """
-    if out.suffix.lower() not in (*VIDEOS, ".gif"):
+    if out.suffix.lower() not in FILMS:
         raise UserError(f"Cannot write a video to {out.name}: end it in .mp4, .mkv or .gif.")
     av = require("av")
     rate = round(env.metadata.get("render_fps") or FPS)
