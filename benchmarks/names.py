@@ -23,7 +23,7 @@ from torch import nn
 
 from pokegen.data.tables import NamesDataModule
 from pokegen.evaluation.names import SYMBOLS, NGram, bits_and_error, fit_ngram
-from pokegen.hub import load
+from pokegen.zoo import load
 from pokegen.models.names import CONDITIONS, END, encode
 
 LENGTH = 16  # characters of the longest name

@@ -33,7 +33,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from pokegen.evaluation import stats as panel
-from pokegen.hub import load
+from pokegen.zoo import load
 from pokegen.schema import NO_TYPE, STAT_LABELS
 
 METRICS = (

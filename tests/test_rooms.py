@@ -15,7 +15,7 @@ import pokegen
 
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
-BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional"}
+BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional", "quiet"}
 BASE |= {"text", "images", "__version__"}  # the last is no room but a name
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
@@ -28,6 +28,7 @@ ALLOWED = {
     "moved": set(),
     "optional": {"errors"},
     "text": set(),
+    "quiet": set(),
     "models": BASE,
     "trainers": BASE | {"models"},
     "images": {"schema", "errors"},

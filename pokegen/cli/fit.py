@@ -12,13 +12,11 @@ import ctypes
 import difflib
 import importlib
 import inspect
-import logging
 import os
 import re
 import shutil
 import signal
 import sys
-import warnings
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from textwrap import shorten
@@ -41,21 +39,14 @@ from pokegen.errors import UserError
 from pokegen.evaluation.callback import KernelDistance
 from pokegen.game.agents.base import AgentNetwork
 from pokegen.models.image import ImageModel
+from pokegen.quiet import quiet
 from pokegen.resources import shipped
 from pokegen.schema import SPRITE_SIZE
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
 from pokegen.trust import echo
 
-# What Lightning says on each start and no user can act on
-warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*")  # the averaged copy is meant to be
-warnings.filterwarnings("ignore", message=".*but have no `validation_step`.*")
-warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
-warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in str(record.msg))
-warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter is intended.*")
-warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
+quiet()
 
 
 # Settings of Lightning's that pokegen makes itself, and what to set instead.
@@ -341,7 +332,7 @@ def _find_configs(argv: list[str]) -> list[str]:
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected YAML keys such as model, data and trainer, got {str(content)[:40]!r}.")
         if (renewed := moved.renewed(content)) != content:
-            warnings.warn(f"{path} names classes of an earlier version; they are found under new names.", stacklevel=2)
+            rank_zero_warn(f"{path} names classes of an earlier version; they are found under new names.")
             path = yaml.safe_dump(renewed, sort_keys=False)  # type: ignore[assignment]  # --config takes YAML too
         found[place] = f"{flag}={path}" if equals else str(path)
     return found

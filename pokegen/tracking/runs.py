@@ -99,6 +99,10 @@ class CSVLog(_Lasting, CSVLogger):  # type: ignore[misc]  # its log_hyperparams 
 class WandbLog(_Lasting, WandbLogger):
     """runs/NAME/wandb."""
 
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        del self._wandb_init["anonymous"]  # W&B warns of it at each start, though nobody set it
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and none that is not finite, so that the one before it stays.

@@ -467,6 +467,27 @@ def test_a_mistake_found_by_a_worker_is_one_line():
     assert fit._user_error(plain) is plain
 
 
+def test_a_run_of_an_earlier_version_resumes_and_is_exported(imported, tmp_path):
+    """Its config has the class paths of then, its checkpoint the state of the same nets."""
+    assert main(words(imported, "dcgan")) == 0
+    config = tmp_path / "runs" / "dcgan" / "config.yaml"
+    text = config.read_text()
+    for new, old in (
+        ("pokegen.trainers.adversarial.AdversarialModule", "pokegen.models.training.AdversarialModule"),
+        ("pokegen.models.dcgan.DCGANGenerator", "pokegen.models.dcgan.Generator"),
+        ("pokegen.models.dcgan.DCGANDiscriminator", "pokegen.models.dcgan.Discriminator"),
+    ):
+        assert new in text
+        text = text.replace(new, old)
+    config.write_text(text)
+    assert main(["zoo", "export", "runs/dcgan", "mine"]) == 0
+    again = ["fit", "--config", str(config), "--run", "dcgan", "--ckpt_path", "last", "--trainer.max_epochs", "2"]
+    with pytest.warns(UserWarning, match="names classes of an earlier version"):
+        assert main(again) == 0
+    assert images_seen(tmp_path / "runs" / "dcgan") == 2 * EPOCH
+    assert main(["sprites", "--model", "mine", "--count", "2"]) == 0
+
+
 def test_size_is_given_once(drawn, tmp_path):
     large = import_sprites(drawn, tmp_path / "large", size=256, workers=1).folder
     assert main([*words(large, "cgan", score_images=0), "--data.size", "256"]) == 0
@@ -596,3 +617,19 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_keeps_the_last(imported, tmp_pa
     monkeypatch.setattr(torch, "save", save)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == good
     assert record(tmp_path)["status"] == "failed"
+
+
+def test_a_start_says_what_a_user_can_use_alone(imported, tmp_path):
+    """Not what Lightning and W&B say of themselves, such as which accelerators are not there."""
+    command = [
+        sys.executable,
+        "-m",
+        "pokegen.cli.main",
+        *words(imported, log="wandb", score_images=0, **{"trainer.precision": "32-true"}),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = ["Seed set to 0", "run runs/vae", "`Trainer.fit` stopped: `max_epochs=1` reached."]
+    assert [line for line in done.stderr.splitlines() if "sprites are used" not in line] == told
+    assert list((tmp_path / "runs" / "vae" / "wandb").glob("offline-run-*/*.wandb"))

@@ -14,7 +14,7 @@ from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.game.video.cloning import Policy
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import read_recording
+from pokegen.game.video.recording import FILMS, read_recording
 
 ENV = "tests/Lamps-v0"
 IDM = {"groups": GROUPS, "window": 8, "stem_width": 4, "stem_stride": 8, "stacks": [4], "width": 16, "heads": 2}
@@ -117,7 +117,7 @@ def test_play_films_whole_episodes(models, tmp_path, capsys):
     import av
 
     argv = ["game", "play", "--env", ENV, "--agent", models / "policy", "--episodes", 2, "--seed", 5]
-    for name in ("game.mp4", "game.gif"):
+    for name in (f"game{end}" for end in FILMS):
         *episodes, path = said(capsys, *argv, "--out", tmp_path / name).splitlines()
         assert [line.split()[-2] for line in episodes] == ["20", "20"]
         assert path == str(tmp_path / name)
@@ -127,7 +127,8 @@ def test_play_films_whole_episodes(models, tmp_path, capsys):
         assert {frame.shape for frame in shown} == {(32, 32, 3)}
         upper = shown[10][6, :30].astype(int).mean(axis=1)  # of the lamps that tell what was pressed, always right
         assert upper[15] > 200 > max(upper[5], upper[25])
-    assert ".mp4" in one_line(capsys, *argv, "--out", tmp_path / "game.txt")
+    for name in ("game.txt", "game.webm", "game.ogg"):
+        assert ".mp4" in one_line(capsys, *argv, "--out", tmp_path / name)
 
 
 def test_evaluate_is_seeded(tmp_path, capsys):

@@ -27,6 +27,7 @@ from pokegen.errors import UserError
 from pokegen.files import atomic_file, writable_folder, write_csv
 from pokegen.game.video.idm import VideoReader
 from pokegen.game.video.recording import FPS, HEADER, VIDEOS, count_frames, frames
+from pokegen.quiet import quiet
 
 COLUMNS = (*HEADER, "confidence")  # the last in [0, 1]: how likely the model holds all keys of the frame to be
 
@@ -113,6 +114,7 @@ def annotate(
         shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
         plan.append(shards)
         labels.append(table)
+    quiet()
     bar = options.setdefault("enable_progress_bar", sys.stderr.isatty())  # standard output is for the paths
     try:
         trainer = L.Trainer(

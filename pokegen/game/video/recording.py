@@ -50,6 +50,7 @@ VIDEOS = (
     *(".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv"),
     *(".3gp", ".3g2", ".mts", ".m2ts", ".vob", ".asf", ".f4v", ".ogg", ".gif", ".mxf"),
 )  # names of videos, the first of a recording's where it has several
+FILMS = (".mp4", ".mkv", ".m4v", ".mov", ".avi", ".ts", ".flv", ".gif")  # what `film` writes: those that hold H.264
 SHORTEST = 15  # frames: a recording of less than a second teaches nothing
 DRIFT = 0.1  # seconds by which a time column may differ from the video's time
 LONGEST_GAP = 600  # seconds between two frames of a video
@@ -211,7 +212,7 @@ def film(env: gymnasium.Env, player: Player, out: Path, episodes: int, seed: int
 
     Yields the return and the steps of each episode. The nth is reset with seed + n. An existing file is replaced.
     """
-    if out.suffix.lower() not in (*VIDEOS, ".gif"):
+    if out.suffix.lower() not in FILMS:
         raise UserError(f"Cannot write a video to {out.name}: end it in .mp4, .mkv or .gif.")
     av = require("av")
     rate = round(env.metadata.get("render_fps") or FPS)
@@ -317,12 +318,12 @@ def frames(path: Path, gray: bool = True, start: int = 0, stop: int | None = Non
         own = (stream.width, stream.height) == (SIZE, SIZE)
         stream.thread_type = "SLICE" if own else "AUTO"
         streamed = container.format.name in _STREAMED
-        tick, held, late = start, None, 0.0
+        tick, held, late, damaged = start, None, -1.0, False
         lost: list[tuple[float, float]] = []
-        damaged = False
         for seconds, frame in _decoded(path, container, stream, start / FPS):
+            late = seconds if late < 0 else late
+            _check_gap(path, late, seconds)
             if held is not None:
-                _check_gap(path, late, seconds)
                 due = math.ceil((seconds - GRACE) * FPS)  # the first tick at which this frame can be seen
                 for _ in range(tick, due if stop is None else min(due, stop)):
                     yield picture(held)
@@ -576,9 +577,9 @@ def _decoded(path: Path, container: Any, stream: Any, start: float) -> Iterator[
     """Frames, None for what is damaged, and their seconds from the first; begins with one that is not after `start`
     seconds, if any is."""
     base, found = float(stream.time_base), _pictures(container, stream)
-    begin, first = next(found, (None, None))
-    if begin is None:
+    if (item := next(found, None)) is None:
         return
+    begin, first = _stamp(path, item[0]), item[1]
     for target in (begin + int(start / base), begin):  # the beginning where the container's index misleads
         container.seek(target, stream=stream, backward=True)
         found = _pictures(container, stream)
@@ -601,26 +602,31 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
         yield packet
 
 
-def _pictures(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
+def _pictures(container: Any, stream: Any) -> Iterator[tuple[Any, Any]]:
     """Decoded frames and their time stamps; None for the frames from damage to the next keyframe."""
-    whole, begin, end = True, None, None
+    whole, shown, end = True, None, None
+    hurt = (
+        -math.inf
+    )  # the latest time stamp that had been read at the last damage: what is decoded lies a little behind
     packets = _packets(container, stream)
     while True:
         try:
             if (packet := next(packets, None)) is None:
                 break
             if packet.pts is not None and not packet.is_discard:
-                begin, end = packet.pts if begin is None else begin, packet.pts if end is None else max(end, packet.pts)
-            whole = whole and not packet.is_corrupt
+                shown, end = packet.pts if shown is None else shown, packet.pts if end is None else max(end, packet.pts)
+            intact = not packet.is_corrupt
             decoded = packet.decode()
         except require("av").FFmpegError:
-            whole, decoded = False, []
-        if not whole and begin is not None:
-            yield begin, None  # so that the frames after it keep their time
+            intact, decoded = False, []
+        if not intact and end is not None:
+            if whole:
+                yield shown, None  # from here on; at the start also so that the frames after it keep their time
+            whole, hurt = False, end
         for frame in decoded:
-            whole = (whole or frame.key_frame) and not frame.is_corrupt
-            yield frame.pts, frame if whole else None
-            begin = None
+            again = frame.key_frame and frame.pts is not None and frame.pts > hurt
+            shown, whole = frame.pts, (whole or again) and not frame.is_corrupt
+            yield shown, frame if whole else None
     if not whole and end is not None:
         yield end, None
 
@@ -672,19 +678,21 @@ class _Picture:
 
 
 def _display_matrix(path: Path, frame: Any) -> tuple[int, int, int, int]:
-    """(a, b, c, d), each -1, 0 or 1: a pixel that is stored at (x, y) is to be seen at (a x + c y, b x + d y)."""
+    """(a, b, c, d), each -1, 0 or 1: a pixel that is stored at (x, y) is to be seen at (a x + c y, b x + d y).
+    Without stretching, since the picture becomes a square."""
     kind = require("av").sidedata.sidedata.Type.DISPLAYMATRIX
     found = next((bytes(data) for data in frame.side_data if data.type == kind), None)
     if found is None:
         return 1, 0, 0, 1
-    a, b, _, c, d = (x / 2**16 for x in np.frombuffer(found, np.int32)[:5].tolist())
-    matrix = (round(a), round(b), round(c), round(d))
-    if (a, b, c, d) != matrix or sorted(map(abs, matrix)) != [0, 0, 1, 1] or bool(a) != bool(d):
+    numbers = np.frombuffer(found, np.int32)[[0, 1, 3, 4]].tolist()
+    small = max(map(abs, numbers)) / 100
+    a, b, c, d = ((x > small) - (x < -small) for x in numbers)
+    if not (a and d and not b and not c) and not (b and c and not a and not d):
         raise UserError(
-            f"{path} is to be seen turned by {frame.rotation}°, or stretched; only quarter turns are read. Store it "
-            "as it is to be seen: ffmpeg -i VIDEO new.mp4"
+            f"{path} is to be seen turned by {frame.rotation}°; only quarter turns are read. Store it as it is to be "
+            "seen: ffmpeg -i VIDEO new.mp4"
         )
-    return matrix
+    return a, b, c, d
 
 
 def _luma(frame: Any) -> np.ndarray:

@@ -78,8 +78,9 @@ def test_labels_do_not_depend_on_shards(network, video, whole, tmp_path, shard):
     np.testing.assert_allclose([float(row["confidence"]) for row in found], whole[1], atol=2e-4)
 
 
-def test_a_row_for_each_frame(network, video):
+def test_a_row_for_each_frame(network, video, capsys):
     (table,) = label(video, network)
+    assert capsys.readouterr().err == ""  # nor what Lightning says of itself
     assert table == video.with_suffix(".csv")
     found = rows(table)
     assert list(found[0]) == ["frame", "time", "key", "reward", "episode", "confidence"]
