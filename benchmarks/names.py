@@ -23,8 +23,8 @@ from torch import nn
 
 from pokegen.data.tables import NamesDataModule
 from pokegen.evaluation.names import SYMBOLS, NGram, bits_and_error, fit_ngram
-from pokegen.zoo import load
 from pokegen.models.names import CONDITIONS, END, encode
+from pokegen.zoo import load
 
 LENGTH = 16  # characters of the longest name
 BEGIN = SYMBOLS  # the input before the first character

@@ -45,7 +45,7 @@ def bare(model: Any, n: int, seed: int) -> Callable[[], Any]:
     """The network alone, of `n` latents and conditions that are drawn before the clock starts."""
     random = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
-        latent, embedded = model.latents(n, random), model.embed(model.rows(n, generator=random))
+        latent, embedded = model.latents(n, random), model.embed(model.sample_conditions(n, generator=random))
 
     def call() -> None:
         with torch.inference_mode():

@@ -11,7 +11,7 @@ and body: the whole), their mean, which is the panel's `kernel_distance`, that o
 
 pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
 quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
-The dcgan, which heeds no style, sees only the pixel art that the panel compares with, the others every style.
+The dcgan, which supports no style, sees only the pixel art that the panel compares with, the others every style.
 What is shown is the mean over the trainings and their deviation; – where --count is too small.
 
 aids: a projected_gan without any help in sampling, then with one more each; validation families.

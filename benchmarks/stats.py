@@ -33,8 +33,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from pokegen.evaluation import stats as panel
-from pokegen.zoo import load
 from pokegen.schema import NO_TYPE, STAT_LABELS
+from pokegen.zoo import load
 
 METRICS = (
     *("quality", "auc_all", "auc_held_out", "plain_all", "plain_held_out", "dcr_share"),

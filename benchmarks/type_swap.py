@@ -67,7 +67,7 @@ def of_model(name: str, judge: torch.nn.Module, creatures: int, seed: int) -> Ra
     lines = []
     for start in range(0, creatures, SPRITE_BATCH):
         request = Request(count=min(SPRITE_BATCH, creatures - start), seed=seed * 1000 + start)
-        lines.append(np.stack([line for _, line in generator.under("type1", request)]))  # (18, n, 128, 128, 3)
+        lines.append(np.stack([line for _, line in generator.vary_condition("type1", request)]))  # (18, n, 128, 128, 3)
     pictures = np.concatenate(lines, axis=1).reshape(-1, *lines[0].shape[2:])
     kind, creature = torch.meshgrid(torch.arange(len(TYPES)), torch.arange(creatures), indexing="ij")
     return ratios(judge, pictures, creature.flatten(), kind.flatten(), kind.flatten())

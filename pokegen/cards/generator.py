@@ -248,7 +248,7 @@ class Generator:
         if len(forms) == 1 or not isinstance(model, ImageModel):
             drawn = (model.sample(1, condition=each, generator=stream(seed, "sprites")) for each in shown)
             return [to_size(to_pixels(image)[0]) for image in drawn]
-        rows, latent = model.begin(1, shown[-1], generator)
+        rows, latent = model.sample_inputs(1, shown[-1], generator)
         rows = rows.repeat(len(forms), 1)
         for i, key in enumerate(model.conditions):
             if key in shown[0]:
@@ -298,7 +298,9 @@ class Generator:
 
         return draw()  # so that a mistake is told at the call, not at the first batch
 
-    def under(self, key: str, request: Request, truncation: float | None = None) -> Iterator[tuple[str, np.ndarray]]:
+    def vary_condition(
+        self, key: str, request: Request, truncation: float | None = None
+    ) -> Iterator[tuple[str, np.ndarray]]:
         """The same `request.count` creatures under each value of condition `key` that the model knows, such as the 18
         of `type1`: the value's word, and uint8 (count, S, S, 3). Of a new type, the colour and the second type that
         were not asked for change too."""
@@ -312,10 +314,10 @@ class Generator:
             raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
         asked, generator = _condition(request, request.count), stream(request.seed, "sprites")
         share = 1.0 if truncation is None else _checked(truncation)
-        rows, latent = model.begin(request.count, asked, generator, share)
+        rows, latent = model.sample_inputs(request.count, asked, generator, share)
 
         def draw() -> Iterator[tuple[str, np.ndarray]]:
-            for value, changed in latent_space.under(model, rows, key, asked, generator):
+            for value, changed in latent_space.vary_condition(model, rows, key, asked, generator):
                 with _one_thread(), torch.inference_mode():
                     sprites = to_pixels(model.present(latent, model.embed(changed)))
                 yield schema.CONDITIONS[key][value], sprites
@@ -338,8 +340,8 @@ class Generator:
         stops = []
         for seed in range(request.seed, request.seed + (1 if types else request.count)):
             asked, generator = _condition(request, 1), stream(seed, "sprites")
-            rows, latent = model.begin(1, asked, generator)
-            changed = latent_space.under(model, rows, "type1", asked, generator) if types else [(0, rows)]
+            rows, latent = model.sample_inputs(1, asked, generator)
+            changed = latent_space.vary_condition(model, rows, "type1", asked, generator) if types else [(0, rows)]
             stops += [(latent[0], new[0]) for _, new in changed]
 
         def draw() -> Iterator[np.ndarray]:
@@ -374,10 +376,10 @@ class Generator:
             image = image.mean(dim=1, keepdim=True)
         generator = stream(request.seed, "sprites")
         with _one_thread():
-            latent, rows = latent_space.find(model, image, generator, track)
+            latent, rows = latent_space.invert(model, image, generator, track)
             redrawn = latent_space.variations(model, latent, rows, 0.0, generator)
             asked = _condition(request, request.count)
-            rows = latent_space.changed(model, rows, asked, request.count, generator)
+            rows = latent_space.override_conditions(model, rows, asked, request.count, generator)
             varied = [
                 to_pixels(latent_space.variations(model, latent, part, strength, generator))
                 for part in rows.split(SPRITE_BATCH)
@@ -453,8 +455,8 @@ class Generator:
     def ignored(self, request: Request) -> list[str]:
         """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
         asked = _condition(request, 1)
-        heeded = getattr(self._model("sprites"), "conditions", asked)
-        return [key for key in asked if key not in heeded]
+        supported = getattr(self._model("sprites"), "conditions", asked)
+        return [key for key in asked if key not in supported]
 
     def _check(self, request: Request) -> None:
         if ignored := self.ignored(request):
@@ -465,7 +467,7 @@ class Generator:
         self._check_known(request)
 
     def _check_known(self, request: Request) -> None:
-        """What is asked for must have been in the sprite model's training data, as far as it heeds it."""
+        """What is asked for must have been in the sprite model's training data, as far as it supports it."""
         if isinstance(model := self._model("sprites"), ImageModel):
             for key, (value, *_) in _condition(request, 1).items():
                 if key in model.conditions and int(value) not in (known := model.prior.known(key)):
@@ -520,7 +522,7 @@ def _condition(request: Request, n: int) -> dict[str, Tensor]:
 
 
 def _of_rows(request: Request) -> dict[str, int]:
-    """What was asked that the stats model alone heeds."""
+    """What was asked that the stats model alone supports."""
     tier = {} if request.tier is None else {"tier": TIERS.index(request.tier)}
     return tier | ({} if request.line is None else {"line": request.line})
 

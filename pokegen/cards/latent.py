@@ -20,11 +20,11 @@ STEPS = 80  # of a search
 _FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
 
 
-def under(
-    model: ImageModel, rows: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
+def vary_condition(
+    model: ImageModel, labels: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
 ) -> Iterator[tuple[int, Tensor]]:
-    """The creatures of conditions `rows` (N, C) with each value of condition `key` that the model knows: the value, and
-    conditions int64 (N, C).
+    """The creatures of conditions `labels` (N, C) with each value of condition `key` that the model knows: the value,
+    and conditions int64 (N, C).
 
     What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
     creatures have it: a creature in the colour of another type is hardly of this one.
@@ -33,17 +33,17 @@ def under(
     state = generator.get_state()
     for value in model.prior.known(key):
         generator.set_state(state)  # the same luck for each value
-        condition = {k: rows[:, i] for i, k in enumerate(model.conditions) if k not in free}
-        condition[key] = torch.full((len(rows),), value)
+        condition = {k: labels[:, i] for i, k in enumerate(model.conditions) if k not in free}
+        condition[key] = torch.full((len(labels),), value)
         if key == "type1":
-            second = condition.get("type2", torch.full((len(rows),), NO_TYPE))
+            second = condition.get("type2", torch.full((len(labels),), NO_TYPE))
             condition["type2"] = second.masked_fill(second == value, NO_TYPE)
         elif key == "type2":
             condition["type1"] = condition["type1"].masked_fill(condition["type1"] == value, -1)
-        yield value, model.rows(len(rows), condition, generator)
+        yield value, model.sample_conditions(len(labels), condition, generator)
 
 
-def between(start: Tensor, end: Tensor, share: float, center: Tensor) -> Tensor:
+def slerp(start: Tensor, end: Tensor, share: float, center: Tensor) -> Tensor:
     """From latent `start` (share 0) to `end` (share 1), all (D,), along the great circle around `center`: a straight
     line would pass where no latent of the training lies (Shoemake 1985; White, Sampling Generative Networks, 2016)."""
     a, b = start - center, end - center
@@ -58,17 +58,17 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
     """A round through `stops`, each a latent (D,) and conditions (C,), of `steps` pictures each: (3, S, S) in [-1, 1].
 
     Between two stops latent and embedded conditions change together, slowly at either end."""
-    embedded = [model.embed(rows[None])[0] for _, rows in stops]
+    embedded = [model.embed(labels[None])[0] for _, labels in stops]
     for i, (latent, _) in enumerate(stops):
         j = (i + 1) % len(stops)
         for step in range(steps):
             share = step / steps
             share = share * share * (3 - 2 * share)
             mixed = torch.lerp(embedded[i], embedded[j], share)
-            yield model.present(between(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
+            yield model.present(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
 
 
-def find(
+def invert(
     model: ImageModel,
     image: Tensor,
     generator: torch.Generator,
@@ -85,28 +85,28 @@ def find(
 
 @torch.inference_mode()
 def _by_encoder(model: Any, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    rows = model.rows(TRIES if model.conditions else 1, None, generator)
-    embedded = model.embed(rows)
-    latent, _ = model.encode(image.expand(len(rows), -1, -1, -1), embedded)
+    labels = model.sample_conditions(TRIES if model.conditions else 1, None, generator)
+    embedded = model.embed(labels)
+    latent, _ = model.encode(image.expand(len(labels), -1, -1, -1), embedded)
     best = _error(model.render(latent, embedded), image).argmin()
-    return latent[best][None], rows[best][None]
+    return latent[best][None], labels[best][None]
 
 
 def _by_descent(
     model: ImageModel, image: Tensor, generator: torch.Generator, track: Callable[..., Iterable[Any]]
 ) -> tuple[Tensor, Tensor]:
-    rows, latent = model.rows(4 * TRIES, None, generator), model.latents(4 * TRIES, generator)
+    labels, latent = model.sample_conditions(4 * TRIES, None, generator), model.latents(4 * TRIES, generator)
     with torch.no_grad():
         error = torch.cat(
             [
                 _error(model.render(z, model.embed(r)), image)
-                for z, r in zip(latent.split(32), rows.split(32), strict=True)
+                for z, r in zip(latent.split(32), labels.split(32), strict=True)
             ]
         )
     best = error.argsort()[:2]
-    latent, rows = latent[best].clone().requires_grad_(), rows[best]
+    latent, labels = latent[best].clone().requires_grad_(), labels[best]
     with torch.no_grad():
-        embedded = model.embed(rows)
+        embedded = model.embed(labels)
     optimizer = torch.optim.Adam([latent], lr=0.08)
     for _ in track(range(STEPS), total=STEPS):
         error = _error(model.render(latent, embedded), image)
@@ -115,7 +115,7 @@ def _by_descent(
         optimizer.step()
         optimizer.zero_grad()
     choice = error.argmin()
-    return latent.detach()[choice][None], rows[choice][None]
+    return latent.detach()[choice][None], labels[choice][None]
 
 
 def _error(drawn: Tensor, image: Tensor) -> Tensor:
@@ -128,20 +128,24 @@ def _error(drawn: Tensor, image: Tensor) -> Tensor:
     return total
 
 
-def changed(model: ImageModel, rows: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator) -> Tensor:
-    """`n` times the conditions `rows` (1, C) with what is `asked`, int64 (n, C). A new type brings its colours and a
+def override_conditions(
+    model: ImageModel, labels: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator
+) -> Tensor:
+    """`n` times the conditions `labels` (1, C) with what is `asked`, int64 (n, C). A new type brings its colours and a
     second type that goes with it; a type that is asked as the second makes way as the first."""
     free = {follower for key in asked for follower in _FOLLOWS.get(key, ())}
-    kept = {key: rows[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
+    kept = {key: labels[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
     if "type2" in asked and "type1" in kept:
         kept["type1"] = kept["type1"].masked_fill(kept["type1"] == asked["type2"], -1)
-    return model.rows(n, kept | asked, generator)
+    return model.sample_conditions(n, kept | asked, generator)
 
 
 @torch.inference_mode()
-def variations(model: ImageModel, latent: Tensor, rows: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def variations(
+    model: ImageModel, latent: Tensor, labels: Tensor, strength: float, generator: torch.Generator
+) -> Tensor:
     """Relatives of a latent (1, D) under each of conditions (n, C): images (n, 3, S, S) in [-1, 1]. `strength` 0
     repeats it, 1 forgets it; between, the latents spread as those of new images do."""
-    center, fresh = model.center, model.latents(len(rows), generator)
+    center, fresh = model.center, model.latents(len(labels), generator)
     mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
-    return model.present(mixed, model.embed(rows))
+    return model.present(mixed, model.embed(labels))

@@ -167,7 +167,7 @@ class CLI(LightningCLI):
             return
         network = self.model.network
         if getattr(network, "weights", ""):
-            network.take(zoo.load(network.weights).model)
+            network.load_pretrained(zoo.load(network.weights).model)
         if config.init_from:
             rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))
     if args.by:
-        lines = generator.under("type1" if args.by == "type" else args.by, request, args.truncation)
+        lines = generator.vary_condition("type1" if args.by == "type" else args.by, request, args.truncation)
         paths = write_rows(progress(lines, "lines"), out, args.transparent)
     else:
         batches = generator.sprite_batches(request, args.truncation)

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _draw_samples(folder: Path) -> None:
     """If the checkpoint draws sprites, its sheets, of seed 0 and unselected: 64 sprites into samples.png; four
-    creatures, a line for each value, into types.png and styles.png, where it heeds those."""
+    creatures, a line for each value, into types.png and styles.png, where it supports those."""
     import numpy as np
     import torch
 
@@ -82,5 +82,5 @@ def _draw_samples(folder: Path) -> None:
     grid(to_pixels(samples), columns=8).save(folder / "samples.png")
     for key, name in (("type1", "types.png"), ("style", "styles.png")):
         if key in model.conditions:
-            lines = [line for _, line in Generator(model).under(key, Request(count=4))]
+            lines = [line for _, line in Generator(model).vary_condition(key, Request(count=4))]
             grid(np.concatenate(lines), columns=4).save(folder / name)

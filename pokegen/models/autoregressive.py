@@ -115,7 +115,7 @@ class Autoregressive(ImageModel):
         self.tokenizer.eval()
         return self
 
-    def take(self, source: nn.Module) -> None:
+    def load_pretrained(self, source: nn.Module) -> None:
         """Take the weights of a trained Tokenizer, or of another model of codes. UserError where they do not fit."""
         found = getattr(source, "tokenizer", source)
         if not isinstance(found, Tokenizer):

@@ -90,7 +90,7 @@ class CGANGenerator(ImageModel):
         width: channels at 32×32; smaller maps have up to four times as many, larger ones fewer.
         embedding_dim: E, size of the condition's vector.
         size: S; 64, 128 or 256.
-        conditions: those that it heeds; the discriminator must heed the same.
+        conditions: those that it supports; the discriminator must heed the same.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class CGANGenerator(ImageModel):
         conditions: Sequence[str] = CONDITIONS,
     ):
         if not conditions:
-            raise UserError("A cgan heeds one condition or more; without, take the gan or dcgan.")
+            raise UserError("A cgan supports one condition or more; without, take the gan or dcgan.")
         super().__init__(latent_dim, size, 3, conditions, embedding_dim)
         style = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2, width // 4]  # at 4, 8, 16, 32, 64, 128
@@ -114,9 +114,9 @@ class CGANGenerator(ImageModel):
         self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
         self.upsampler: nn.Module = Upsampler()
 
-    def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-        """`strength` fades the condition in: 0 ignores it."""
-        return self._draw(latent, strength * self.embedding(rows))
+    def forward(self, latent: Tensor, labels: Tensor, condition_scale: float | Tensor = 1.0) -> Tensor:
+        """`condition_scale` fades the condition in: 0 ignores it."""
+        return self._draw(latent, condition_scale * self.embedding(labels))
 
     def _draw(self, latent: Tensor, embedded: Tensor) -> Tensor:
         style = torch.cat([latent, embedded], dim=1)  # (N, Z + E)
@@ -198,12 +198,12 @@ class CGANDiscriminator(ImageDiscriminator):
                 if isinstance(layer, nn.Conv2d):
                     nn.init.kaiming_normal_(layer.weight, a=0.2)
 
-    def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Logits, and the features at 8×8. `strength` fades the condition in: 0 ignores it."""
+    def forward(self, images: Tensor, labels: Tensor, condition_scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Logits, and the features at 8×8. `condition_scale` fades the condition in: 0 ignores it."""
         x = self.body(images)  # (N, 4w, 8, 8)
         y = F.leaky_relu(self.last(minibatch_deviation(x)), 0.2)  # (N, 4w, 4, 4)
         y = F.leaky_relu(self.features(y.flatten(1)), 0.2)  # (N, 4w)
-        whole = self.logit(y) + strength * (y * self.embedding(rows)).sum(dim=1, keepdim=True)  # (N, 1)
+        whole = self.logit(y) + condition_scale * (y * self.embedding(labels)).sum(dim=1, keepdim=True)  # (N, 1)
         patches = self.patch(x).flatten(1)  # (N, 64)
         return torch.cat([whole.expand_as(patches), patches], dim=1), x  # so that both weigh the same in a mean
 

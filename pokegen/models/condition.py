@@ -7,7 +7,7 @@
     shiny           0 or 1
     style           index into schema.STYLES
 
-A model heeds some or all of them, its `conditions`. N images; C conditions of a model, in its own order.
+A model supports some or all of them, its `conditions`. N images; C conditions of a model, in its own order.
 """
 
 from collections.abc import Mapping, Sequence

@@ -50,7 +50,7 @@ class ChosenByCritic(ImageModel):
             self.critic.eval()
         return self
 
-    def take(self, source: nn.Module) -> None:
+    def load_pretrained(self, source: nn.Module) -> None:
         """Take the weights of a trained Classifier. UserError where they do not fit."""
         try:
             self.critic.load_state_dict({key: source.state_dict()[key] for key in self.critic.state_dict()})
@@ -61,29 +61,29 @@ class ChosenByCritic(ImageModel):
         """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W), quickly drawn, for the critic."""
         raise NotImplementedError
 
-    def begin(
+    def sample_inputs(
         self,
         n: int,
         condition: Condition | None = None,
         generator: torch.Generator | None = None,
         truncation: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """See ImageModel.begin; of `candidates` latents each image takes the one that the critic prefers."""
+        """See ImageModel.sample_inputs; of `candidates` latents each image takes the one that the critic prefers."""
         if self.default_style and (style := STYLES.index(self.default_style)) in self.prior.known("style"):
             condition = {"style": torch.full((n,), style)} | dict(condition or {})
-        rows, first = super().begin(n, condition, generator, truncation)
+        labels, first = super().sample_inputs(n, condition, generator, truncation)
         if self.critic is None:
-            return rows, first
+            return labels, first
         latents = torch.stack([first, *(self.latents(n, generator, truncation) for _ in range(1, self.candidates))])
         with torch.no_grad():
-            asked = rows.to(self.device)
+            asked = labels.to(self.device)
             drawn = (self.preview(z.to(self.device), self.embed(asked)) for z in latents)
             losses = torch.stack([self._misread(images, asked) for images in drawn])  # (K, N)
-        return rows, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
+        return labels, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
 
-    def _misread(self, drawn: Tensor, rows: Tensor) -> Tensor:
+    def _misread(self, drawn: Tensor, labels: Tensor) -> Tensor:
         """How badly the critic reads the types of conditions (N, C) in images (N, 3, H, W): nats (N,)."""
-        asked = dict(zip(self.conditions, rows.T, strict=True))
-        types = type_targets(asked["type1"], asked.get("type2", torch.full_like(rows[:, 0], NO_TYPE)))
+        asked = dict(zip(self.conditions, labels.T, strict=True))
+        types = type_targets(asked["type1"], asked.get("type2", torch.full_like(labels[:, 0], NO_TYPE)))
         logits = self.critic(F.interpolate(drawn, SPRITE_SIZE))
         return F.binary_cross_entropy_with_logits(logits, types, reduction="none").sum(dim=1)

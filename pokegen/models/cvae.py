@@ -19,7 +19,7 @@ class CVAE(VAE):
 
     Args:
         latent_dim, width, size, architecture, likelihood, warmup_images: see VAE.
-        conditions: those that it heeds.
+        conditions: those that it supports.
         embedding_dim: size of the condition's vector.
     """
 

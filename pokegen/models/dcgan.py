@@ -55,8 +55,8 @@ class DCGANGenerator(ImageModel):
         self.net = nn.Sequential(*layers, nn.Tanh())
         _normal_weights(self)
 
-    def forward(self, latent: Tensor, rows: Tensor | None = None, strength: float = 1.0) -> Tensor:
-        """`rows` and `strength`, the condition, are ignored."""
+    def forward(self, latent: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0) -> Tensor:
+        """`labels` and `condition_scale`, the condition, are ignored."""
         return self.net(latent[:, :, None, None].contiguous(memory_format=torch.channels_last))
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
@@ -83,7 +83,9 @@ class DCGANDiscriminator(ImageDiscriminator):
         self.logit = nn.Conv2d(widths[-1], 1, 4)
         _normal_weights(self)
 
-    def forward(self, images: Tensor, rows: Tensor | None = None, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-        """`rows` and `strength`, the condition, are ignored."""
+    def forward(
+        self, images: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """`labels` and `condition_scale`, the condition, are ignored."""
         features = self.net(images)  # (N, 16w, 4, 4)
         return self.logit(features).flatten(1), features

@@ -52,8 +52,8 @@ class GANGenerator(ImageModel):
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
         self.net = nn.Sequential(*layers, nn.Tanh())
 
-    def forward(self, latent: Tensor, rows: Tensor | None = None, strength: float = 1.0) -> Tensor:
-        """`rows` and `strength`, the condition, are ignored."""
+    def forward(self, latent: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0) -> Tensor:
+        """`labels` and `condition_scale`, the condition, are ignored."""
         return self.net(latent)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
@@ -77,7 +77,9 @@ class GANDiscriminator(ImageDiscriminator):
         self.net = nn.Sequential(*layers)
         self.logit = nn.Linear(widths[0] * start**2, 1)
 
-    def forward(self, images: Tensor, rows: Tensor | None = None, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-        """`rows` and `strength`, the condition, are ignored."""
+    def forward(
+        self, images: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """`labels` and `condition_scale`, the condition, are ignored."""
         features = self.net(images)  # (N, 4w, 8, 8)
         return self.logit(features.flatten(1)), features

@@ -16,17 +16,17 @@ from pokegen.schema import SPRITE_SIZE
 
 
 class ImageModel(Network):
-    """Latent (N, D) and, where it heeds any, conditions (N, C) → images (N, channels, S, S) in [-1, 1].
+    """Latent (N, D) and, where it supports any, conditions (N, C) → images (N, channels, S, S) in [-1, 1].
 
     Args:
         latent_dim: D.
         size: S; 64, 128 or 256 for sprites.
         channels: 3 for RGB, 1 for grey.
-        conditions: those that it heeds, of `models.condition.CONDITIONS`.
+        conditions: those that it supports, of `models.condition.CONDITIONS`.
         embedding_dim: E.
     """
 
-    strength: Tensor
+    condition_scale: Tensor
     hub_task = "unconditional-image-generation"  # no condition need be given
     encodes = False  # whether it has `encode`
 
@@ -43,7 +43,7 @@ class ImageModel(Network):
         if conditions:
             self.prior = ConditionPrior(conditions)
             self.embedding = ConditionEmbedding(embedding_dim, conditions)
-            self.register_buffer("strength", torch.ones(()))  # of the condition, as far as training has faded it in
+            self.register_buffer("condition_scale", torch.ones(()))  # as far as training has faded conditions in
 
     def prepare(self, data: Any) -> None:
         """Take the joint distribution of conditions from the DataModule. UserError where its images do not fit."""
@@ -56,17 +56,23 @@ class ImageModel(Network):
         if not self.conditions:
             return
         if not hasattr(data, "conditions"):
-            raise UserError(f"The model heeds {', '.join(self.conditions)}, of which the data tell nothing.")
+            raise UserError(
+                f"The model is conditioned on {', '.join(self.conditions)}, but this DataModule provides no conditions."
+            )
         self.prior.fit(*data.conditions)
 
-    def rows(self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample_conditions(
+        self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Conditions int64 (n, C): what is asked, the rest drawn as the training data has it."""
         return self.prior.draw(n, condition, generator) if self.conditions else torch.zeros(n, 0, dtype=torch.long)
 
-    def embed(self, rows: Tensor) -> Tensor:
+    def embed(self, labels: Tensor) -> Tensor:
         """Conditions (N, C) → their vectors (N, E), between which a walk may go in a straight line; E is 0 for none."""
         return (
-            self.strength * self.embedding(rows) if self.conditions else rows.new_zeros(len(rows), 0, dtype=torch.float)
+            self.condition_scale * self.embedding(labels)
+            if self.conditions
+            else labels.new_zeros(len(labels), 0, dtype=torch.float)
         )
 
     def latents(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
@@ -96,11 +102,16 @@ class ImageModel(Network):
         """The loss of what a GAN's generator learns from real images alone, if anything."""
         return None
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        if (old := f"{prefix}strength") in state_dict:  # the name in earlier versions
+            state_dict[f"{prefix}condition_scale"] = state_dict.pop(old)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def begin(
+    def sample_inputs(
         self,
         n: int,
         condition: Condition | None = None,
@@ -108,7 +119,7 @@ class ImageModel(Network):
         truncation: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """What new images are drawn from: conditions (n, C) and latents (n, D), see `sample`."""
-        return self.rows(n, condition, generator), self.latents(n, generator, truncation)
+        return self.sample_conditions(n, condition, generator), self.latents(n, generator, truncation)
 
     @torch.inference_mode()
     def sample(
@@ -118,7 +129,7 @@ class ImageModel(Network):
         generator: torch.Generator | None = None,
         truncation: float = 1.0,
     ) -> Tensor:
-        """Images, float32 (n, channels, S, S) in [-1, 1], of the asked conditions, as far as the model heeds them.
+        """Images, float32 (n, channels, S, S) in [-1, 1], of the asked conditions, as far as the model supports them.
         `truncation` below 1: safer and less varied."""
-        rows, latent = self.begin(n, condition, generator, truncation)
-        return self.present(latent.to(self.device), self.embed(rows.to(self.device)))
+        labels, latent = self.sample_inputs(n, condition, generator, truncation)
+        return self.present(latent.to(self.device), self.embed(labels.to(self.device)))

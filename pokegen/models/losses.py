@@ -61,7 +61,7 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 
-def equal_pull(loss: Tensor, other: Tensor, parameter: Tensor) -> Tensor:
+def adaptive_weight(loss: Tensor, other: Tensor, parameter: Tensor) -> Tensor:
     """The weight that makes the gradient of `other` at a parameter as long as that of `loss` (Esser et al., Taming
     Transformers, CVPR 2021, eq. 7); at most 10,000."""
     lengths = [torch.autograd.grad(x, parameter, retain_graph=True)[0].norm() for x in (loss, other)]

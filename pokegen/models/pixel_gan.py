@@ -105,7 +105,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: E.
         conditions: those that it supports. `shiny` changes the palette alone.
         colors: K, white among them.
-        tidy: show no specks, and put the creature in the middle as the data have it: see pixels.tidy.
+        tidy: show no specks, and put the creature in the middle as the data have it: see pixels.despeckle_and_center.
         weights, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
@@ -136,21 +136,21 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         self.recolor = Recolor(style)
         self.add_critic(weights, critic_widths, candidates, default_style)
 
-    def embed(self, rows: Tensor) -> Tensor:
+    def embed(self, labels: Tensor) -> Tensor:
         """Conditions (N, C) → their vectors (N, E + 1); the last number is 1 for shiny, whose vector is left out."""
-        return self._embed(rows, self.strength)
+        return self._embed(labels, self.condition_scale)
 
-    def _embed(self, rows: Tensor, strength: float | Tensor) -> Tensor:
-        shiny = torch.zeros(len(rows), 1, device=rows.device)
+    def _embed(self, labels: Tensor, condition_scale: float | Tensor) -> Tensor:
+        shiny = torch.zeros(len(labels), 1, device=labels.device)
         if "shiny" in self.conditions:
             place = self.conditions.index("shiny")
-            shiny = rows[:, place, None].clamp(min=0).float()
-            rows = rows.index_fill(1, torch.tensor([place], device=rows.device), -1)
-        return torch.cat([strength * self.embedding(rows), shiny], dim=1)
+            shiny = labels[:, place, None].clamp(min=0).float()
+            labels = labels.index_fill(1, torch.tensor([place], device=labels.device), -1)
+        return torch.cat([condition_scale * self.embedding(labels), shiny], dim=1)
 
-    def forward(self, latent: Tensor, rows: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-        """`strength` fades the conditions in: 0 ignores them. The gradient passes the palette."""
-        embedded = self._embed(rows, strength)
+    def forward(self, latent: Tensor, labels: Tensor, condition_scale: float | Tensor = 1.0) -> Tensor:
+        """`condition_scale` fades the conditions in: 0 ignores them. The gradient passes the palette."""
+        embedded = self._embed(labels, condition_scale)
         style, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
         raw = self._body(style)
         palette, index = find_palette(raw, self.colors)
@@ -185,7 +185,7 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = self.draw_small(latent, embedded)
-        return F.interpolate(pixels.tidy(images, margin=1) if self.tidy else images, scale_factor=2)
+        return F.interpolate(pixels.despeckle_and_center(images, margin=1) if self.tidy else images, scale_factor=2)
 
 
 class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):
@@ -218,7 +218,7 @@ class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):
     def auxiliary_loss(self, real: Tensor, features: Tensor) -> Tensor | None:
         return None  # there is no second task
 
-    def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, labels: Tensor, condition_scale: float = 1.0) -> tuple[Tensor, Tensor]:
         """See cgan.CGANDiscriminator."""
-        logits, x = super().forward(images, rows, strength)
+        logits, x = super().forward(images, labels, condition_scale)
         return (logits if self.texture is None else torch.cat([logits, self.texture(images)], dim=1)), x

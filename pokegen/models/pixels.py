@@ -24,7 +24,7 @@ def _rounded(images: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def tidy(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
+def despeckle_and_center(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
     """Frame sprites as the data are: separate parts smaller than a share `speck` of the largest become white, what is
     drawn moves into the centre, and `margin` pixels around are white. float (N, channels, S, S) in [-1, 1] → a copy."""
     from scipy.ndimage import find_objects, label

@@ -31,7 +31,7 @@ SEEN = 128  # side at which the feature network sees sprites of any size
 NOISE = 0.15  # the most that the doubling learns to repair, of colours in [-1, 1]
 
 
-class Doubling(nn.Module):
+class ResidualUpsampler(nn.Module):
     """RGB (N, 3, H, W) → (N, 3, 2H, 2W): nearest neighbour plus what a residual net draws (after ESPCN, Shi et al.,
     CVPR 2016)."""
 
@@ -49,7 +49,7 @@ class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
     """See cgan.CGANGenerator, from which it differs in the net that enlarges.
 
     Args:
-        tidy: frame what is shown as the data are, without specks: see pixels.tidy.
+        tidy: frame what is shown as the data are, without specks: see pixels.despeckle_and_center.
         colors: of a sprite that is shown, at most: see pixels.limit_colors; 0 for any number.
         weights, critic_widths, candidates, default_style: see ChosenByCritic.
     """
@@ -69,21 +69,21 @@ class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
         default_style: str = "",
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
-        self.upsampler = Doubling()
+        self.upsampler = ResidualUpsampler()
         self.tidy, self.colors = tidy, colors
         self.add_critic(weights, critic_widths, candidates, default_style)
 
     def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = super().present(latent, embedded)
-        images = pixels.tidy(images) if self.tidy else images
+        images = pixels.despeckle_and_center(images) if self.tidy else images
         return pixels.limit_colors(images, self.colors) if self.colors else images
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
         return self._draw(latent, embedded)
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
-        """What the doubling learns from: real sprites (N, 3, S, S), halved, spoiled and doubled again, at both sides.
-        Each is spoiled by noise of its own strength, of one pixel or of 4×4, so that the doubling makes colours flat
+        """The loss of the upsampler on real sprites (N, 3, S, S), halved, spoiled and doubled again, at both sides.
+        Each is spoiled by noise of its own strength, of one pixel or of 4×4, so that the upsampler makes colours flat
         that the generator draws unevenly (Ho et al., Cascaded Diffusion Models, JMLR 2022, section 4.2)."""
         halved = F.avg_pool2d(real, 2)
         n, channels, side, _ = halved.shape
@@ -179,10 +179,10 @@ class Head(nn.Module):
         conv = spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False))
         return [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
 
-    def forward(self, features: Tensor, rows: Tensor, strength: float) -> Tensor:
+    def forward(self, features: Tensor, labels: Tensor, condition_scale: float) -> Tensor:
         x = self.body(features)  # (N, width, 4, 4)
-        asked = self.embedding(rows)[:, :, None, None] * x.shape[1] ** -0.5
-        return (self.logit(x) + strength * (x * asked).sum(dim=1, keepdim=True)).flatten(1)
+        asked = self.embedding(labels)[:, :, None, None] * x.shape[1] ** -0.5
+        return (self.logit(x) + condition_scale * (x * asked).sum(dim=1, keepdim=True)).flatten(1)
 
 
 class ProjectedGANDiscriminator(cgan.CGANDiscriminator):
@@ -206,9 +206,11 @@ class ProjectedGANDiscriminator(cgan.CGANDiscriminator):
         self.projection = Projection(FeatureNet.WIDTHS, widths)
         self.heads = nn.ModuleList(Head(width, SEEN // 4 >> i, conditions) for i, width in enumerate(widths))
 
-    def forward(self, images: Tensor, rows: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, labels: Tensor, condition_scale: float = 1.0) -> tuple[Tensor, Tensor]:
         """See cgan.CGANDiscriminator."""
-        logits, x = super().forward(images, rows, strength)
+        logits, x = super().forward(images, labels, condition_scale)
         projected = self.projection(self.net(F.interpolate(images, SEEN, mode="bilinear")))
-        others = torch.cat([head(p, rows, strength) for head, p in zip(self.heads, projected, strict=True)], dim=1)
+        others = torch.cat(
+            [head(p, labels, condition_scale) for head, p in zip(self.heads, projected, strict=True)], dim=1
+        )
         return torch.cat([logits, others.repeat(1, logits.shape[1] // others.shape[1])], dim=1), x  # weigh the same

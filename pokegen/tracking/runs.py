@@ -133,7 +133,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 class Samples(L.Callback):
     """What the averaged weights create: after each epoch, from one fixed seed, a grid of images, names or rows; at the
-    end a table of samples to W&B, one of each type where the model heeds types.
+    end a table of samples to W&B, one of each type where the model supports types.
 
     Args:
         folder: where the files go.
@@ -169,14 +169,14 @@ class Samples(L.Callback):
         if not (loggers := _wandb(trainer)):
             return
         with never_fatal("The table of samples"):
-            heeds = "type1" in getattr(module.network, "conditions", ("type1",))
-            asked = {"type1": torch.arange(len(TYPES))} if heeds else None
+            supports = "type1" in getattr(module.network, "conditions", ("type1",))
+            asked = {"type1": torch.arange(len(TYPES))} if supports else None
             generator = torch.Generator().manual_seed(self.seed)
             samples = module.sample(len(TYPES), condition=asked, generator=generator)
             if samples is None:
                 return
             columns, rows = _rows(samples)
-            if heeds and "type1" not in columns:
+            if supports and "type1" not in columns:
                 columns, rows = ["type1", *columns], [[t, *row] for t, row in zip(TYPES, rows, strict=True)]
             for logger in loggers:
                 logger.log_table("samples/table", columns, rows)

@@ -28,9 +28,9 @@ class AdversarialModule(TrainingModule):
     Both nets take conditions; an unconditional one ignores them. The same generated batch serves both steps.
 
     Args:
-        generator: (latent, rows, strength) → images; has `latent_dim` and `sample`. With `auxiliary_loss(real)` it
-            also learns from that; its images may then be smaller than the data's, which are averaged to that size.
-        discriminator: (images, rows, strength) → (logits, features). With `auxiliary_loss(real, features)`, that too.
+        generator: (latent, labels, condition scale) → images, which may be smaller than the data's; those are averaged
+            to that size.
+        discriminator: (images, labels, condition scale) → (logits, features).
         loss: `hinge`, `bce` for the original non-saturating one, or `relativistic`, which compares each generated image
             with a real one (Huang et al., The GAN is dead; long live the GAN!, NeurIPS 2024; with r1 and r2).
         generator_lr, discriminator_lr: Adam's step sizes.
@@ -95,11 +95,11 @@ class AdversarialModule(TrainingModule):
             )
         if (decay_start or decay_end) and decay_end <= decay_start:
             raise UserError(f"decay_end ({decay_end}) must come after decay_start ({decay_start}).")
-        heeds, judges = tuple(generator.conditions), tuple(discriminator.conditions)
-        if judges != heeds:
+        supports, judges = tuple(generator.conditions), tuple(discriminator.conditions)
+        if judges != supports:
             raise UserError(
-                f"The generator heeds {', '.join(heeds) or 'no condition'}, the discriminator {', '.join(judges)}: "
-                "give both the same conditions."
+                f"The generator supports {', '.join(supports) or 'no condition'}, the discriminator "
+                f"{', '.join(judges)}: give both the same conditions."
             )
         super().__init__(generator, ema_images)
         self.automatic_optimization = False
@@ -122,7 +122,7 @@ class AdversarialModule(TrainingModule):
         return self.generator
 
     @property
-    def condition_strength(self) -> float:
+    def condition_scale(self) -> float:
         """0 before condition_start, 1 from condition_full on."""
         span = max(1, self.condition_full - self.condition_start)
         return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
@@ -146,7 +146,7 @@ class AdversarialModule(TrainingModule):
             for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
-    def _shape_change(self, fake: Tensor, latent: Tensor, asked: Tensor, strength: float) -> Tensor:
+    def _shape_change(self, fake: Tensor, latent: Tensor, asked: Tensor, condition_scale: float) -> Tensor:
         """See `consistency`: images (N, 3, H, W) of latents and conditions against the first of them in the types and
         colours of others."""
         n = max(1, len(fake) // 4)
@@ -154,7 +154,7 @@ class AdversarialModule(TrainingModule):
         for i, key in enumerate(self.generator.conditions):
             if key in ("type1", "type2", "color"):
                 swapped[:, i] = asked[n : 2 * n, i] if len(asked) >= 2 * n else asked[:n, i].roll(1)
-        other = self.generator(latent[:n], swapped, strength)
+        other = self.generator(latent[:n], swapped, condition_scale)
         return (fake[:n].amin(dim=1) - other.amin(dim=1)).abs().mean()
 
     def _discriminator_learns(self, learns: bool) -> None:
@@ -165,14 +165,18 @@ class AdversarialModule(TrainingModule):
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
         for step, rate in zip((generator_step, discriminator_step), self.learning_rates, strict=True):
             step.optimizer.param_groups[0]["lr"] = rate * self.pace
-        real, strength = batch["image"], self.condition_strength
-        rows = condition.stack(batch, self.generator.conditions)
+        real, condition_scale = batch["image"], self.condition_scale
+        labels = condition.stack(batch, self.generator.conditions)
         if self.condition_dropout:
-            told = torch.tensor([key in condition.OF_SPECIES for key in self.generator.conditions], device=rows.device)
-            rows = rows.masked_fill((torch.rand(rows.shape, device=rows.device) < self.condition_dropout) & told, -1)
-        asked = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if self.diversity else rows  # each twice
+            told = torch.tensor(
+                [key in condition.OF_SPECIES for key in self.generator.conditions], device=labels.device
+            )
+            labels = labels.masked_fill(
+                (torch.rand(labels.shape, device=labels.device) < self.condition_dropout) & told, -1
+            )
+        asked = labels[: (len(labels) + 1) // 2].repeat(2, 1)[: len(labels)] if self.diversity else labels  # each twice
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
-        fake = self.generator(latent, asked, strength)
+        fake = self.generator(latent, asked, condition_scale)
         values = {}
 
         full = real
@@ -180,12 +184,12 @@ class AdversarialModule(TrainingModule):
         shown = self.augment(real)
         drawn = self.augment(fake.detach())
         penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
-        real_logits, features = self.discriminator(shown.requires_grad_(penalise), rows, strength)
-        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, strength)
+        real_logits, features = self.discriminator(shown.requires_grad_(penalise), labels, condition_scale)
+        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, condition_scale)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
-        if (redraw := self.discriminator.auxiliary_loss(shown, features)) is not None:
-            values["redraw"] = redraw
-            total = total + redraw
+        if (reconstruction := self.discriminator.auxiliary_loss(shown, features)) is not None:
+            values["reconstruction"] = reconstruction
+            total = total + reconstruction
         if penalise:
             for key, weight, logits, images in (
                 ("r1", self.r1, real_logits, shown),
@@ -198,13 +202,13 @@ class AdversarialModule(TrainingModule):
         self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
         self._discriminator_learns(False)
-        logits, seen = self.discriminator(self.augment(fake), asked, strength)
+        logits, seen = self.discriminator(self.augment(fake), asked, condition_scale)
         values["generator"] = total = self.generator_loss(logits, real_logits.detach())
         if self.diversity:
-            values["likeness"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
-            total = total + self.diversity * values["likeness"]
+            values["diversity"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
+            total = total + self.diversity * values["diversity"]
         if self.consistency:
-            values["shape"] = self._shape_change(fake, latent, asked, strength)
+            values["shape"] = self._shape_change(fake, latent, asked, condition_scale)
             total = total + self.consistency * values["shape"]
         quarter = full[: max(1, len(full) // 4)]  # which teaches enough
         if (upsample := self.generator.auxiliary_loss(quarter)) is not None:
@@ -216,6 +220,6 @@ class AdversarialModule(TrainingModule):
         self.count(len(real))
         for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
             if net.conditions:
-                net.strength.fill_(strength)
+                net.condition_scale.fill_(condition_scale)
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}
         self._record("train", values, len(real), shown="images")

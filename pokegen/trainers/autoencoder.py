@@ -64,7 +64,7 @@ class AutoencoderModule(TrainingModule):
         if started:
             self.discriminator.requires_grad_(False)
             values["generator"] = -self.discriminator(drawn).float().mean()
-            weight = losses.equal_pull(total, values["generator"], self.net.draw.weight)
+            weight = losses.adaptive_weight(total, values["generator"], self.net.draw.weight)
             total = total + self.adversarial * weight * values["generator"]
             self.discriminator.requires_grad_(True)
         self._descend(step, total, self.net, clip=1.0)

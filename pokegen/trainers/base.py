@@ -10,8 +10,9 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
     train/discriminator         the discriminator's adversarial loss
     train/generator             the generator's adversarial loss
     train/real, train/fake      mean logits: far apart, the discriminator has won
-    train/redraw, train/upsample    the auxiliary tasks' L1 losses
-    train/likeness              how much nearer two generated images of equal conditions are than two real ones
+    train/reconstruction, train/upsample    L1 losses of the discriminator's and the generator's second tasks
+    train/diversity             how much more similar two generated images with equal conditions are than two real
+                                images, in discriminator features
     train/shape                 how much generated images change in shape with type and colour
     train/r1, train/r2          squared gradient of the real, and of the generated, images' logits, before its weight
     */mse, */kl, */elbo, */bits, */accuracy …     see the `loss` of the network that logs them

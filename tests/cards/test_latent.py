@@ -22,13 +22,13 @@ def trained(net):
     for module in net.modules():
         if isinstance(module, torch.nn.Embedding):
             torch.nn.init.normal_(module.weight, std=3)
-    rows = [
+    labels = [
         [t, NO_TYPE, c, 0, 1 + t % 3, s, (3, 5)[t % 2]]
         for t in range(18)
         for c in (t % 10, (t + 1) % 10)
         for s in (0, 1)
     ]
-    net.prior.fit(torch.tensor(rows), torch.ones(len(rows)))
+    net.prior.fit(torch.tensor(labels), torch.ones(len(labels)))
     return net.eval().requires_grad_(False)
 
 
@@ -49,26 +49,26 @@ def seeded(seed=0):
 
 
 def test_another_type_brings_its_colour_and_leaves_the_rest(cgan):
-    rows = cgan.rows(5, None, seeded())
-    changed = list(latent.under(cgan, rows, "type1", {}, seeded()))
+    labels = cgan.sample_conditions(5, None, seeded())
+    changed = list(latent.vary_condition(cgan, labels, "type1", {}, seeded()))
     assert [kind for kind, _ in changed] == list(range(18))
     for kind, new in changed:
         assert (new[:, 0] == kind).all()
         assert (new[:, 1] == NO_TYPE).all()
         assert all(int(c) in (kind % 10, (kind + 1) % 10) for c in new[:, 2])
-        assert new[:, 3:].equal(rows[:, 3:])
+        assert new[:, 3:].equal(labels[:, 3:])
     asked = {"color": torch.full((5,), 7), "type2": torch.full((5,), 4)}
-    rows = cgan.rows(5, asked, seeded())
-    for kind, new in latent.under(cgan, rows, "type1", asked, seeded()):
+    labels = cgan.sample_conditions(5, asked, seeded())
+    for kind, new in latent.vary_condition(cgan, labels, "type1", asked, seeded()):
         assert (new[:, 2] == 7).all()
         assert (new[:, 1] == (NO_TYPE if kind == 4 else 4)).all()
 
 
 @pytest.mark.parametrize("key", [key for key in CONDITIONS if key != "type2"])
 def test_each_value_that_the_data_had_is_shown_once(cgan, key):
-    rows = cgan.rows(2, None, seeded())
+    labels = cgan.sample_conditions(2, None, seeded())
     place = CONDITIONS.index(key)
-    found = [int(new[0, place]) for _, new in latent.under(cgan, rows, key, {}, seeded())]
+    found = [int(new[0, place]) for _, new in latent.vary_condition(cgan, labels, key, {}, seeded())]
     seen = {"type1": range(18), "color": range(10), "legendary": [0], "stage": [1, 2, 3], "shiny": [0, 1]}
     assert found == list((seen | {"style": [3, 5]})[key])
 
@@ -76,13 +76,13 @@ def test_each_value_that_the_data_had_is_shown_once(cgan, key):
 def test_the_way_between_two_latents_keeps_their_distance_from_the_centre():
     center = torch.randn(16, generator=seeded())
     start, end = torch.randn(2, 16, generator=seeded(1)) + center
-    assert torch.allclose(latent.between(start, end, 0.0, center), start, atol=1e-5)
-    assert torch.allclose(latent.between(start, end, 1.0, center), end, atol=1e-5)
+    assert torch.allclose(latent.slerp(start, end, 0.0, center), start, atol=1e-5)
+    assert torch.allclose(latent.slerp(start, end, 1.0, center), end, atol=1e-5)
     a = torch.nn.functional.normalize(start - center, dim=0) * 3 + center
     b = torch.nn.functional.normalize(end - center, dim=0) * 3 + center
     for share in (0.2, 0.5, 0.9):
-        assert float((latent.between(a, b, share, center) - center).norm()) == pytest.approx(3, rel=1e-4)
-    assert torch.allclose(latent.between(a, a, 0.3, center), a)
+        assert float((latent.slerp(a, b, share, center) - center).norm()) == pytest.approx(3, rel=1e-4)
+    assert torch.allclose(latent.slerp(a, a, 0.3, center), a)
 
 
 def test_a_walk_passes_each_creature_and_moves_in_small_steps(cgan):
@@ -100,20 +100,22 @@ def test_a_walk_passes_each_creature_and_moves_in_small_steps(cgan):
 def test_a_walk_through_the_types_is_one_creature_under_each(cgan):
     generator = Generator(cgan)
     frames = list(generator.walk(Request(seed=3, style="pixel-4"), steps=2, types=True))
-    rows = [row[0] for _, row in generator.under("type1", Request(count=1, seed=3, style="pixel-4"))]
+    labels = [row[0] for _, row in generator.vary_condition("type1", Request(count=1, seed=3, style="pixel-4"))]
     assert len(frames) == 2 * len(TYPES)
-    assert all(np.array_equal(a, b) for a, b in zip(frames[::2], rows, strict=True))
-    assert not np.array_equal(rows[0], rows[1])
+    assert all(np.array_equal(a, b) for a, b in zip(frames[::2], labels, strict=True))
+    assert not np.array_equal(labels[0], labels[1])
 
 
 def test_the_same_creatures_stand_in_each_line(cgan):
     generator = Generator(cgan)
-    lines = dict(generator.under("style", Request("fire", count=3, seed=1)))
+    lines = dict(generator.vary_condition("style", Request("fire", count=3, seed=1)))
     assert {word: line.shape for word, line in lines.items()} == dict.fromkeys(("pixel-2", "pixel-4"), (3, 128, 128, 3))
-    rows = cgan.rows(3, {"type1": torch.full((3,), TYPES.index("Fire"))}, generator := stream(1, "sprites"))
+    labels = cgan.sample_conditions(
+        3, {"type1": torch.full((3,), TYPES.index("Fire"))}, generator := stream(1, "sprites")
+    )
     z = cgan.latents(3, generator)
-    rows[:, CONDITIONS.index("style")] = STYLES.index("pixel-4")
-    images = cgan.render(z, cgan.embed(rows))
+    labels[:, CONDITIONS.index("style")] = STYLES.index("pixel-4")
+    images = cgan.render(z, cgan.embed(labels))
     assert (
         np.abs((images[0].permute(1, 2, 0).numpy() + 1) * 127.5 - lines["pixel-4"][0]).max() <= 30.5
     )  # but for the white
@@ -132,11 +134,11 @@ def test_a_picture_of_the_model_is_found_again(cgan):
 def test_an_encoder_is_asked_under_many_conditions_and_the_best_are_kept(cvae, monkeypatch):
     """Here the picture comes back under type 9 alone."""
     image = torch.rand(1, 3, 128, 128) * 2 - 1
-    monkeypatch.setattr(cvae, "embed", lambda rows: rows.float())
+    monkeypatch.setattr(cvae, "embed", lambda labels: labels.float())
     monkeypatch.setattr(cvae, "encode", lambda images, embedded: (embedded[:, :1].expand(-1, 8) + 0.5, None))
     monkeypatch.setattr(cvae, "render", lambda z, e: torch.where(e[:, :1, None, None] == 9, image, -image))
-    z, rows = latent.find(cvae, image, seeded())
-    assert int(rows[0, 0]) == 9
+    z, labels = latent.invert(cvae, image, seeded())
+    assert int(labels[0, 0]) == 9
     assert z.equal(torch.full((1, 8), 9.5))
 
 
@@ -149,38 +151,38 @@ def test_pictures_of_other_sizes_and_in_grey_are_found(net):
 
 
 def test_no_creature_has_one_type_twice(cgan):
-    rows = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
-    new = latent.changed(cgan, rows, {"type2": torch.full((30,), 6)}, 30, seeded())
+    labels = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
+    new = latent.override_conditions(cgan, labels, {"type2": torch.full((30,), 6)}, 30, seeded())
     assert (new[:, 1] == 6).all() and (new[:, 0] != 6).all()
-    other = latent.changed(cgan, rows, {"type2": torch.full((30,), 5)}, 30, seeded())
+    other = latent.override_conditions(cgan, labels, {"type2": torch.full((30,), 5)}, 30, seeded())
     assert (other[:, :2] == torch.tensor([6, 5])).all()
     cgan.prior.rows[0, 1] = 6  # so that the data has it as a second type
     try:
-        lines = dict(latent.under(cgan, rows, "type2", {}, seeded()))
+        lines = dict(latent.vary_condition(cgan, labels, "type2", {}, seeded()))
     finally:
         cgan.prior.rows[0, 1] = NO_TYPE
     assert lines[6][0, 0] != 6 and lines[NO_TYPE][0, 0] == 6
 
 
 def test_strength_goes_from_the_picture_to_any_creature(cvae):
-    z, rows = cvae.latents(1, seeded()), cvae.rows(1, None, seeded())
-    home = cvae.render(z, cvae.embed(rows))
+    z, labels = cvae.latents(1, seeded()), cvae.sample_conditions(1, None, seeded())
+    home = cvae.render(z, cvae.embed(labels))
     far = [
-        float((latent.variations(cvae, z, rows.expand(20, -1), strength, seeded(1)) - home).abs().mean())
+        float((latent.variations(cvae, z, labels.expand(20, -1), strength, seeded(1)) - home).abs().mean())
         for strength in (0.0, 0.3, 1.0)
     ]
     assert far[0] == pytest.approx(0, abs=1e-6)
     assert far[0] < far[1] < far[2]
-    fresh = cvae.render(cvae.latents(20, seeded(1)), cvae.embed(rows.expand(20, -1)))
-    assert torch.allclose(latent.variations(cvae, z, rows.expand(20, -1), 1.0, seeded(1)), fresh, atol=1e-5)
+    fresh = cvae.render(cvae.latents(20, seeded(1)), cvae.embed(labels.expand(20, -1)))
+    assert torch.allclose(latent.variations(cvae, z, labels.expand(20, -1), 1.0, seeded(1)), fresh, atol=1e-5)
 
 
 def test_a_new_type_of_a_picture_brings_its_colours(cvae):
-    rows = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
+    labels = torch.tensor([[6, NO_TYPE, 7, 0, 1, 0, 3]])
     water = {"type1": torch.full((40,), 17)}
-    new = latent.changed(cvae, rows, water, 40, seeded())
+    new = latent.override_conditions(cvae, labels, water, 40, seeded())
     assert {tuple(row) for row in new.tolist()} == {(17, NO_TYPE, c, 0, 1, 0, 3) for c in (7, 8)}  # 17's, in the data
-    assert latent.changed(cvae, rows, {}, 3, seeded()).equal(rows.expand(3, -1))
+    assert latent.override_conditions(cvae, labels, {}, 3, seeded()).equal(labels.expand(3, -1))
 
 
 def test_variations_are_of_the_asked_type(cvae):
@@ -196,11 +198,11 @@ def test_variations_are_of_the_asked_type(cvae):
     [
         (lambda g: g.walk(Request("fire"), types=True), "no one type"),
         (lambda g: g.walk(Request(count=1)), "two creatures or more"),
-        (lambda g: g.under("style", Request(), 0.0), "truncation must be above 0"),
+        (lambda g: g.vary_condition("style", Request(), 0.0), "truncation must be above 0"),
         (lambda g: next(g.cards(Request(style="artwork"))), "has seen no sprite of style 'artwork'"),
         (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
-        (lambda g: g.under("style", Request(style="pixel-2")), "leave one of the two away"),
-        (lambda g: g.under("style", Request(count=99)), "At most 32"),
+        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two away"),
+        (lambda g: g.vary_condition("style", Request(count=99)), "At most 32"),
         (lambda g: g.sprites(1, style="artwork"), "has seen no sprite of style 'artwork'. It knows: pixel-2, pixel-4"),
         (lambda g: g.reimagine(np.zeros((64, 64, 3), np.uint8), Request()), "draws 128×128"),
         (lambda g: g.reimagine(np.zeros((128, 128, 3), np.uint8), Request(), 1.5), "strength must be from 0 to 1"),
@@ -216,7 +218,7 @@ def test_models_without_conditions_or_latents_are_told():
     with pytest.raises(UserError, match="draws without types"):
         Generator(plain).walk(Request(), types=True)
     with pytest.raises(UserError, match="draws without color"):
-        Generator(plain).under("color", Request())
+        Generator(plain).vary_condition("color", Request())
     with pytest.raises(UserError, match="draws without style"):
         Generator(plain).sprites(1, style="artwork")
     with pytest.raises(UserError, match="no latent space"):

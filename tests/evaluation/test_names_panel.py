@@ -236,10 +236,10 @@ def test_references_stand_in_the_order_of_what_they_know(obedient):
 
 
 def test_a_model_that_heeds_types_is_told_from_one_that_does_not(obedient, splits):
-    heeds = obedient["rows"]["model"]
+    supports = obedient["rows"]["model"]
     real = obedient["rows"]["real, held out"]
-    assert heeds["type_top1"] > 0.95 and real["type_top1"] > 0.95
-    assert heeds["type_f1"] > 0.9 > 0.5 > heeds["type_f1_chance"]
+    assert supports["type_top1"] > 0.95 and real["type_top1"] > 0.95
+    assert supports["type_f1"] > 0.9 > 0.5 > supports["type_f1_chance"]
     deaf = Fake(lambda kind, rng: word(str(rng.choice(list(SYLLABLES))), rng))
     row = evaluate_names(deaf, splits)["rows"]["model"]
     assert abs(row["type_top1"] - row["type_top1_chance"]) < 4 * row["type_top1_se"]

@@ -8,7 +8,7 @@ from pokegen.errors import UserError
 from pokegen.models import autoregressive, cgan, cvae, dcgan, gan, losses, projected_gan, tokenizer, vae
 from pokegen.models.augment import affine, diff_augment, translate, vary_color
 from pokegen.models.condition import CONDITIONS, ConditionEmbedding, ConditionPrior
-from pokegen.models.pixels import limit_colors, tidy
+from pokegen.models.pixels import despeckle_and_center, limit_colors
 from pokegen.schema import NO_TYPE
 
 CONDITIONAL = ("cgan", "projected_gan", "cvae", "autoregressive")
@@ -37,9 +37,9 @@ def small(kind, **options):
     return net
 
 
-def rows_of(*rows):
-    """Training rows that differ in their first four conditions, equally likely."""
-    return torch.tensor([[*row, 1, 0, 0] for row in rows]), torch.ones(len(rows))
+def rows_of(*labels):
+    """Training labels that differ in their first four conditions, equally likely."""
+    return torch.tensor([[*row, 1, 0, 0] for row in labels]), torch.ones(len(labels))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,11 +116,11 @@ def test_each_condition_changes_a_sample(kind, key):
 
 def test_discriminators_give_one_row_of_logits_an_image():
     torch.manual_seed(0)
-    rows = torch.zeros(4, len(CONDITIONS), dtype=torch.long)
-    logits, features = cgan.CGANDiscriminator(width=8)(torch.rand(4, 3, 64, 64), rows)
+    labels = torch.zeros(4, len(CONDITIONS), dtype=torch.long)
+    logits, features = cgan.CGANDiscriminator(width=8)(torch.rand(4, 3, 64, 64), labels)
     assert logits.shape == (4, 128)
     assert features.shape == (4, 32, 8, 8)
-    logits, _ = dcgan.DCGANDiscriminator(width=4)(torch.rand(4, 3, 128, 128), rows)
+    logits, _ = dcgan.DCGANDiscriminator(width=4)(torch.rand(4, 3, 128, 128), labels)
     assert logits.shape == (4, 1)
 
 
@@ -129,9 +129,9 @@ def test_a_projection_discriminator_sees_the_condition_only_in_its_strength(norm
     torch.manual_seed(0)
     net = cgan.CGANDiscriminator(width=8, norm=norm).eval()
     images = torch.rand(2, 3, 64, 64)
-    rows = torch.tensor([[0, NO_TYPE, 0, 0, 1, 0, 0], [5, 3, 1, 1, 2, 1, 3]])
-    ignored = [net(images, r.expand(2, -1), strength=0.0)[0] for r in rows]
-    seen = [net(images, r.expand(2, -1), strength=1.0)[0] for r in rows]
+    labels = torch.tensor([[0, NO_TYPE, 0, 0, 1, 0, 0], [5, 3, 1, 1, 2, 1, 3]])
+    ignored = [net(images, r.expand(2, -1), condition_scale=0.0)[0] for r in labels]
+    seen = [net(images, r.expand(2, -1), condition_scale=1.0)[0] for r in labels]
     assert ignored[0].equal(ignored[1])
     assert not seen[0].equal(seen[1])
 
@@ -146,8 +146,8 @@ def test_minibatch_deviation_tells_copies_from_variety():
 def test_what_is_asked_is_kept_and_the_rest_comes_from_a_real_row():
     prior = ConditionPrior(CONDITIONS[:4])
     prior.fit(*rows_of([0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1]))
-    rows = prior.draw(200, {"type1": torch.zeros(200, dtype=torch.long)}, seeded())
-    assert {tuple(r) for r in rows.tolist()} == {(0, 3, 1, 0), (0, 4, 2, 0)}
+    labels = prior.draw(200, {"type1": torch.zeros(200, dtype=torch.long)}, seeded())
+    assert {tuple(r) for r in labels.tolist()} == {(0, 3, 1, 0), (0, 4, 2, 0)}
     unseen = {"type1": torch.full((50,), 9), "type2": torch.full((50,), 3)}
     assert {tuple(r) for r in prior.draw(50, unseen, seeded()).tolist()} == {(9, 3, 1, 0)}  # the row with that type2
     free = prior.draw(300, {"type1": torch.full((300,), -1)}, seeded())
@@ -156,10 +156,10 @@ def test_what_is_asked_is_kept_and_the_rest_comes_from_a_real_row():
 
 def test_what_is_not_asked_is_as_likely_as_in_the_data():
     prior = ConditionPrior()
-    rows, _ = rows_of([0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1])
-    prior.fit(rows, torch.tensor([1.0, 3.0, 4.0]))
+    labels, _ = rows_of([0, 3, 1, 0], [0, 4, 2, 0], [6, NO_TYPE, 7, 1])
+    prior.fit(labels, torch.tensor([1.0, 3.0, 4.0]))
     drawn = prior.draw(4000, generator=seeded())
-    shares = [float((drawn == row).all(dim=1).float().mean()) for row in rows]
+    shares = [float((drawn == row).all(dim=1).float().mean()) for row in labels]
     assert shares == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.03)
     bugs = prior.draw(4000, {"type1": torch.zeros(4000, dtype=torch.long)}, seeded())
     assert float((bugs[:, 1] == 4).float().mean()) == pytest.approx(3 / 4, abs=0.03)
@@ -171,7 +171,7 @@ def test_a_model_may_heed_some_conditions_only():
     assert net.prior.draw(1).tolist() == [[0, 5]]
     assert net.sample(2, {"color": torch.zeros(2, dtype=torch.long)}, seeded()).shape == (2, 3, 128, 128)
     assert (
-        cgan.CGANDiscriminator(8, conditions=["style", "type1"])(torch.rand(2, 3, 64, 64), net.rows(2))[0]
+        cgan.CGANDiscriminator(8, conditions=["style", "type1"])(torch.rand(2, 3, 64, 64), net.sample_conditions(2))[0]
         .isfinite()
         .all()
     )
@@ -308,8 +308,8 @@ def test_adversarial_losses_at_known_logits():
 def test_two_losses_pull_alike_at_a_parameter():
     weight = torch.ones(4, requires_grad=True)
     loss, other = (3 * weight).sum(), (0.02 * weight).sum()
-    assert losses.equal_pull(loss, other, weight) == pytest.approx(150, rel=1e-3)
-    assert losses.equal_pull(loss, 0 * other, weight) == 1e4
+    assert losses.adaptive_weight(loss, other, weight) == pytest.approx(150, rel=1e-3)
+    assert losses.adaptive_weight(loss, 0 * other, weight) == 1e4
 
 
 def test_r1_of_a_linear_critic_is_half_its_squared_weights():
@@ -368,8 +368,8 @@ def test_turning_and_scaling_move_a_point_about_the_centre():
 def test_a_hidden_condition_adds_nothing_to_the_embedding():
     torch.manual_seed(0)
     embed = ConditionEmbedding(5, ("type1", "stage"))
-    rows = torch.tensor([[3, 1], [3, -1], [-1, 1], [-1, -1]])
-    both, first, second, none = embed(rows)
+    labels = torch.tensor([[3, 1], [3, -1], [-1, 1], [-1, -1]])
+    both, first, second, none = embed(labels)
     assert torch.allclose(first + second, both)
     assert first.equal(embed.tables[0].weight[3])
     assert not none.any()
@@ -384,8 +384,8 @@ def test_a_projected_gan_frames_what_it_shows_and_limits_its_colors():
     shown = net.sample(4, generator=seeded())
     net.tidy = False
     plain = net.sample(4, generator=seeded())
-    assert tidy(plain).equal(shown) and not plain.equal(shown)
+    assert despeckle_and_center(plain).equal(shown) and not plain.equal(shown)
     assert limit_colors(shown, 24).equal(few) and not shown.equal(few)
     latent, embedded = net.latents(2, seeded()), net.embed(torch.ones(2, len(CONDITIONS), dtype=torch.long))
     net.tidy = True
-    assert net.present(latent, embedded).equal(tidy(net.render(latent, embedded)))
+    assert net.present(latent, embedded).equal(despeckle_and_center(net.render(latent, embedded)))

@@ -14,7 +14,7 @@ def seeded(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
-def rows(n, shiny=0):
+def labels(n, shiny=0):
     result = torch.zeros(n, len(CONDITIONS), dtype=torch.long)
     result[:, SHINY] = shiny
     return result
@@ -25,7 +25,7 @@ def generator():
     torch.manual_seed(0)
     net = PixelGANGenerator(8, 8, 8)
     torch.nn.init.normal_(net.recolor.out.weight)  # as if it had learned
-    net(seeded(16, 8), rows(16))  # batch norm's averages
+    net(seeded(16, 8), labels(16))  # batch norm's averages
     return net.eval()
 
 
@@ -72,7 +72,7 @@ def test_what_is_shown_is_doubled_in_whole_squares(generator):
 
 def test_the_gradient_passes_the_palette(generator):
     latent = seeded(2, 8).requires_grad_()
-    generator(latent, rows(2)).sum().backward()
+    generator(latent, labels(2)).sum().backward()
     assert latent.grad is not None and latent.grad.abs().sum() > 0
 
 
@@ -80,15 +80,15 @@ def test_training_and_showing_draw_the_same(generator):
     latent = seeded(4, 8)
     for shiny in (0, 1):
         with torch.no_grad():
-            trained = generator(latent, rows(4, shiny))
-            shown = generator.draw_small(latent, generator.embed(rows(4, shiny)))
+            trained = generator(latent, labels(4, shiny))
+            shown = generator.draw_small(latent, generator.embed(labels(4, shiny)))
         assert torch.allclose(trained, shown, atol=1e-5)
 
 
 def test_a_shiny_has_the_same_shape_to_the_pixel_in_other_colours(generator):
     latent = seeded(8, 8)
     with torch.no_grad():
-        usual, shiny = (generator.present(latent, generator.embed(rows(8, s))) for s in (0, 1))
+        usual, shiny = (generator.present(latent, generator.embed(labels(8, s))) for s in (0, 1))
     assert ((usual.amin(1) < 0.92) == (shiny.amin(1) < 0.92)).all()
     assert not torch.allclose(usual, shiny, atol=0.05)
 
@@ -107,7 +107,7 @@ def test_the_discriminator_judges_patches_of_four_pixels():
     torch.manual_seed(0)
     net = PixelGANDiscriminator(8, widths=(4, 8, 8, 8), texture=4).eval()
     images = seeded(2, 3, 64, 64).clamp(-1, 1).requires_grad_()
-    logits, _ = net(images, rows(2))
+    logits, _ = net(images, labels(2))
     assert logits.shape == (2, 256 + 64)
     (gradient,) = torch.autograd.grad(logits[0, 256], images)
     seen = gradient[0].abs().sum(dim=0) > 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pokegen.images import clean_white, grid
-from pokegen.models.pixels import limit_colors, tidy
+from pokegen.models.pixels import despeckle_and_center, limit_colors
 
 
 def test_uneven_white_becomes_white_and_what_is_drawn_stays():
@@ -39,27 +39,29 @@ def box(image):
 def test_what_is_drawn_comes_into_the_centre():
     before = picture((0, 3, 10, 6))
     kept = before.clone()
-    assert box(tidy(before)) == (11, 13, 10, 6)
+    assert box(despeckle_and_center(before)) == (11, 13, 10, 6)
     assert before.equal(kept)  # a copy
 
 
 def test_specks_go_and_parts_stay():
-    assert tidy(picture((4, 4, 12, 12), (25, 25, 2, 2))).equal(tidy(picture((4, 4, 12, 12))))
-    assert box(tidy(picture((4, 4, 12, 12), (20, 20, 4, 4)))) == (6, 6, 20, 20)
+    assert despeckle_and_center(picture((4, 4, 12, 12), (25, 25, 2, 2))).equal(
+        despeckle_and_center(picture((4, 4, 12, 12)))
+    )
+    assert box(despeckle_and_center(picture((4, 4, 12, 12), (20, 20, 4, 4)))) == (6, 6, 20, 20)
 
 
 def test_corners_that_touch_are_one_part():
-    assert box(tidy(picture((4, 4, 12, 12), (16, 16, 2, 2)))) == (9, 9, 14, 14)
+    assert box(despeckle_and_center(picture((4, 4, 12, 12), (16, 16, 2, 2)))) == (9, 9, 14, 14)
 
 
 @pytest.mark.parametrize(("part", "found"), [((0, 0, 32, 32), (2, 2, 28, 28)), ((0, 5, 32, 8), (2, 12, 28, 8))])
 def test_the_margin_is_white(part, found):
-    assert box(tidy(picture(part))) == found
+    assert box(despeckle_and_center(picture(part))) == found
 
 
 def test_a_white_picture_stays_white_and_nearly_white_counts_as_white():
-    assert tidy(torch.ones(2, 3, 16, 16)).equal(torch.ones(2, 3, 16, 16))
-    assert tidy(torch.full((1, 1, 16, 16), 0.95)).equal(torch.ones(1, 1, 16, 16))
+    assert despeckle_and_center(torch.ones(2, 3, 16, 16)).equal(torch.ones(2, 3, 16, 16))
+    assert despeckle_and_center(torch.full((1, 1, 16, 16), 0.95)).equal(torch.ones(1, 1, 16, 16))
 
 
 def test_uneven_planes_become_flat_in_few_colors():

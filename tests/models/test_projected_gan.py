@@ -19,7 +19,7 @@ def seeded_images(n=2, side=64):
     return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def rows(n):
+def labels(n):
     return torch.zeros(n, len(CONDITIONS), dtype=torch.long)
 
 
@@ -50,7 +50,7 @@ def test_the_feature_network_is_the_package_s_with_its_norms_folded_in():
 
 def test_half_of_the_logits_come_from_the_features_of_four_depths(discriminator):
     images = seeded_images().requires_grad_()
-    logits, features = discriminator(images, rows(2))
+    logits, features = discriminator(images, labels(2))
     assert logits.shape == (2, 256)
     assert features.shape == (2, 32, 8, 8)  # cgan's, which its second task needs
     assert logits[:, 128:192].equal(logits[:, 192:])  # so that both halves weigh the same
@@ -69,7 +69,7 @@ def test_the_feature_network_and_its_projection_stay_as_they_are(discriminator):
 
 def test_a_condition_counts_as_far_as_it_is_faded_in(discriminator):
     discriminator.eval()
-    one, other = rows(2), rows(2) + 1
+    one, other = labels(2), labels(2) + 1
     judged = {s: [discriminator(seeded_images(), r, s)[0][:, 128:] for r in (one, other)] for s in (0.0, 1.0)}
     assert judged[0.0][0].equal(judged[0.0][1])
     assert not torch.allclose(*judged[1.0])
@@ -140,7 +140,7 @@ def critic():
 def chooser(critic):
     """A generator of two colours with that critic."""
     net = projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic", critic_widths=(8, 8, 8, 8), candidates=12)
-    net.take(critic)
+    net.load_pretrained(critic)
     net._draw = painted
     return net.eval()
 
@@ -148,7 +148,7 @@ def chooser(critic):
 @pytest.mark.parametrize(("kind", "sign"), [(FIRE, 1), (WATER, -1)])
 def test_of_the_candidates_the_one_is_drawn_that_shows_the_asked_type(chooser, kind, sign):
     condition = {"type1": torch.full((32,), kind), "type2": torch.full((32,), NO_TYPE)}
-    found, latent = chooser.begin(32, condition, torch.Generator().manual_seed(0))
+    found, latent = chooser.sample_inputs(32, condition, torch.Generator().manual_seed(0))
     assert found[:, 0].eq(kind).all() and latent.shape == (32, 8)
     assert (sign * latent[:, 0] > 0).float().mean() > 0.95
     drawn = chooser.sample(32, condition, torch.Generator().manual_seed(0))  # begins there
@@ -160,8 +160,8 @@ def test_the_first_candidate_is_what_is_drawn_without_a_critic(chooser):
     plain = projected_gan.ProjectedGANGenerator(8, 8, 8)
     assert plain.critic is None
     condition = {"type1": torch.full((32,), FIRE)}
-    _, first = plain.begin(32, condition, torch.Generator().manual_seed(0))
-    _, best = chooser.begin(32, condition, torch.Generator().manual_seed(0))
+    _, first = plain.sample_inputs(32, condition, torch.Generator().manual_seed(0))
+    _, best = chooser.sample_inputs(32, condition, torch.Generator().manual_seed(0))
     assert 0 < (first == best).all(dim=1).float().mean() < 0.5  # it is one of twelve
 
 
@@ -174,9 +174,9 @@ def test_the_critic_stays_as_it_is(chooser):
 
 def test_a_critic_that_does_not_fit_is_told(critic):
     with pytest.raises(UserError, match="weights: critic does not fit"):
-        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").take(critic)
+        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").load_pretrained(critic)
     with pytest.raises(UserError, match="does not fit"):
-        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").take(torch.nn.Linear(1, 1))
+        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").load_pretrained(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="needs the condition type1"):
         projected_gan.ProjectedGANGenerator(8, 8, 8, conditions=["color"], weights="critic")
 
@@ -184,15 +184,15 @@ def test_a_critic_that_does_not_fit_is_told(critic):
 def test_the_default_style_is_drawn_unless_another_is_asked_or_none_has_shown_it():
     net, column = projected_gan.ProjectedGANGenerator(8, 8, 8, default_style="pixel-5"), CONDITIONS.index("style")
     usual, other, unseen = STYLES.index("pixel-5"), STYLES.index("artwork"), STYLES.index("render")
-    known = rows(2)
+    known = labels(2)
     known[:, column] = torch.tensor([usual, other])
     net.prior.fit(known, torch.ones(2))
     seeded = torch.Generator().manual_seed(0)
-    assert net.begin(20, None, seeded)[0][:, column].eq(usual).all()
-    asked = net.begin(20, {"style": torch.full((20,), other)}, seeded)[0]
+    assert net.sample_inputs(20, None, seeded)[0][:, column].eq(usual).all()
+    asked = net.sample_inputs(20, {"style": torch.full((20,), other)}, seeded)[0]
     assert asked[:, column].eq(other).all()
     net.prior.fit(known[1:], torch.ones(1))
-    assert net.begin(20, None, seeded)[0][:, column].eq(other).all()
-    assert unseen not in net.begin(20, None, seeded)[0][:, column]
+    assert net.sample_inputs(20, None, seeded)[0][:, column].eq(other).all()
+    assert unseen not in net.sample_inputs(20, None, seeded)[0][:, column]
     with pytest.raises(UserError, match="default_style 'pixel-9': expected one of"):
         projected_gan.ProjectedGANGenerator(8, 8, 8, default_style="pixel-9")

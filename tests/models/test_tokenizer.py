@@ -106,7 +106,7 @@ def test_patches_are_judged_one_by_one():
 
 def test_no_position_sees_itself_or_what_comes_after():
     net = transformer(size=64)
-    tokens, embedded = net.tokenizer.tokens(pictures(1)), net.embed(net.rows(1))
+    tokens, embedded = net.tokenizer.tokens(pictures(1)), net.embed(net.sample_conditions(1))
     before = net._logits(tokens, embedded)
     for t in (0, 5, 15):
         other = tokens.clone()
@@ -121,7 +121,7 @@ def test_no_position_sees_itself_or_what_comes_after():
 @pytest.mark.parametrize("guidance", [1.0, 2.5])
 def test_a_picture_is_drawn_again_from_the_latent_it_is_read_as(guidance):
     net = transformer(guidance=guidance, size=64)
-    images, embedded = pictures(), net.embed(net.rows(4, None, seeded()))
+    images, embedded = pictures(), net.embed(net.sample_conditions(4, None, seeded()))
     latent, _ = net.encode(images, embedded)
     assert latent.shape == (4, net.latent_dim)
     assert torch.allclose(net.render(latent, embedded), net.tokenizer.from_tokens(net.tokenizer.tokens(images)))
@@ -183,7 +183,7 @@ def test_training_learns_and_leaves_the_tokenizer_alone():
 def test_hidden_conditions_are_those_that_guidance_goes_away_from():
     net, known = transformer(size=64, condition_dropout=1.0), batch()
     shown = net.loss(known)["loss"]
-    net.embed = lambda rows: torch.zeros(len(rows), 16)
+    net.embed = lambda labels: torch.zeros(len(labels), 16)
     hidden = net.loss(known)["loss"]
     del net.embed
     for block in net.blocks:
@@ -196,23 +196,23 @@ def test_hidden_conditions_are_those_that_guidance_goes_away_from():
 
 
 def test_guidance_changes_what_is_drawn_and_one_is_none():
-    rows = torch.tensor([[3, 18, 2, 0, 1, 0, 0]])
+    labels = torch.tensor([[3, 18, 2, 0, 1, 0, 0]])
     one, same, other = (transformer(guidance=g, size=64) for g in (1.0, 1.0 + 1e-7, 4.0))
     latent = one.latents(1, seeded())
-    pictures = [net.render(latent, net.embed(rows)) for net in (one, same, other)]
+    pictures = [net.render(latent, net.embed(labels)) for net in (one, same, other)]
     assert torch.allclose(pictures[0], pictures[1], atol=1e-4)
     assert not torch.allclose(pictures[0], pictures[2], atol=1e-2)
 
 
 def test_a_trained_tokenizer_is_taken_over():
     source, net = tokenizer(), transformer(size=64)
-    net.take(source)
+    net.load_pretrained(source)
     assert net.tokenizer.tokens(pictures()).equal(source.tokens(pictures()))
     other = transformer(size=64)
     torch.nn.init.normal_(other.tokenizer.encoder[-1].weight)
-    net.take(other)  # a model's own serves as well
+    net.load_pretrained(other)  # a model's own serves as well
     assert net.tokenizer.tokens(pictures()).equal(other.tokenizer.tokens(pictures()))
     with pytest.raises(UserError, match="does not fit the tokenizer"):
-        net.take(Tokenizer(8, LEVELS))
+        net.load_pretrained(Tokenizer(8, LEVELS))
     with pytest.raises(UserError, match="holds no tokenizer"):
-        net.take(torch.nn.Linear(1, 1))
+        net.load_pretrained(torch.nn.Linear(1, 1))

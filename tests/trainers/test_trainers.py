@@ -99,7 +99,10 @@ def test_two_images_of_the_same_conditions_are_to_differ(imported):
     trainer = fit(module, imported, batches=1)
     (latent, rows, _), *_ = seen
     assert rows[:4].equal(rows[4:]) and not latent[:4].equal(latent[4:])
-    assert trainer.callback_metrics["train/likeness"] >= 0
+    varied = trainer.callback_metrics["train/diversity"]
+    collapsed = adversarial(diversity=1.0)
+    collapsed.generator.register_forward_pre_hook(lambda net, inputs: (torch.zeros_like(inputs[0]), *inputs[1:]))
+    assert fit(collapsed, imported, batches=1).callback_metrics["train/diversity"] > max(float(varied), 0.1)
 
 
 def test_the_distance_of_pairs():
@@ -113,9 +116,9 @@ def test_the_conditions_fade_in():
     strengths = []
     for images in (0, 99, 149, 199, 1000):
         module.images_seen.fill_(images)
-        strengths.append(module.condition_strength)
+        strengths.append(module.condition_scale)
     assert strengths == pytest.approx([0, 0, 0.5, 1, 1], abs=0.02)
-    assert adversarial().condition_strength == 1
+    assert adversarial().condition_scale == 1
 
 
 def test_the_step_sizes_fall_to_nothing(imported):
@@ -138,13 +141,13 @@ def test_the_step_sizes_fall_to_nothing(imported):
 def test_samples_use_the_condition_as_far_as_training_has_it(imported):
     module = adversarial(condition_start=0, condition_full=64)
     fit(module, imported, batches=2)
-    assert float(module.ema.strength) == pytest.approx(9 / 64)  # at the second batch of 8
+    assert float(module.ema.condition_scale) == pytest.approx(9 / 64)  # at the second batch of 8
     one, other = (
         module.sample(2, condition={"type1": torch.full((2,), t)}, generator=torch.Generator().manual_seed(0))
         for t in (0, 1)
     )
     far = (one - other).abs().mean()
-    module.ema.strength.fill_(0)
+    module.ema.condition_scale.fill_(0)
     ignored = [
         module.sample(2, condition={"type1": torch.full((2,), t)}, generator=torch.Generator().manual_seed(0))
         for t in (0, 1)
@@ -282,7 +285,7 @@ def test_contradictions_are_told():
 
 
 def test_nets_that_heed_other_conditions_are_not_paired():
-    with pytest.raises(UserError, match="The generator heeds type1, the discriminator type1, style"):
+    with pytest.raises(UserError, match="The generator supports type1, the discriminator type1, style"):
         AdversarialModule(
             cgan.CGANGenerator(8, 8, 8, conditions=["type1"]), cgan.CGANDiscriminator(8, conditions=["type1", "style"])
         )
@@ -296,7 +299,7 @@ def test_images_of_another_size_are_told(imported):
 
 def test_data_without_the_conditions_that_a_model_heeds_are_told():
     digits = SimpleNamespace(image_shape=(3, 128, 128))
-    with pytest.raises(UserError, match="The model heeds type1, of which the data tell nothing"):
+    with pytest.raises(UserError, match="conditioned on type1, but this DataModule provides no conditions"):
         cgan.CGANGenerator(8, 8, 8, conditions=["type1"]).prepare(digits)
 
 
