@@ -202,7 +202,7 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
         raise error if isinstance(error, CheckpointError) else CheckpointError(str(error)) from error
     except (
         *(OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError),
-        *(ArithmeticError, LookupError, MemoryError),  # of arguments that no class expects
+        *(ArithmeticError, AssertionError, LookupError, MemoryError),  # of arguments that no class expects
     ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error
@@ -429,11 +429,11 @@ def _beginning(source: Path) -> str:
 def _told(run: Path, examples: int) -> dict[str, Any]:
     """What the run's record tells of its data and budget: hash, share of the run's hours, machine. {} without one."""
     try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        record = json.loads(trust.read_inside(run, "run.json", trust.CONFIG_BYTES))
         hours = record["seconds"] / 3600 * min(1.0, examples / max(1, record["images_seen"]))
         hardware = record["gpu"] or f"{record['threads']} CPU thread{'s' * (record['threads'] > 1)}"
         return {"data_hash": record["data_hash"], "hours": round(hours, 2), "hardware": hardware}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return {}
 
 

@@ -43,6 +43,7 @@ from pokegen.evaluation.callback import KernelDistance
 from pokegen.models.training import TrainingModule
 from pokegen.resources import shipped
 from pokegen.tracking import runs
+from pokegen.trust import read_yaml
 
 # What Lightning says on each start and no user can act on
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -293,7 +294,7 @@ def _find_configs(argv: list[str]) -> list[str]:
                 raise UserError(f"No config {str(path)!r}.{near_by} Shipped: configs/NAME.yaml, NAME being {models}.")
             path = shipped() / path
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = read_yaml(path.read_text(encoding="utf-8"))
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else "?"
             raise UserError(f"{path}, line {line}: not YAML: {error.problem}.") from error

@@ -293,7 +293,10 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
     Raises DataError where `folder` holds no complete import.
     """
     try:
-        meta = json.loads((folder / META).read_text())
+        parts = (META, INDEX, GRID, PALETTES) if grid else (META, INDEX, PIXELS)
+        if other := [name for name in parts if (folder / name).exists() and not (folder / name).is_file()]:
+            raise ValueError(f"{other[0]} is not a file")  # a named pipe would wait for its writer
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if not (folder / REJECTED).is_file():
             raise ValueError(f"{REJECTED} is missing")
         if meta["format"] != FORMAT:
@@ -302,6 +305,7 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
             )
         count, _ = meta["sprites"], meta["sha256"]
         pixels = GridPixels(folder) if grid else np.load(folder / PIXELS, mmap_mode="r")
+        shape = pixels.shape  # an archive has none
         rows = read_rows(folder / INDEX)
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
             raise ValueError(f"{INDEX}, row {cut[0]} is cut")
@@ -313,8 +317,8 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
         ) from error
     except DataError:
         raise
-    except (EOFError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # a damaged array can raise anything in numpy's reader, a tokenizer's error too
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
-    if not len(pixels) == len(index) == count:
-        raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")
+    if not shape or not shape[0] == len(index) == count:
+        raise DataError(f"{folder} is damaged: {(*shape, 0)[0]} pictures, {len(index)} rows. Import again.")
     return pixels, index, meta

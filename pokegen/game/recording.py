@@ -434,16 +434,17 @@ class _Rows:
 
 def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = ()) -> _Rows:
     """The rows of a CSV of keys, columns in any order. Optional columns that are missing are 0, confidence 1."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist.")
+    if not path.is_file():  # a named pipe would wait for its writer
+        raise UserError(f"{path} is not a file.")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()
+        header, *rows = list(csv.reader(lines)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a CSV: {error}.") from None
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-    header, *rows = list(csv.reader(lines)) or [[]]
     known = needed + optional
     if not set(needed) <= set(header) <= set(known) or len(set(header)) != len(header):
         wanted = ",".join(needed) + "".join(f"[,{name}]" for name in optional)
@@ -459,6 +460,9 @@ def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = 
     if wrong.size:
         at = wrong[0]
         raise UserError(f"{path}, line {at + 2}: frame {at} was expected, not {columns['frame'][at]}; count from 0.")
+    if (wild := np.flatnonzero(np.abs(numbers["episode"]) >= 2**53)).size:
+        at = wild[0]
+        raise UserError(f"{path}, line {at + 2}: no episode has the number {columns['episode'][at][:40]}.")
     episode = numbers["episode"].astype(np.int64)
     falls = np.flatnonzero(np.diff(episode) < 0)
     if falls.size:
