@@ -1,5 +1,6 @@
 # make demo    sets up, trains a few steps on drawn creatures, and leaves nine cards and a contact sheet in out/
 # make test    sets up, then lint, format, types and tests
+# make fuzz    10,000 damaged or hostile files of each kind: only clear errors may come out; some minutes a kind
 # make clean   removes what the two made
 #
 # The set-up is .venv; it is made once, and again only when pyproject.toml changes.
@@ -12,7 +13,7 @@ READY := .venv/.ready
 export WANDB_MODE = offline
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test clean
+.PHONY: demo test fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -24,6 +25,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --dist worksteal
+
+fuzz: $(READY)
+	$(BIN)/python benchmarks/fuzz.py
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -6,6 +6,7 @@ Letters: H×W height and width of a picture in pixels, S side of a square one. A
 
 import io
 import math
+import os
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
@@ -50,7 +51,7 @@ def read_picture(path: Path) -> Image.Image:
 
     Raises ValueError with a short reason where there is none, or it has more than MAX_PIXELS.
     """
-    if not path.is_file():  # a named pipe would wait for its writer
+    if not os.path.isfile(path):  # a named pipe would wait for its writer; Path's raises where a name is too long
         raise ValueError("not a file")
     try:
         with warnings.catch_warnings():

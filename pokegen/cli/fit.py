@@ -44,7 +44,7 @@ from pokegen.resources import shipped
 from pokegen.schema import SPRITE_SIZE
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
-from pokegen.trust import echo
+from pokegen.trust import echo, read_yaml
 
 quiet()
 
@@ -323,7 +323,7 @@ def _find_configs(argv: list[str]) -> list[str]:
                 raise UserError(f"No config {str(path)!r}.{near_by} Shipped: configs/NAME.yaml, NAME being {models}.")
             path = shipped() / path
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = read_yaml(path.read_text(encoding="utf-8"))
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else "?"
             raise UserError(f"{path}, line {line}: not YAML: {error.problem}.") from error

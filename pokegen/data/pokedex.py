@@ -29,6 +29,7 @@ from pokegen.schema import (
     generation_of,
 )
 from pokegen.text import plain
+from pokegen.trust import echo
 
 LEGENDARY_TAGS = {"Sub-Legendary", "Restricted Legendary", "Mythical"}
 _OUTSIDE_THE_GAMES = {"Melmetal": "Meltan"}  # evolves in Pokémon GO alone, so Showdown lists no line
@@ -175,7 +176,7 @@ def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
     told += [f"{c} taken from the shipped table" for c in missing]
     told += [f"{forms} rows of forms left out"] if forms else []
     if told:
-        print(f"{path}: {', '.join(told)}.", file=sys.stderr)
+        echo(f"{path}: {', '.join(told)}.", file=sys.stderr)
     return tuple(species.values())
 
 

@@ -275,12 +275,25 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
+def _mapped(path: Path) -> np.ndarray:
+    """The array in a file, mapped into memory. ValueError where it holds none of at least one dimension."""
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # a damaged header can raise anything in numpy's reader, a tokenizer's error too
+        raise ValueError(f"{path.name} holds no array") from error
+    if not isinstance(array, np.ndarray) or not array.ndim:  # an archive, or a single number
+        raise ValueError(f"{path.name} holds no array")
+    return array
+
+
 class GridPixels:
     """The sprites of a cache as pixel art on its own grid, indexed like an array uint8 (N, 64, 64, 3)."""
 
     def __init__(self, folder: Path):
-        self.indices = np.load(folder / GRID, mmap_mode="r")  # uint8 (N, 64, 64)
-        self.palettes = np.load(folder / PALETTES, mmap_mode="r")  # uint8 (N, 16, 3)
+        self.indices = _mapped(folder / GRID)  # uint8 (N, 64, 64)
+        self.palettes = _mapped(folder / PALETTES)  # uint8 (N, 16, 3)
         if len(self.indices) != len(self.palettes):
             raise ValueError(f"{GRID} and {PALETTES} differ in length")
 
@@ -305,7 +318,10 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
     Raises DataError where `folder` holds no complete import.
     """
     try:
-        meta = json.loads((folder / META).read_text())
+        parts = (META, INDEX, GRID, PALETTES) if grid else (META, INDEX, PIXELS)
+        if other := [name for name in parts if (folder / name).exists() and not (folder / name).is_file()]:
+            raise ValueError(f"{other[0]} is not a file")  # a named pipe would wait for its writer
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if not (folder / REJECTED).is_file():
             raise ValueError(f"{REJECTED} is missing")
         if meta["format"] != FORMAT:
@@ -313,7 +329,7 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
                 f"{folder} was imported by another version of pokegen. Import again: pokegen data import PATH"
             )
         count, _ = meta["sprites"], meta["sha256"]
-        pixels = GridPixels(folder) if grid else np.load(folder / PIXELS, mmap_mode="r")
+        pixels = GridPixels(folder) if grid else _mapped(folder / PIXELS)
         rows = read_rows(folder / INDEX)
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
             raise ValueError(f"{INDEX}, row {cut[0]} is cut")
@@ -325,7 +341,7 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
         ) from error
     except DataError:
         raise
-    except (EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         raise DataError(f"{folder} is damaged ({error}). Import again: pokegen data import PATH") from error
     if not len(pixels) == len(index) == count:
         raise DataError(f"{folder} is damaged: {len(pixels)} pictures, {len(index)} rows. Import again.")

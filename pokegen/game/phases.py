@@ -34,7 +34,7 @@ import yaml
 from pokegen import files, workers
 from pokegen.errors import UserError
 from pokegen.resources import shipped
-from pokegen.trust import python
+from pokegen.trust import python, read_yaml
 
 PHASES = ("teacher", "study", "exploration", "consolidation", "play")
 
@@ -65,7 +65,7 @@ def read_plan(path: Path, out: Path, seed: int) -> tuple[list[Phase], dict[str, 
     """
     found = path if path.is_file() else shipped() / path
     try:
-        plan = yaml.safe_load(found.read_text(encoding="utf-8"))
+        plan = read_yaml(found.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no plan of phases: {str(error).splitlines()[0]}.") from error
     known = plan.get("phases") if isinstance(plan, dict) else None
@@ -80,7 +80,7 @@ def read_plan(path: Path, out: Path, seed: int) -> tuple[list[Phase], dict[str, 
                 for line in ([lines] if isinstance(lines, str) else lines)
             ]
             phases.append(Phase(name, words, content["plays"].format(out=out, seed=seed)))
-        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, MemoryError) as error:
             raise UserError(
                 f"{path}, phase {name}: expected `run`, commands, and `plays`, a player: {error}."
             ) from error

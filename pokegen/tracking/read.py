@@ -58,7 +58,7 @@ class Run:
     def images_seen(self) -> int | None:
         """By the model, as far as anybody has heard."""
         told = [self.record.get("images_seen") or 0, *(row["images"] for row in self.rows if "images" in row)]
-        return int(max(told)) or None
+        return int(max((images for images in told if math.isfinite(images)), default=0)) or None
 
     def points(self, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
         """A metric over `step` or `images`: two float64 (N,), N 0 where it was not logged."""
@@ -158,15 +158,19 @@ def _read_csv(run: Path, path: Path) -> Rows:
         raise UserError(f"{path} is no table of metrics: {error}") from error
     whole = text[: text.rfind("\n") + 1]  # a kill may leave half a line
     reader = csv.DictReader(whole.splitlines())
-    if whole and "step" not in (reader.fieldnames or ()):
+    try:
+        known = reader.fieldnames or ()
+    except csv.Error as error:
+        raise UserError(f"{path} is no table of metrics: {error}.") from error
+    if whole and "step" not in known:
         raise UserError(f"{path} is no table of metrics: its first line names no column 'step'.")
     rows: Rows = []
-    for line in reader:
-        try:
+    try:
+        for line in reader:
             rows.append({key: float(value) for key, value in line.items() if value != ""})
             rows[-1]["step"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}, line {reader.line_num}: expected a number a column, got {error}.") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}, line {reader.line_num}: expected a number a column, got {error}.") from error
     return rows
 
 

@@ -63,12 +63,12 @@ def export(
     training = {
         "examples": int(saved["state_dict"]["images_seen"]),
         "epochs": int(saved["epoch"]) + 1,
-        **({"began with": _beginning(Path(start))} if (start := settings.get("init_from")) else {}),
+        **({"began with": _describe_init_from(Path(start))} if (start := settings.get("init_from")) else {}),
         "seed": settings.get("seed_everything"),
         "data": settings["data"]
         | {"init_args": {k: v for k, v in data.items() if k not in ("root", "recordings")}},  # whose own paths
         "software": {"pokegen": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
-    } | _told(run, int(saved["state_dict"]["images_seen"]))
+    } | run_facts(run, int(saved["state_dict"]["images_seen"]))
     with replacing(folder) as work:
         fill(work, network, class_path, init_args, half, {"version": version, "training": training})
         write_card(work)
@@ -90,19 +90,19 @@ def export_discriminator(run: Path, folder: Path) -> Path:
     return files.write(folder / DISCRIMINATOR, weights)
 
 
-def _beginning(source: Path) -> str:
+def _describe_init_from(source: Path) -> str:
     """What a run began with, without the machine's folders."""
     return f"run {source.absolute().parent.parent.name}" if source.suffix == ".ckpt" else source.name
 
 
-def _told(run: Path, examples: int) -> dict[str, Any]:
+def run_facts(run: Path, examples: int) -> dict[str, Any]:
     """What the run's record tells of its data and budget: hash, share of the run's hours, machine. {} without one."""
     try:
-        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        record = json.loads(trust.read_inside(run, "run.json", trust.CONFIG_BYTES))
         hours = record["seconds"] / 3600 * min(1.0, examples / max(1, record["images_seen"]))
         hardware = record["gpu"] or f"{record['threads']} CPU thread{'s' * (record['threads'] > 1)}"
         return {"data_hash": record["data_hash"], "hours": round(hours, 2), "hardware": hardware}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return {}
 
 

@@ -87,7 +87,7 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
         raise error if isinstance(error, CheckpointError) else CheckpointError(str(error)) from error
     except (
         *(OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError),
-        *(ArithmeticError, LookupError, MemoryError),  # of arguments that no class expects
+        *(ArithmeticError, AssertionError, LookupError, MemoryError),  # of arguments that no class expects
     ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error

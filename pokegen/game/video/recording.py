@@ -466,6 +466,9 @@ def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = 
     if wrong.size:
         at = wrong[0]
         raise UserError(f"{path}, line {at + 2}: frame {at} was expected, not {columns['frame'][at]}; count from 0.")
+    if (wild := np.flatnonzero(np.abs(numbers["episode"]) >= 2**53)).size:
+        at = wild[0]
+        raise UserError(f"{path}, line {at + 2}: no episode has the number {columns['episode'][at][:40]}.")
     episode = numbers["episode"].astype(np.int64)
     falls = np.flatnonzero(np.diff(episode) < 0)
     if falls.size:
@@ -477,6 +480,8 @@ def _read_rows(path: Path, needed: tuple[str, ...], optional: tuple[str, ...] = 
 def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header, in lower case, and rows of a CSV, also as spreadsheets write it: in UTF-16 or with a byte order mark,
     separated by semicolons or tabs, with empty columns and rows at the end. A last line without its end is dropped."""
+    if path.exists() and not path.is_file():  # a named pipe would wait for its writer
+        raise UserError(f"{path} is not a file.")
     try:
         content = path.read_bytes()
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -489,7 +494,10 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     if lines and not lines[-1].endswith(("\n", "\r")):
         lines.pop()
     first = lines[0] if lines else ""
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=max(",;\t", key=first.count))]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=max(",;\t", key=first.count))]
+    except csv.Error as error:
+        raise UserError(f"{path} cannot be read as a CSV: {error}.") from error
     while rows and not any(rows[-1]):
         rows.pop()
     header, *rows = rows or [[]]
