@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import re
+from itertools import pairwise
 
 import lightning as L
 import pytest
@@ -69,8 +70,10 @@ def check(words: list[str], training) -> None:
     if verb in ("--help", "--version", "VERB") or rest == ["--help"]:
         return
     if verb in TRAINING:
-        configs = {value for flag, value in zip(rest, rest[1:], strict=False) if flag == "--config"}
-        if rest and not configs & OWN:
+        configs = {value for flag, value in pairwise(rest) if flag == "--config"} - OWN
+        if missing := [config for config in configs if not (ROOT / config).is_file()]:
+            raise UserError(f"No config {missing[0]}")
+        if len(rest) > 2 * len(configs) and not OWN & set(rest):  # test_configs.py parses what only names configs
             training.parse_args([verb, *([] if configs else ["--config", "configs/cgan.yaml"]), *rest])
         return
     if verb not in VERBS:
@@ -120,8 +123,8 @@ def test_a_command_that_pokegen_refuses_is_found(command: str, training, monkeyp
 
 
 def test_commands_are_read_from_blocks_indented_lines_and_wrapped_inline_code() -> None:
-    page = "Try `pokegen card\n--type fire`.\n\n    pokegen names --count 2   # two; or more\n\n```console\n$ pokegen zoo list\n"
-    page += "out\n```\n\n```python\npokegen card\n```\n"
+    page = "Try `pokegen card\n--type fire`.\n\n    pokegen names --count 2   # two; or more\n\n"
+    page += "```console\n$ pokegen zoo list\nout\n```\n\n```python\npokegen card\n```\n"
     assert sorted(commands(page)) == [
         ["pokegen", "card", "--type", "fire"],
         ["pokegen", "names", "--count", "2"],

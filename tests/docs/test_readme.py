@@ -40,7 +40,9 @@ def test_the_python_lines_print_what_the_readme_shows() -> None:
 
 
 def test_the_example_of_the_guide_runs() -> None:
-    (code,) = [body for language, body in blocks((ROOT / "docs/create.md").read_text(encoding="utf-8")) if language == "python"]
+    (code,) = [
+        body for language, body in blocks((ROOT / "docs/create.md").read_text(encoding="utf-8")) if language == "python"
+    ]
     scope: dict[str, object] = {}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, "create.md", "exec"), scope)

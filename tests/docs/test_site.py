@@ -11,6 +11,8 @@ import pytest
 import yaml
 from pages import FENCE, ROOT, pages
 
+import pokegen
+
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -29,9 +31,7 @@ def broken(page: Path, text: str) -> list[str]:
         path = (page.parent / target) if target else page
         if "://" in link:
             continue
-        if not path.exists():
-            found.append(link)
-        elif part and part not in map(anchor, HEADING.findall(path.read_text(encoding="utf-8"))):
+        if not path.exists() or (part and part not in map(anchor, HEADING.findall(path.read_text(encoding="utf-8")))):
             found.append(link)
     return found
 
@@ -62,20 +62,20 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     built = (tmp_path / "site/api/generator/index.html").read_text(encoding="utf-8")
     assert 'id="pokegen.cards.generator.Generator.card"' in built  # the API pages hold what the code says
-    assert "evolution family" in (tmp_path / "site/data/index.html").read_text(encoding="utf-8")
+    assert "evolution families" in (tmp_path / "site/data/index.html").read_text(encoding="utf-8")
     assert (tmp_path / "site/checkpoints/projected_gan/samples.png").is_file()
 
 
 def test_every_model_card_is_a_page_of_the_site() -> None:
     nav = str(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
-    assert [p.parent.name for p in ROOT.glob("checkpoints/*/README.md") if f"checkpoints/{p.parent.name}/" not in nav] == []
+    assert [
+        p.parent.name for p in ROOT.glob("checkpoints/*/README.md") if f"checkpoints/{p.parent.name}/" not in nav
+    ] == []
 
 
 def test_version_and_citation_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["dynamic"] == ["version"]
-    import pokegen
-
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["version"] == pokegen.__version__
     assert f"## [{pokegen.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
