@@ -14,6 +14,7 @@ from pages import FENCE, ROOT, pages
 import pokegen
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+FILE = re.compile(r"\b(?:benchmarks|configs|docs|pokegen|tests)/[\w/.-]+\.(?:csv|json|md|py|yaml)\b")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -44,6 +45,25 @@ def test_every_link_of_a_page_resolves(page: Path) -> None:
 def test_a_link_that_leads_nowhere_is_found() -> None:
     text = "[a](docs/no.md) [b](README.md#no-such) [c](#install) [d](https://pypi.org) ![e](docs/figures/card.png)"
     assert broken(ROOT / "README.md", text + "\n# Install") == ["docs/no.md", "README.md#no-such"]
+
+
+def missing(text: str) -> list[str]:
+    """The files of the repository that a page names and that are not there; a name in capitals is a placeholder."""
+    named = {name for name in FILE.findall(text) if not re.search("[A-Z]{4}", name.replace("README", ""))}
+    return [name for name in sorted(named) if not (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").partition("## Add it to the zoo")[0]  # which names files to write
+    assert missing(text) == []
+
+
+def test_a_file_that_is_not_there_is_found() -> None:
+    assert missing("`configs/cgan.yaml`, configs/NAME.yaml, `benchmarks/no.py`, docs/no/no.md") == [
+        "benchmarks/no.py",
+        "docs/no/no.md",
+    ]
 
 
 def test_the_readme_is_short() -> None:
@@ -79,3 +99,12 @@ def test_version_and_citation_agree() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["version"] == pokegen.__version__
     assert f"## [{pokegen.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_workflow_runs_each_python_that_the_package_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == named
+    assert project["requires-python"] == f">={named[0]}"
+    assert "make test" in [step.get("run") for step in jobs["test"]["steps"]]
