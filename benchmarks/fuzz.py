@@ -5,7 +5,8 @@
 
 A case is a valid folder, written by pokegen itself, in which hypothesis changes one file a few times: bits, cuts,
 spliced and repeated parts, hostile tokens, other values in place of words and numbers; or puts a folder, a pipe, a link
-or nothing in its place. A crash is any exception but UserError, a control character on the terminal, more than SECONDS,
+or nothing in its place. A crash is any exception but UserError, a control character on the terminal, more than SECONDS
+of work or WAIT of waiting,
 or an allocation that takes the process MEMORY beyond what it had at its start. Its shrunk folder is kept in --out, and
 the status is 1.
 
@@ -37,7 +38,7 @@ from pokegen import trust, zoo
 from pokegen.errors import UserError
 from pokegen.resources import shipped
 
-SECONDS, MEMORY = 5, 4 * 2**30  # of a case; bytes, libraries included
+SECONDS, WAIT, MEMORY = 5, 60, 4 * 2**30  # of a case: processor time, time; bytes, libraries included
 TOKENS = [
     *(b"", b"\0", b"\x1b[2J", b"\xff\xfe", b"\xc2\x9b", "\u202e٣".encode(), b"\n", b"\r", b'"', b",", b"\\ud800"),
     *(b"null", b"true", b"[]", b"{}", b"NaN", b"Infinity", b"-1", b"0", b"1e999", b"9" * 30, b"9" * 5000, b"0.5"),
@@ -299,8 +300,10 @@ class Crash(Exception):
 def attempt(read: Callable[[Path], object], folder: Path) -> bool:
     """Whether a folder was accepted; False for a UserError. Crash for all else."""
     told = io.StringIO()
-    before = signal.signal(signal.SIGALRM, _late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    timers = {signal.ITIMER_PROF: (signal.SIGPROF, SECONDS), signal.ITIMER_REAL: (signal.SIGALRM, WAIT)}
+    before = {number: signal.signal(number, _late) for number, _ in timers.values()}
+    for timer, (_, limit) in timers.items():
+        signal.setitimer(timer, limit)
     accepted = True
     try:
         with redirect_stdout(told), redirect_stderr(told):
@@ -308,12 +311,14 @@ def attempt(read: Callable[[Path], object], folder: Path) -> bool:
     except UserError:
         accepted = False
     except _Late:
-        raise Crash(f"more than {SECONDS} s") from None
+        raise Crash(f"more than {SECONDS} s of work, or {WAIT} s of waiting") from None
     except (Exception, SystemExit) as error:
         raise Crash("".join(traceback.format_exception(error)[-2:])) from error
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in timers:
+            signal.setitimer(timer, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if (text := told.getvalue()) != trust.visible(text):
         raise Crash(f"a control character on the terminal: {text[:200]!r}")
     return accepted

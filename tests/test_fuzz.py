@@ -46,7 +46,7 @@ def test_the_fuzzer_sees_what_is_no_user_error(fuzzer, error, tmp_path):
 def test_the_fuzzer_sees_control_characters_and_waiting(fuzzer, tmp_path, monkeypatch):
     with pytest.raises(fuzzer.Crash, match="control character"):
         fuzzer.attempt(lambda _: print("\x1b[2J"), tmp_path)
-    monkeypatch.setattr(fuzzer, "SECONDS", 0.2)
+    monkeypatch.setattr(fuzzer, "WAIT", 0.2)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(fuzzer.Crash, match="more than"):
         fuzzer.attempt(lambda folder: (folder / "pipe").read_bytes(), tmp_path)

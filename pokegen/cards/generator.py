@@ -113,7 +113,7 @@ class Generator:
     def cards(self, request: Request) -> Iterator[Card]:
         """The creatures of an order, or the forms of its lines, made when asked for: creature or line i is that of seed
         `request.seed + i` alone."""
-        self._check_known(request)
+        self.check(request)
         for i in range(request.count):
             with _one_thread():
                 cards = self._line(request, request.seed + i)
@@ -464,9 +464,9 @@ class Generator:
                 f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
                 "Leave that away, or choose another model."
             )
-        self._check_known(request)
+        self.check(request)
 
-    def _check_known(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
         """What is asked for must have been in the sprite model's training data, as far as it supports it."""
         if isinstance(model := self._model("sprites"), ImageModel):
             for key, (value, *_) in _condition(request, 1).items():

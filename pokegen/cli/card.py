@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model)
+    generator.check(request)
     _order.tell_seed(args, request.seed)
     if ignored := generator.ignored(request):
         echo(f"{generator.labels['sprites']}: its sprites do not follow {', '.join(ignored)}", file=sys.stderr)

@@ -183,7 +183,15 @@ def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
     if styles and games:
         raise UserError(f"--reference takes games, or styles, or all, not a mixture: {args.reference}.")
     data = SpriteDataModule(args.root, styles=styles, games=games, rotation=0, flip=0)
-    data.setup("test")
+    try:
+        data.setup("test")
+    except DataError as error:
+        if args.reference or not str(error).startswith("No game"):
+            raise
+        raise DataError(
+            f"{args.root} has none of the usual games to compare with. Choose others by --reference, or all of them by "
+            "--reference all."
+        ) from error
     trained, unseen = (
         Sprites(at_panel_size(d.pixels[d.rows]), d.conditions.numpy(), d.species.numpy())
         for d in (data.datasets["train"], data.datasets[args.split])

@@ -32,6 +32,7 @@ from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from pokegen import files, moved, zoo
 from pokegen.data import modules as _data
@@ -159,6 +160,19 @@ class CLI(LightningCLI):
         if self.subcommand == "fit" and getattr(rank_zero_only, "rank", 0) == 0:
             self.held.enter_context(files.claim(self.folder / "checkpoints"))  # two resumptions would mix
         config.run = self.folder.name  # so that the run's own config.yaml resumes it
+
+    def before_validate(self) -> None:
+        self._require("validation_step", "pokegen evaluate sprites")
+
+    def before_test(self) -> None:
+        self._require("test_step", "pokegen evaluate sprites")
+
+    def before_predict(self) -> None:
+        self._require("predict_step", "a creating verb such as pokegen sprites; `predict` reads keys in video")
+
+    def _require(self, step: str, instead: str) -> None:
+        if not is_overridden(step, self.model):
+            raise UserError(f"{type(self.model).__name__}: nothing to {self.subcommand}. Use {instead}.")
 
     def before_fit(self) -> None:
         """Hand a new model what it is to begin with; a resumed one has it."""

@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> None:
     from pokegen import trust, zoo
 
     if args.action == "list":
+        width = max(map(len, zoo.available()))
         for name in zoo.available():
             config = zoo.read_config(zoo.folder_of(name))
-            size = (zoo.folder_of(name) / zoo.WEIGHTS).stat().st_size / 2**20
-            echo(f"{name:<12} version {config['version']:<4} {size:5.1f} MiB  {config['class_path']}")
+            size = (zoo.folder_of(name) / zoo.WEIGHTS).stat().st_size / 2**10
+            echo(f"{name:<{width}}  version {config['version']:<4} {size:7,.0f} KiB  {config['class_path']}")
     elif args.action == "info":
         folder = zoo.folder_of(args.name)
         zoo.check(zoo.read_config(folder), args.name)

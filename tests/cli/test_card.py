@@ -6,6 +6,7 @@ from importlib.resources import files
 import jsonschema
 import numpy as np
 import pytest
+from mistakes import one_line
 from PIL import Image
 
 from pokegen.cli.main import main
@@ -112,3 +113,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(zoo, tmp_path, 
 def test_a_missing_checkpoint_is_told(zoo, tmp_path, capsys):
     assert main(["card", "--model", "missing", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_seed_is_named_where_nothing_can_be_drawn(capsys):
+    assert "has seen no sprite of style 'pixel-1'" in one_line(capsys, "card", "--style", "pixel-1")

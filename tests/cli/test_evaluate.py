@@ -189,3 +189,9 @@ def test_samples_that_link_elsewhere_are_refused(tmp_path):
         (tmp_path / "linked" / path.name).symlink_to(path)
     with pytest.raises(DataError, match="leads out of"):
         read_samples(tmp_path / "linked", seed=0)
+
+
+def test_an_import_without_the_usual_games_says_how_to_compare_with_others(root, tmp_path, capsys):
+    said = refused(capsys, "sprites", "--model", "dcgan", "--root", str(root), "--out", str(tmp_path))
+    assert "has none of the usual games to compare with" in said
+    assert "--reference all" in said

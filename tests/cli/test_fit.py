@@ -488,6 +488,16 @@ def test_a_run_of_an_earlier_version_resumes_and_is_exported(imported, tmp_path)
     assert main(["sprites", "--model", "mine", "--count", "2"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("verb", "instead"), [("validate", "pokegen evaluate sprites"), ("predict", "`predict` reads keys in video")]
+)
+def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp_path, capsys):
+    assert main(words(imported, "dcgan", score_images=0)) == 0
+    line = one_line(capsys, words(imported, "dcgan", verb=verb, score_images=0))
+    assert f"AdversarialModule: nothing to {verb}" in line
+    assert instead in line
+
+
 def test_size_is_given_once(drawn, tmp_path):
     large = import_sprites(drawn, tmp_path / "large", size=256, workers=1).folder
     assert main([*words(large, "cgan", score_images=0), "--data.size", "256"]) == 0
