@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from pokegen.errors import UserError
 from pokegen.files import atomic_file
 from pokegen.game.agents.demonstrations import Demonstrated, demonstrate
-from pokegen.game.agents.ppo import PPO, ActorCritic, Played
+from pokegen.game.agents.ppo import PPO, ActorCritic, Rollout
 
 REWARDS = ("log_d", "log_1_d", "logit")
 
@@ -103,7 +103,7 @@ class GAIL(PPO):
         endless: see above.
         end_weight: how often what the discriminator says of an end counts; 0 teaches it none.
         end_share: of its rows, which are ends.
-        kwargs: see ppo.PPO, whose clip_rewards and life_loss are of no use here.
+        kwargs: see ppo.PPO, without clip_rewards and terminal_on_life_loss.
     """
 
     expert: Demonstrated
@@ -129,8 +129,10 @@ class GAIL(PPO):
         **kwargs: Any,
     ):
         super().__init__(network, **kwargs)
-        if self.clip_rewards or self.life_loss:
-            raise UserError("clip_rewards and life_loss are of the game's own reward, which GAIL learns nothing from.")
+        if self.clip_rewards or self.terminal_on_life_loss:
+            raise UserError(
+                "clip_rewards and terminal_on_life_loss change the game's reward, which GAIL does not learn from."
+            )
         if reward not in REWARDS:
             raise UserError(f"reward: expected one of {', '.join(REWARDS)}, got {reward!r}.")
         if reward_low >= reward_high or min(episodes, discriminator_updates, discriminator_batch) < 1:
@@ -157,8 +159,8 @@ class GAIL(PPO):
     def state(self) -> dict[str, Any]:
         return super().state() | {"scores": self.scores}
 
-    def take_state(self, state: dict[str, Any]) -> None:
-        super().take_state(state)
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
         self.scores = [list(row) for row in state["scores"]]
 
     def on_fit_start(self) -> None:
@@ -167,31 +169,31 @@ class GAIL(PPO):
         rank_zero_info(
             f"The expert's {len(self.expert.actions):,} steps earn {self.expert.returns.mean():.1f} an episode."
         )
-        seen = self.expert.observations.flatten(1).float()
-        self.discriminator.mean.copy_(seen.mean(dim=0))
-        self.discriminator.deviation.copy_(seen.std(dim=0).clamp(min=1e-3))
+        obs = self.expert.observations.flatten(1).float()
+        self.discriminator.mean.copy_(obs.mean(dim=0))
+        self.discriminator.deviation.copy_(obs.std(dim=0).clamp(min=1e-3))
 
-    def rewards(self, played: Played) -> tuple[np.ndarray, dict[str, Any]]:
+    def rewards(self, rollout: Rollout) -> tuple[np.ndarray, dict[str, Any]]:
         """The discriminator learns from a rollout, then says what each step of it earns."""
-        live = torch.from_numpy(~played.dead)
-        action = played.actions.cpu() if self.net.parts else self._clipped(played.actions.cpu())
-        every = [x.flatten(0, 1).to(self.device) for x in (played.observations[:-1], action)]
+        live = torch.from_numpy(~rollout.autoreset)
+        action = rollout.actions.cpu() if self.net.parts else self._clipped(rollout.actions.cpu())
+        every = [x.flatten(0, 1).to(self.device) for x in (rollout.observations[:-1], action)]
         mine = self.discriminator.pairs(*every)
         expert = self.discriminator.pairs(self.expert.observations.to(self.device), self.expert.actions.to(self.device))
-        last = self.expert.ends, played.observations[1:][torch.from_numpy(played.terminated)]
+        last = self.expert.ends, rollout.observations[1:][torch.from_numpy(rollout.terminated)]
         ends = [self.discriminator.pairs(x.to(self.device), None) for x in last]
         values = self.discriminate(expert, mine[live.flatten().to(self.device)], ends)
-        found = np.where(played.dead, np.float32(0), self.earned(mine).reshape(played.dead.shape))
-        values["reward"] = float(found[~played.dead].mean())
+        found = np.where(rollout.autoreset, np.float32(0), self.earned(mine).reshape(rollout.autoreset.shape))
+        values["reward"] = float(found[~rollout.autoreset].mean())
         if self.end_weight and len(self.expert.ends):
-            found[played.terminated] += self.end_weight * self.earned(ends[1])
+            found[rollout.terminated] += self.end_weight * self.earned(ends[1])
         self.scores.append([float(self.env_steps), values["expert_score"], values["policy_score"]])
-        return self.scale(found, played.over, played.dead) if self.scale else found, values
+        return self.scale(found, rollout.done, rollout.autoreset) if self.scale else found, values
 
-    def improve(self, played: Played, rewards: np.ndarray) -> dict[str, Any]:
+    def improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, Any]:
         if self.endless:
-            played = played._replace(terminated=np.zeros_like(played.terminated))
-        return super().improve(played, rewards)
+            rollout = rollout._replace(terminated=np.zeros_like(rollout.terminated))
+        return super().improve(rollout, rewards)
 
     @torch.no_grad()
     def earned(self, pairs: Tensor) -> np.ndarray:
@@ -222,9 +224,9 @@ class GAIL(PPO):
         return dict(zip(names, torch.stack(log).mean(dim=0).tolist(), strict=True))
 
     def _draw(self, pairs: Tensor, count: int) -> Tensor:
-        rows = torch.randint(len(pairs), (count,), generator=self.draws).to(pairs.device)
+        rows = torch.randint(len(pairs), (count,), generator=self.rng).to(pairs.device)
         drawn = pairs.index_select(0, rows)
-        return drawn + self.noise * torch.randn(drawn.shape, generator=self.draws).to(pairs.device)
+        return drawn + self.noise * torch.randn(drawn.shape, generator=self.rng).to(pairs.device)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Of pairs (B, D) of the expert and of the policy. Returns it and values for the log."""
@@ -232,7 +234,7 @@ class GAIL(PPO):
         entropy = 0.5 * (F.softplus(-one).mean() + F.softplus(other).mean())
         loss = entropy
         if self.penalty:
-            share = torch.rand(len(real), 1, generator=self.draws).to(real.device)
+            share = torch.rand(len(real), 1, generator=self.rng).to(real.device)
             between = (share * real + (1 - share) * fake).requires_grad_()
             (slope,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)
             loss = loss + self.penalty * (slope.norm(dim=1) - 1).square().mean()
