@@ -42,26 +42,26 @@ class Clips(Dataset):
     """Windows of `length` frames of episodes, which it is asked for as `Window`s, a batch at once. Keys are told of the
     last `told` frames; `also` is a part of each batch."""
 
-    def __init__(self, episodes: Sequence[Episode], length: int, told: int, also: Mapping[str, Tensor] = {}):
-        self.episodes, self.length, self.told, self.also = episodes, length, told, also
+    def __init__(self, episodes: Sequence[Episode], length: int, num_targets: int, extra: Mapping[str, Tensor] = {}):
+        self.episodes, self.length, self.num_targets, self.extra = episodes, length, num_targets, extra
 
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self.episodes)
 
     def __getitems__(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         place = np.arange(self.length)
-        batch: dict[str, list[np.ndarray]] = {"frames": [], "keys": [], "counts": []}
+        batch: dict[str, list[np.ndarray]] = {"frames": [], "keys": [], "mask": []}
         for episode, start, low, high in windows:
             images, keys = self.episodes[episode]
             rows = (start + place).clip(0, len(keys) - 1)
             batch["frames"].append(images[rows])
-            batch["keys"].append(keys[rows][-self.told :])
-            counts = (rows == start + place) & (place >= low) & (place < high)
-            batch["counts"].append(counts[-self.told :])
-        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()} | {**self.also}
+            batch["keys"].append(keys[rows][-self.num_targets :])
+            mask = (rows == start + place) & (place >= low) & (place < high)
+            batch["mask"].append(mask[-self.num_targets :])
+        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()} | {**self.extra}
 
 
-def _as_it_is(batch: Any) -> Any:
+def identity_collate(batch: Any) -> Any:
     return batch
 
 
@@ -147,9 +147,9 @@ class RecordingsDataModule(L.LightningDataModule):
         owner = np.repeat(np.arange(len(episodes)), [len(keys) for _, keys in episodes])
         row = np.concatenate([np.arange(len(keys)) for _, keys in episodes])
         weights = torch.from_numpy(counts ** -float(self.balance))  # (N,)
-        also = {"combinations": torch.from_numpy(rows), "odds": weights.log().float()} if self.causal else {}
+        extra = {"combinations": torch.from_numpy(rows), "log_weight": weights.log().float()} if self.causal else {}
         drawn = _Drawn(self, weights[torch.from_numpy(inverse.ravel())], owner, row)
-        return self._loader("train", drawn, also, drop_last=True)
+        return self._loader("train", drawn, extra, drop_last=True)
 
     def val_dataloader(self) -> Any:
         return self._sweep("val", self.val_frames)
@@ -174,9 +174,9 @@ class RecordingsDataModule(L.LightningDataModule):
             windows = windows[:: -(-len(windows) * asked // most)]
         return self._loader(split, windows, {}) if windows else []
 
-    def _loader(self, split: str, sampler: Any, also: dict[str, Tensor], **options: Any) -> DataLoader:
-        clips = Clips(self.episodes[split], self.window, 1 if self.causal else self.window, also)
-        return DataLoader(clips, self.batch_size, sampler=sampler, collate_fn=_as_it_is, **options)
+    def _loader(self, split: str, sampler: Any, extra: dict[str, Tensor], **options: Any) -> DataLoader:
+        clips = Clips(self.episodes[split], self.window, 1 if self.causal else self.window, extra)
+        return DataLoader(clips, self.batch_size, sampler=sampler, collate_fn=identity_collate, **options)
 
 
 class _Drawn:

@@ -64,11 +64,11 @@ class Policy(KeyNetwork):
         return self.dense(self.blocks(self.stem(frames) + self.place))[:, None]  # (B, 1, hidden)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`loss`, nats a frame. With `odds`, see clips.py, those of the frames as they were drawn; the logits become
-        those of the frames as they come."""
-        if "odds" not in batch:
+        """`loss`, nats a frame. With `log_weight`, see clips.py, the loss is that of the frames as sampled, and the
+        logits are trained to be those of the frames as recorded."""
+        if "log_weight" not in batch:
             return super().loss(batch)
-        chances = self._chances(self(batch["frames"]), batch["combinations"]) + batch["odds"]  # (B, N)
+        chances = self._chances(self(batch["frames"]), batch["combinations"]) + batch["log_weight"]  # (B, N)
         pressed = (batch["keys"] == batch["combinations"]).all(dim=2).int().argmax(dim=1)  # (B,)
         return {"loss": F.cross_entropy(chances, pressed)}
 

@@ -119,14 +119,14 @@ class KeyNetwork(nn.Module):
 
     def nats(self, logits: Sequence[Tensor], batch: dict[str, Tensor]) -> Tensor:
         """The loss of these logits."""
-        counts = batch["counts"].float()
-        total = counts.new_zeros(())
+        mask = batch["mask"].float()
+        total = mask.new_zeros(())
         shares = self.frequency.split(self.keys.sizes)
         for answer, share, value in zip(logits, shares, batch["keys"].unbind(2), strict=True):
             weights = share.clamp(min=1e-4).pow(-self.balance)
             weights = weights / (weights * share).sum()  # so that a frame counts 1 on average
-            nats = F.cross_entropy(answer.flatten(0, 1), value.flatten(), reduction="none").view_as(counts)
+            nats = F.cross_entropy(answer.flatten(0, 1), value.flatten(), reduction="none").view_as(mask)
             # Away from 0, where an exponent below 1 has no gradient.
             eased = (1 - (-nats).exp()).clamp(min=1e-6).pow(self.focal) if self.focal else 1.0
-            total = total + (nats * eased * weights[value] * counts).sum() / counts.sum().clamp(min=1)
+            total = total + (nats * eased * weights[value] * mask).sum() / mask.sum().clamp(min=1)
         return total

@@ -69,13 +69,13 @@ class KeysModule(LikelihoodModule):
         """Count what is told right. Returns the logits of each group."""
         logits = self.ema(batch["frames"])
         self._log({"loss": self.ema.nats(logits, batch)}, stage, batch)
-        counts, wanted = batch["counts"], batch["keys"]
-        told = torch.stack([answer.argmax(dim=2) for answer in logits], dim=2)  # (B, T, G)
+        mask, targets = batch["mask"], batch["keys"]
+        predicted = torch.stack([answer.argmax(dim=2) for answer in logits], dim=2)  # (B, T, G)
         for group, matrix in enumerate(self.confusion):
-            matrix.update(told[..., group][counts], wanted[..., group][counts])
-        changed = (wanted[:, 1:] != wanted[:, :-1]).any(dim=2) & counts[:, 1:] & counts[:, :-1]
+            matrix.update(predicted[..., group][mask], targets[..., group][mask])
+        changed = (targets[:, 1:] != targets[:, :-1]).any(dim=2) & mask[:, 1:] & mask[:, :-1]
         if changed.any():
-            self.changed.update((told[:, 1:] == wanted[:, 1:]).all(dim=2)[changed].float())
+            self.changed.update((predicted[:, 1:] == targets[:, 1:]).all(dim=2)[changed].float())
         return logits
 
     def on_validation_epoch_end(self) -> None:
@@ -118,9 +118,9 @@ def key_scores(matrix: Tensor) -> dict[str, Tensor]:
     (K,), NaN where a key was not.
     """
     matrix = matrix.double()
-    pressed, told, right = matrix.sum(dim=1), matrix.sum(dim=0), matrix.diagonal()
+    pressed, predicted, right = matrix.sum(dim=1), matrix.sum(dim=0), matrix.diagonal()
     met = pressed > 0
-    f1 = 2 * right / (pressed + told).clamp(min=1)
+    f1 = 2 * right / (pressed + predicted).clamp(min=1)
     most = pressed.max() / pressed.sum().clamp(min=1)
     return {
         "macro_f1": f1[met].mean(),
@@ -149,7 +149,7 @@ class StopOnCollapse(L.Callback):
 
     def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.swapped, self.total = 0, 0
-        self.told: list[Tensor] = []
+        self.predictions: list[Tensor] = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int, *_: Any
@@ -164,7 +164,7 @@ class StopOnCollapse(L.Callback):
         for logits, anew in zip(outputs, again, strict=True):
             self.swapped += int((logits.argmax(2) != anew.argmax(2)).sum())
             self.total += logits[..., 0].numel()
-        self.told.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
+        self.predictions.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
 
     def on_validation_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         counts = torch.tensor([self.swapped, self.total], dtype=torch.float64, device=module.device)
@@ -176,7 +176,7 @@ class StopOnCollapse(L.Callback):
         self.short = self.short + 1 if depends < self.least and not trainer.sanity_checking else 0
         if self.short < self.patience:
             return
-        rows, counts = torch.cat(self.told).unique(dim=0, return_counts=True)
+        rows, counts = torch.cat(self.predictions).unique(dim=0, return_counts=True)
         favourite = module.ema.keys.decode(rows[counts.argmax()][None].numpy())[0]
         share = float(counts.max() / counts.sum())
         rank_zero_warn(
