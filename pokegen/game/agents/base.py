@@ -1,19 +1,19 @@
-"""What the agents that learn by playing share: their networks' base, their budget, and one training step.
+"""What the agents that learn by playing share: the base of their networks, the budget, and the training step.
 
-A training step is a ticket: `rollout` steps of all environments, the updates that they allow, one row of the log. So
-Lightning's own work, a fraction of a millisecond for each step, weighs little, and two cores are kept by the
-environments and by matrix products. Budgets are environment steps; those whose action the autoreset ignored count too.
+A training step is one iteration: `num_steps` steps of all environments, the updates on them, one row of the log.
+Lightning's own cost, a fraction of a millisecond an iteration, is then small next to environments and matrix products.
+Budgets count environment steps, including steps whose action autoreset ignores.
 
-What `images` is to the other models of the zoo is here an environment step: the log's column `images`, the half-life of
-the averaged weights. At each checkpoint all environments start anew, seeded from the run's own random numbers, so that
-a run that was stopped there and one that was not go on alike.
+For agents one "sample" is one environment step: the log's column `images`, the buffer `images_seen` in a checkpoint and
+the half-life of the averaged weights count environment steps. At each checkpoint all environments are reset with seeds
+from the run's own random numbers, so that a stopped and resumed run equals one that was never stopped.
 
-Metrics, beside those of each agent:
+Metrics, in addition to those of each agent:
 
-    train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them
+    train/return, train/length  mean of the last 100 finished episodes; undiscounted returns of the environment's reward
     train/env_steps             steps of all environments so far
     train/updates               steps of the optimizer so far
-    train/speed                 steps of all environments a second, learning included, since the step before
+    train/speed                 steps of all environments a second since the last iteration, learning included
     val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has most
     val/return_deviation        standard deviation of those returns
 """
@@ -125,7 +125,7 @@ class AgentNetwork(nn.Module):
         return vector.make_vector(self.env, count, **self.options | options)
 
     def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """How it plays: actions of the action space, (N, …), for N observations."""
+        """Returns actions of the action space, (N, …), for N observations."""
         raise NotImplementedError
 
 
@@ -139,7 +139,7 @@ class FeatureExtractor(nn.Module):
     Args:
         space: of one observation.
         hidden: units of the layers.
-        activation: between them; behind convolutions it is ReLU.
+        activation: between them; after convolutions it is ReLU.
         widths: channels of the three convolutions.
     """
 
@@ -190,7 +190,7 @@ def idle_cores() -> int:
 
 
 class EnvStepBudget(L.LightningDataModule):
-    """The budget: tickets in place of data.
+    """The budget: the data are the numbers of iterations.
 
     Args:
         steps: environment steps in all, to the nearest epoch.
@@ -225,15 +225,15 @@ def annealed(step: int, start: float, end: float, steps: int) -> float:
 
 
 def _iterations(count: int) -> DataLoader:
-    numbers: Any = range(count)  # a sequence is all that a DataLoader asks of a dataset
+    numbers: Any = range(count)  # a DataLoader needs only a sequence
     return DataLoader(numbers, batch_size=None)
 
 
 def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list[tuple[float, int]]:
     """The return, undiscounted, and the steps of each of `episodes` episodes of an agent, which plays many at once.
 
-    Each environment plays its share of the episodes, however long they are: who stopped at the first `episodes` ends
-    would favour short ones. The first of each has a seed of its own, from `seed` on; the others go on from there.
+    Each environment plays a fixed share of the episodes: stopping after the first `episodes` finished ones would favour
+    short ones. The first episode of environment i has seed `seed` + i; its later episodes continue from there.
     """
     count = min(episodes, AT_ONCE)
     share = np.array([episodes // count + (i < episodes % count) for i in range(count)])
@@ -263,19 +263,19 @@ def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list
 
 
 class AgentModule(TrainingModule):
-    """Collects, learns, counts; a subclass says how it acts and learns.
+    """Runs the environments, counts their steps, validates and saves; a subclass implements `learn`.
 
     Args:
         network: what plays.
-        num_envs: environments at once.
-        rollout: steps of each in a training step.
+        num_envs: environments that run at once.
+        num_steps: steps of each environment in a training step.
         ema_steps: half-life of the averaged weights, in environment steps; 0 keeps the current ones.
-        val_episodes: of a validation.
+        val_episodes: episodes of a validation.
         threads: of matrix products and of ALE's vector environment; 0 for as many as are idle at the start, since two
             threads on busy cores are slower than one.
-        processes: a process for each environment, where a step takes milliseconds.
-        reward_model: a reward.RewardModel's zoo name, folder or hf:OWNER/NAME, whose answers are learned from in place
-            of the game's rewards; what is logged and validated are the game's. Not of Atari.
+        processes: run each environment in a process of its own; worth it where a step takes milliseconds.
+        reward_model: zoo name, folder or hf:OWNER/NAME of a reward.RewardModel. The agent learns from its rewards
+            instead of the environment's; logs and validation use the environment's. Not for ALE.
     """
 
     monitor = "val/return"
@@ -308,7 +308,7 @@ class AgentModule(TrainingModule):
             self.vector_options["render_mode"] = "rgb_array"
         self.reward_model = reward_model
         self.reward_net: Any = None  # not a part of this module: its weights are its own
-        self.rng = torch.Generator()  # all chance of a run, but the environments' own, which it seeds
+        self.rng = torch.Generator()  # all random numbers of a run; it also seeds the environments
         self.updates = 0
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self.envs: Any = None
@@ -324,19 +324,19 @@ class AgentModule(TrainingModule):
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is played, in [0, 1]."""
+        """Share of the budget that is used, in [0, 1]."""
         return min(1.0, self.env_steps / self.trainer.datamodule.steps)  # type: ignore[attr-defined]
 
     def learn(self) -> dict[str, Any]:
-        """`rollout` steps of all environments and what is learned of them; values for the log."""
+        """Make `num_steps` steps of all environments and learn from them. Returns values for the log."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs beside weights and optimizers: tensors, numbers, strings."""
+        """State that a checkpoint needs in addition to weights and optimizers: tensors, numbers, strings."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -351,7 +351,7 @@ class AgentModule(TrainingModule):
 
             reward_net = zoo.load(self.reward_model).model
             if not isinstance(reward_net, RewardModel):
-                raise UserError(f"{self.reward_model} tells no rewards: expected a reward model.")
+                raise UserError(f"{self.reward_model} is a {type(reward_net).__name__}: expected a RewardModel.")
             self.reward_net = functools.partial(reward_net.to(self.device))  # hidden from nn.Module
             self.film = np.zeros((self.num_envs, reward_net.window, 128, 128), np.uint8)
         self.clock = time.monotonic()
@@ -381,11 +381,11 @@ class AgentModule(TrainingModule):
         self.log_dict({f"train/{key}": float(value) for key, value in values.items()}, batch_size=1)
 
     def seeds(self) -> list[int]:
-        """Of the environments that are started anew."""
+        """Seeds for a reset of all environments."""
         return torch.randint(2**31 - 1, (self.num_envs,), generator=self.rng).tolist()
 
     def reset(self) -> None:
-        """Start all environments anew."""
+        """Reset all environments with new seeds."""
         seeds = self.seeds()
         seed = np.array(seeds, np.int32) if "Atari" in type(self.envs).__name__ else seeds
         observation, info = self.envs.reset(seed=seed)
@@ -398,7 +398,7 @@ class AgentModule(TrainingModule):
 
     @torch.inference_mode()
     def _predicted_rewards(self, autoreset: np.ndarray) -> np.ndarray:
-        """What the reward model tells of a step that has just been made, float32 (N,); 0 of resets."""
+        """The reward model's rewards for the step just made, float32 (N,); 0 where the step was a reset."""
         from pokegen.game.video.recording import gray
 
         shown = np.stack([gray(frame) for frame in self.envs.render()])
@@ -410,8 +410,8 @@ class AgentModule(TrainingModule):
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One step of all environments.
 
-        Returns float32 rewards, bool `terminated`, bool `over` (terminated or truncated), bool `dead` (the step was a
-        reset), bool `hurt` (a life was lost), each (N,). `self.seen` is what is observed then.
+        Returns float32 rewards and bool `terminated`, `done` (terminated or truncated), `autoreset` (the step was a
+        reset, its action was ignored) and `life_lost`, each (N,). `self.obs` is the observation after the step.
         """
         autoreset = self.autoreset
         observation, reward, terminated, truncated, info = self.envs.step(actions)
@@ -444,7 +444,7 @@ class AgentModule(TrainingModule):
         self.log_dict({f"{stage}/return_deviation": deviation[0], f"{stage}/length": mean[1]}, batch_size=1)
 
     def on_validation_end(self) -> None:
-        self.clock = time.monotonic()  # what plays there is no training
+        self.clock = time.monotonic()  # the speed excludes validation
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

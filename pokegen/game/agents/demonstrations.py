@@ -33,7 +33,7 @@ from pokegen.game.players import Player, script
 
 
 class Demonstrated(NamedTuple):
-    """Episodes, one behind the other."""
+    """Episodes, concatenated."""
 
     observations: Tensor  # (M, …)
     actions: Tensor  # (M, K), as ActorCritic.draw gives them
@@ -146,7 +146,7 @@ class _Rows(Dataset):
 
 
 class _Passes(Sampler):
-    """Rows in batches of even size, shuffled anew in each pass."""
+    """Rows in batches of even size, reshuffled in each pass."""
 
     def __init__(self, rows: Tensor, parts: int, passes: int):
         self.rows, self.parts, self.passes = rows, parts, passes

@@ -1,19 +1,19 @@
-"""DQN: values of actions, learned from a replay memory.
+"""DQN: values of actions, learned from a replay buffer.
 
 Mnih et al., Human-level control through deep reinforcement learning, Nature 2015, with double targets (van Hasselt et
 al., AAAI 2016), a dueling head (Wang et al., ICML 2016, eq. 9), n-step returns and prioritised replay (Hessel et al.,
 Rainbow, AAAI 2018; Schaul et al., ICLR 2016), each by choice. Left out: noisy layers and distributions of returns.
 
 On few cores fewer and larger updates, in bfloat16, cost a fraction of many small ones for as many samples: here
-`batch_size` times `updates` samples for each `num_envs` times `rollout` steps; the paper draws 8 a step.
+`batch_size` × `gradient_steps` samples for `num_envs` × `num_steps` steps; the paper samples 8 a step.
 
-Letters: N environments, B rows of a batch, A actions, R rows of the memory, K frames of a stack.
+Letters: N environments, B rows of a batch, A actions, R rows of the buffer, K frames of a stack.
 
-Metrics beside those of agents.py:
+Metrics in addition to those of base.py:
 
     train/loss      Huber loss of the values, mean over a step's updates
     train/value     mean value of the actions that were taken, of clipped and discounted rewards
-    train/epsilon   share of the actions that are drawn at random
+    train/epsilon   probability of a random action
 """
 
 import copy
@@ -36,7 +36,7 @@ class QNetwork(AgentNetwork):
 
     Args:
         env, options, plain_spaces: see agents.AgentNetwork; the action space must be Discrete.
-        hidden: units of the layers; with screens behind the convolutions. Dueling splits the last.
+        hidden: units of the layers; with screens, of those after the convolutions. Dueling splits the last.
         widths: channels of the convolutions.
         dueling: value and advantages apart, joined as value + advantage − mean advantage.
         test_epsilon: share of random actions when it plays; without any, a game without chance may never end.
@@ -77,7 +77,7 @@ class QNetwork(AgentNetwork):
 
 
 def explore(greedy: Tensor, epsilon: float, actions: int, generator: torch.Generator | None) -> Tensor:
-    """Actions, int64 (N,), of which each is, with probability `epsilon`, drawn anew from all."""
+    """Actions, int64 (N,): each of `greedy` is, with probability `epsilon`, replaced by a uniform one."""
     random = torch.rand(len(greedy), generator=generator) < epsilon
     drawn = torch.randint(actions, (len(greedy),), generator=generator)
     return torch.where(random.to(greedy.device), drawn.to(greedy.device), greedy)
@@ -101,7 +101,7 @@ class Replay:
         self.frames = np.zeros((self.rows, count, *frame), space.dtype)
         self.actions = np.zeros((self.rows, count), np.int64)
         self.rewards = np.zeros((self.rows, count), np.float32)
-        self.terminal = np.zeros((self.rows, count), bool)  # nothing is to be had after this step
+        self.terminal = np.zeros((self.rows, count), bool)  # the value after this step is 0
         self.done = np.zeros((self.rows, count), bool)  # the next row is the episode's last observation
         self.autoreset = np.zeros((self.rows, count), bool)  # the step was a reset
         self.age = np.zeros((self.rows, count), np.int32)  # steps since the episode's start
@@ -120,8 +120,8 @@ class Replay:
         return min(self.added, self.rows) * self.count
 
     def begin(self) -> None:
-        """All environments were started anew: what comes next does not follow what came last, whose row is no step any
-        more, but the last observation of what went before."""
+        """All environments were reset: the next row starts new episodes. The last row becomes the last observation of
+        the episodes before, and is no step any more."""
         if self.added:
             row = (self.added - 1) % self.rows
             self.done[row - 1] |= ~self.autoreset[row]
@@ -133,12 +133,12 @@ class Replay:
         self, obs: np.ndarray, action: np.ndarray, reward: np.ndarray, terminal: np.ndarray, done: np.ndarray,
         autoreset: np.ndarray,
     ) -> None:  # fmt: skip
-        """A step of all environments: what was seen before it, what was done, what came of it."""
+        """Adds a step of all environments; `obs` is the observation before it."""
         row, before = self.added % self.rows, (self.added - 1) % self.rows
         self.frames[row] = obs[:, -1] if self.stack else obs
         self.actions[row], self.rewards[row] = action, reward
         self.terminal[row], self.done[row], self.autoreset[row] = terminal, done, autoreset
-        # What a reset shows begins an episode: the row behind a dead step.
+        # The row after an autoreset step holds the first observation of an episode.
         fresh = np.ones(self.count, bool) if self.started else self.autoreset[before]
         self.age[row] = np.where(fresh, 0, self.age[before] + 1)
         self.priority[row] = np.where(autoreset, 0.0, self.highest)
@@ -151,14 +151,14 @@ class Replay:
         """A batch of n-step transitions.
 
         Returns observations (B, …), actions int64 (B,), discounted rewards of up to n steps float32 (B,), the
-        observations behind them (B, …), the discount of what is to be had there float32 (B,), 0 behind an end; the rows
+        observations after them (B, …), the discount of their value float32 (B,), 0 after a termination; the rows
         int64 (B, 2), and weights float32 (B,), at most 1, to the power of `beta` (Schaul et al., section 3.4).
         """
         last = self.added - 1 - n  # rows from `first` to `last` have what they need
         first = max(0, self.added - self.rows + max(0, self.stack - 1))
         ready = last + 1 - first
         if ready < 1:
-            raise ValueError("The memory holds too few steps.")
+            raise ValueError("The buffer holds too few steps.")
         draws = torch.rand(2, batch, generator=generator, dtype=torch.float64).numpy()
         if self.alpha:
             order = np.arange(first, last + 1) % self.rows
@@ -171,7 +171,7 @@ class Replay:
         else:
             t = first + (draws[0] * ready).astype(np.int64)
             e = (draws[1] * self.count).astype(np.int64)
-            for _ in range(100):  # a dead step teaches nothing: draw another
+            for _ in range(100):  # sample another row for each autoreset step
                 bad = np.flatnonzero(self.autoreset[t % self.rows, e])
                 if not len(bad):
                     break
@@ -212,7 +212,7 @@ class Replay:
     _SAVED = ("frames", "actions", "rewards", "terminal", "over", "dead", "age", "priority")  # the names in checkpoints
 
     def state(self) -> dict[str, Any]:
-        """All that it holds, as tensors that share its memory."""
+        """The content, as tensors that share memory with the buffer."""
         full = min(self.added, self.rows)
         held = {
             name: torch.from_numpy(getattr(self, key)[:full])
@@ -221,7 +221,7 @@ class Replay:
         return held | {"added": self.added, "highest": self.highest}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Hold what `state` gave, of a memory of the same size."""
+        """Restore what `state` of a buffer of the same size returned."""
         for key, name in zip(self._COLUMNS, self._SAVED, strict=True):
             getattr(self, key)[: len(state[name])] = state[name].numpy()
         self.added, self.highest = state["added"], state["highest"]
@@ -338,7 +338,7 @@ class DQN(AgentModule):
 
     @torch.no_grad()
     def collect(self) -> float:
-        """Play, and remember. Returns ε."""
+        """Play `num_steps` steps into the buffer. Returns ε."""
         start, end, steps = self.epsilons
         warm = self.env_steps < self.learning_starts
         epsilon = 1.0 if warm else annealed(self.env_steps - self.learning_starts, start, end, steps)

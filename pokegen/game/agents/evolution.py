@@ -9,7 +9,7 @@ champion, which validates and is exported, is the best by that mean among those 
 
 One training step is one generation. Letters: P individuals, G games of each, W weights of a policy, D numbers seen.
 
-Metrics beside those of agents.py, whose `train/return` is of the whole population's last 100 episodes and whose
+Metrics in addition to those of base.py, whose `train/return` is of the whole population's last 100 episodes and whose
 `train/updates` counts generations; higher is better:
 
     train/best, train/mean      fitness in this generation: mean discounted return of an individual's episodes
@@ -35,7 +35,7 @@ class Evolution(AgentModule):
     """Evolves the actor of an ActorCritic that sees vectors.
 
     Args:
-        network: the first individual; the others' weights are drawn anew, with variance 1 / inputs of their layer. The
+        network: the first individual; the others' weights are sampled, with variance 1 / inputs of their layer. The
             champion is copied into it.
         population: P.
         games: G, environments of each individual.
@@ -114,7 +114,7 @@ class Evolution(AgentModule):
         self.breed(rate, sigma)
         self.updates += 1
         self.optimizers().step()  # type: ignore[union-attr]
-        self.fresh = True  # the next generation starts its games anew
+        self.fresh = True  # the next generation resets its environments
         return values
 
     @property

@@ -1,28 +1,28 @@
-"""GAIL: the reward is how much what is done looks like what an expert did, and PPO earns it.
+"""GAIL: PPO on a reward that measures how much the policy's actions look like an expert's.
 
 Ho & Ermon, Generative Adversarial Imitation Learning, NeurIPS 2016: algorithm 1, with PPO's clipped step in place of
-TRPO's. A discriminator learns to tell pairs of observation and action apart (eq. 17; here a positive logit says
+TRPO's. A discriminator learns to distinguish pairs of observation and action (eq. 17; here a positive logit means
 expert), on noisy inputs, with a penalty on its gradient between both (Gulrajani et al., NeurIPS 2017, eq. 3, as
-Kostrikov et al., ICLR 2019, use it). Left out: a replay memory of the policy's pairs.
+Kostrikov et al., ICLR 2019, use it). Left out: a replay buffer of the policy's pairs.
 
-Which reward suits depends on how an episode ends. `log D` is never positive: the agent would rather be done, as where a
-goal ends the game. `−log(1 − D)` is never negative: it would rather live on, as where an end is a failure. Their sum,
-the logit, is either, as the discriminator's bias will have it. `endless` takes the choice away: an end of the game is
-no end of the rewards, and the value of what was seen last stands for those that would follow, as behind a time limit
-(to the effect of the absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator).
-So that a crash at the right place is not worth a landing, the discriminator learns to tell ends apart too, and what it
-says of one is earned there, `end_weight` times.
+Which reward suits depends on how an episode ends. `log D` is never positive: ending early pays, as where a goal ends
+the game. `−log(1 − D)` is never negative: living on pays, as where an end is a failure. Their sum, the logit, can be
+either, depending on the discriminator's bias. `endless` removes that bias: a termination does not end the rewards, and
+the value of the last observation replaces the rewards that would follow, as after a time limit (the effect of the
+absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator). The discriminator is
+also trained on last observations, and its score there is added `end_weight` times, so that a crash at the right place
+does not pay like a landing.
 
 Letters: B rows, D numbers of a pair; the others as in ppo.py.
 
-Metrics beside those of ppo.py, whose returns are the environment's own, which nothing is learned from:
+Metrics in addition to those of ppo.py, whose returns are the environment's; the agent does not learn from them:
 
     train/discriminator     cross-entropy of expert and policy, mean of both; ln 2 where they look alike
-    train/expert_score      mean probability, in the discriminator's eyes, that the expert's pairs are the expert's
-    train/policy_score      the same of the policy's pairs
-    train/reward            mean of what a step earned
+    train/expert_score      mean probability that the discriminator gives the expert's pairs of being the expert's
+    train/policy_score      the same for the policy's pairs
+    train/reward            mean reward of a step
 
-At the end both scores are drawn to the run's folder, discriminator.png.
+At the end both scores are plotted to discriminator.png in the run's folder.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
 
     def pairs(self, observations: Tensor, actions: Tensor | None) -> Tensor:
         """Observations (B, …) and actions (B, K) → pairs (B, D), normalised by the expert's deviations, within ±10.
-        Without actions zeros stand for them: the game is over."""
+        Without actions their numbers are 0: the episode has ended."""
         x = ((observations.flatten(1).float() - self.mean) / self.deviation).clamp(-10, 10)
         if actions is None:
             return F.pad(x, (0, self.actions))
@@ -101,8 +101,8 @@ class GAIL(PPO):
         reward: log_d for log D, log_1_d for −log(1 − D), or logit for their sum.
         reward_low, reward_high: what rewards are clipped to, before any scaling.
         endless: see above.
-        end_weight: how often what the discriminator says of an end counts; 0 teaches it none.
-        end_share: of its rows, which are ends.
+        end_weight: weight of the discriminator's score of a last observation; 0 does not train on them.
+        end_share: share of the discriminator's rows that are last observations.
         kwargs: see ppo.PPO, without clip_rewards and terminal_on_life_loss.
     """
 
@@ -174,7 +174,7 @@ class GAIL(PPO):
         self.discriminator.deviation.copy_(obs.std(dim=0).clamp(min=1e-3))
 
     def rewards(self, rollout: Rollout) -> tuple[np.ndarray, dict[str, Any]]:
-        """The discriminator learns from a rollout, then says what each step of it earns."""
+        """Trains the discriminator on a rollout, then scores each of its steps."""
         live = torch.from_numpy(~rollout.autoreset)
         action = rollout.actions.cpu() if self.net.parts else self._clipped(rollout.actions.cpu())
         every = [x.flatten(0, 1).to(self.device) for x in (rollout.observations[:-1], action)]

@@ -7,17 +7,17 @@ and delayed actors of TD3 (Fujimoto et al., ICML 2018; for several agents Ackerm
 shared by agents of one kind, step sizes that fall. Left out: guessed policies of the others (section 4.2), ensembles
 (section 4.3), messages between agents.
 
-Agents of a kind share a name but for its number, as agent_0 and agent_1 do. The time limit of these games is no end:
-values are taken from the observation behind it.
+Agents of a kind share a name but for its number, as agent_0 and agent_1 do. The time limit of these games is a
+truncation: values are taken from the observation after it.
 
 Letters: N environments, B rows of a batch, A agents, D numbers seen, M numbers of an action (one-hot, or forces), K
 nets, T critics of an agent.
 
-Metrics beside those of agents.py, whose `return` is the mean over the agents:
+Metrics in addition to those of base.py, whose `return` is the mean over the agents:
 
     train/critic_loss           squared error of the values, in the units of the scaled reward; lower is better
     train/value                 mean value of the actions that were played
-    train/entropy               of the actors, nats, falls as they make up their minds; 0 of forces
+    train/entropy               of the actors, nats, falls as actions become certain; 0 for forces
     val/return_KIND             mean return of the agents of a kind, such as val/return_agent; higher: better for them
 """
 
@@ -63,7 +63,7 @@ class BatchedMLPs(nn.Module):
         )
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
-        """Inputs (A, B, size), and which net is asked for each of the A → outputs (A, B, size)."""
+        """Inputs (A, B, size), and the index of the net of each of the A → outputs (A, B, size)."""
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias[which], x, weight[which])
             if i + 1 < len(self.weights):
@@ -78,7 +78,7 @@ class MADDPGActors(AgentNetwork):
         env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true`
             lets agents remember, see particles.Trail.
         hidden: units of the layers.
-        share: agents of a kind share one net, which tells them apart by what they see.
+        share: agents of a kind share one net, which distinguishes them by their observations.
         norm: normalise the layers' outputs.
         sample: when it plays, draw actions by their probabilities instead of the likeliest.
     """
@@ -209,7 +209,7 @@ class JointReplay:
         self.buffer_size, self.added = buffer_size, 0
         self.obs, self.next_obs = torch.zeros(buffer_size, a, d), torch.zeros(buffer_size, a, d)
         self.action, self.reward = torch.zeros(buffer_size, a, m), torch.zeros(buffer_size, a)
-        self.terminal = torch.zeros(buffer_size)  # 1: nothing is to be had after this step
+        self.terminal = torch.zeros(buffer_size)  # 1: the value after this step is 0
 
     @staticmethod
     def memory(buffer_size: int, sizes: tuple[int, int, int]) -> int:
@@ -221,7 +221,7 @@ class JointReplay:
         return min(self.added, self.buffer_size)
 
     def add(self, *columns: Tensor) -> None:
-        """Rows of observations, actions, rewards, the observations behind them, and ends."""
+        """Rows of observations, actions, rewards, the observations after them, and terminations."""
         rows = (self.added + torch.arange(len(columns[0]))) % self.buffer_size
         for key, column in zip(self._COLUMNS, columns, strict=True):
             getattr(self, key)[rows] = column.float()
@@ -232,12 +232,12 @@ class JointReplay:
         return [getattr(self, key)[rows] for key in self._COLUMNS]
 
     def state(self) -> dict[str, Any]:
-        """All that it holds, as tensors that share its memory."""
+        """The content, as tensors that share memory with the buffer."""
         held = {name: getattr(self, key)[: len(self)] for key, name in zip(self._COLUMNS, self._SAVED, strict=True)}
         return held | {"added": self.added}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Hold what `state` gave, of a memory of the same size."""
+        """Restore what `state` of a buffer of the same size returned."""
         for key, name in zip(self._COLUMNS, self._SAVED, strict=True):
             getattr(self, key)[: len(state[name])] = state[name]
         self.added = state["added"]
@@ -358,7 +358,7 @@ class MADDPG(AgentModule):
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Play, and remember."""
+        """Play `num_steps` steps into the buffer."""
         warm = self.env_steps < self.learning_starts
         epsilon = 1.0 if warm else annealed(self.env_steps, *self.epsilons, self.budget)
         for _ in range(self.num_steps):
@@ -465,7 +465,7 @@ def random_play(obs: Tensor, generator: torch.Generator) -> Tensor:
 
 def spread_play(obs: Tensor, _: torch.Generator) -> Tensor:
     """Of simple_spread: the assignment of agents to landmarks with the least sum of distances (Kuhn, The Hungarian
-    method, 1955), at each step anew, and straight there."""
+    method, 1955), recomputed at each step; agents go straight there."""
     agents = obs.shape[1]
     velocity, ways = obs[..., :2], obs[..., 4 : 4 + 2 * agents].unflatten(2, (agents, 2))
     return _towards(_assigned(ways), velocity)

@@ -1,4 +1,4 @@
-"""PPO: a policy that is improved a little at a time, on what it has just played.
+"""PPO: a policy that is improved in small steps on its own latest rollout.
 
 Schulman et al., Proximal Policy Optimization Algorithms, arXiv 1707.06347 (the clipped surrogate, eq. 7; the loss,
 eq. 9), with generalised advantage estimation (Schulman et al., ICLR 2016, eq. 16), and those of the 37 details (Huang
@@ -9,14 +9,14 @@ actions, state-independent deviations. Left out: recurrent policies, masks of in
 
 Letters: T steps of a rollout, N environments, B rows of a minibatch, K numbers of an action, P of a distribution.
 
-Metrics beside those of agents.py, means over a training step's minibatches:
+Metrics in addition to those of base.py, means over a training step's minibatches:
 
     train/policy_loss           minus the clipped surrogate
     train/value_loss            half the squared error of the values; lower is better
-    train/entropy               of the policy, nats; falls as it makes up its mind
+    train/entropy               mean entropy of the policy, nats; it falls as actions become certain
     train/approx_kl             KL of the policy that played from the one that learns, nats: ratio − 1 − log ratio
     train/clip_fraction         share of the rows whose ratio was clipped
-    train/explained_variance    share of the returns' variance that the values told before learning; 1 is best
+    train/explained_variance    share of the returns' variance that the values explained before the update; 1 is best
     train/lr                    Adam's step size
 """
 
@@ -39,14 +39,15 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 class ActorCritic(AgentNetwork):
-    """Observations → a distribution of actions, and what is to be had from there on.
+    """Observations → a distribution over actions, and the value: the expected discounted return.
 
-    A distribution is a row of P numbers: of a Discrete or MultiDiscrete space the logits of its parts, one behind the
-    other; of a Box the means, whose deviations do not depend on the observation.
+    A distribution is a row of P numbers: of a Discrete or MultiDiscrete space the logits of its parts, concatenated;
+    of a Box the means, whose deviations do not depend on the observation.
 
     Args:
         env, options, plain_spaces: see agents.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
-        hidden: units of the actor's layers; with screens, of the layers behind the convolutions, which both share.
+        hidden: units of the actor's layers; with screens, of the layers after the convolutions, which are
+            shared with the critic.
         critic_hidden: units of the critic's own layers; null for as many as the actor's. Not for screens.
         activation: tanh or relu, between the layers of vectors.
         widths: channels of the convolutions.
@@ -126,7 +127,7 @@ class ActorCritic(AgentNetwork):
         return self.actor(x).float(), self.critic(x)[:, 0].float()
 
     def features(self, observation: Tensor) -> Tensor:
-        """What actor and critic are given: (N, features)."""
+        """Input of actor and critic, (N, features)."""
         if self.body is not None:
             return self.body(observation)
         x = observation.flatten(1)
@@ -141,7 +142,7 @@ class ActorCritic(AgentNetwork):
 
     @torch.no_grad()
     def update_running_stats(self, observations: Tensor) -> None:
-        """Take observations, (M, …), into mean and variance (Chan et al., 1979)."""
+        """Update mean and variance with observations (M, …) (Chan et al., 1979)."""
         if not self.normalise or not len(observations):
             return
         new = observations.double()
@@ -153,21 +154,21 @@ class ActorCritic(AgentNetwork):
         self.seen.copy_(total)
 
     def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
-        """What `draw` needs for distributions of this shape, (*shape, …)."""
+        """Noise for `draw`, for distributions of this shape, (*shape, …)."""
         size = (*shape, sum(self.parts)) if self.parts else (*shape, len(self.log_std))
         if not self.parts:
             return torch.randn(size, generator=generator)
         return -torch.empty(size).exponential_(generator=generator).clamp_(min=1e-30).log_()  # Gumbel
 
     def draw(self, dist_params: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions of distributions (N, P): int64 or float32, (N, K); without noise the likeliest."""
+        """Samples actions of distributions (N, P): int64 or float32, (N, K); without noise the most likely."""
         if not self.parts:
             return dist_params if noise is None else dist_params + self.log_std.exp() * noise
         scores = (dist_params if noise is None else dist_params + noise).split(self.parts, dim=1)
         return torch.stack([part.argmax(dim=1) for part in scores], dim=1)
 
     def playable(self, action: Tensor) -> Tensor:
-        """What the environment is given for actions (N, K)."""
+        """Actions (N, K) → actions of the environment's space."""
         if not self.parts:
             return action.view(-1, *self.action_space.shape).clamp(self.low, self.high)
         if isinstance(self.action_space, spaces.Discrete):
@@ -207,15 +208,15 @@ def advantages(
 ) -> np.ndarray:  # fmt: skip
     """Generalised advantages, float32 (T, N).
 
-    Nothing is to be had behind a termination; behind a truncation, and behind the rollout's end, the value of what was
-    seen last stands for it. A dead step has none, and nothing flows through it.
+    After a termination the value is 0. After a truncation, and at the end of the rollout, it is the critic's value of
+    the last observation. An autoreset step has advantage 0, and no advantage passes through it.
 
     Args:
         rewards: (T, N).
-        values: (T + 1, N), of what was seen before each step, and at the end.
-        terminated, over, dead: (T, N), see agents.AgentModule.step.
-        discount: γ.
-        trace: λ.
+        values: (T + 1, N), of the observation before each step, and of the last one.
+        terminated, done, autoreset: (T, N), see agents.AgentModule.step.
+        gamma: γ.
+        gae_lambda: λ.
     """
     found = np.zeros_like(rewards)
     live = ~autoreset
@@ -236,13 +237,13 @@ class Rollout(NamedTuple):
     actions: Tensor  # (T, N, K)
     values: np.ndarray  # (T + 1, N)
     rewards: np.ndarray  # float32 (T, N)
-    terminated: np.ndarray  # bool (T, N), lives lost included where that is asked
+    terminated: np.ndarray  # bool (T, N), lost lives included with terminal_on_life_loss
     done: np.ndarray  # bool (T, N)
     autoreset: np.ndarray  # bool (T, N)
 
 
 class RewardNormalizer:
-    """Rewards over the standard deviation of their discounted sums, as far as those were seen."""
+    """Divides rewards by the running standard deviation of their discounted sums."""
 
     def __init__(self, gamma: float):
         self.gamma = gamma
@@ -250,7 +251,7 @@ class RewardNormalizer:
         self.sums: np.ndarray | None = None  # of each environment
 
     def __call__(self, rewards: np.ndarray, done: np.ndarray, autoreset: np.ndarray) -> np.ndarray:
-        """Take rewards, (T, N), into the deviation, and scale them."""
+        """Update the deviation with rewards (T, N), and return them scaled, clipped to ±10."""
         sums = np.zeros(rewards.shape[1]) if self.sums is None else self.sums
         found = np.empty(rewards.shape)
         for t in range(len(rewards)):
@@ -362,7 +363,7 @@ class PPO(AgentModule):
 
     @torch.no_grad()
     def collect(self) -> Rollout:
-        """Play a rollout."""
+        """Play `num_steps` steps of all environments."""
         steps, count = self.num_steps, self.num_envs
         noise = self.net.noise(steps, count, generator=self.rng).to(self.device)
         obs = np.empty((steps + 1, *self.obs.shape), self.obs.dtype)
@@ -390,7 +391,7 @@ class PPO(AgentModule):
         )  # fmt: skip
 
     def rewards(self, rollout: Rollout) -> tuple[np.ndarray, dict[str, Any]]:
-        """What is to be learned from a rollout, float32 (T, N), and values for the log."""
+        """Rewards to learn from, float32 (T, N), and values for the log."""
         if self.clip_rewards:
             return np.sign(rollout.rewards), {}
         return self.scale(rollout.rewards, rollout.done, rollout.autoreset) if self.scale else rollout.rewards, {}
@@ -401,7 +402,6 @@ class PPO(AgentModule):
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad_(not alone or name.startswith("critic."))
         advantage = advantages(rewards, p.values, p.terminated, p.done, p.autoreset, self.gamma, self.gae_lambda)
-        wanted = advantage + p.values[:-1]
         live = np.flatnonzero(~p.autoreset)
         rows = torch.from_numpy(live).to(self.device)
 
@@ -411,8 +411,8 @@ class PPO(AgentModule):
         obs, action = flat(p.observations[:-1]), flat(p.actions)
         with torch.no_grad():
             before = self.net.likelihood(flat(p.dist_params), action)[0]
-        old, told = p.values[:-1].flat[live], wanted.flat[live]
-        columns = torch.from_numpy(np.stack([advantage.flat[live], told, old])).to(self.device)
+        old, returns = p.values[:-1].flat[live], (advantage + p.values[:-1]).flat[live]
+        columns = torch.from_numpy(np.stack([advantage.flat[live], returns, old])).to(self.device)
         facts = torch.cat([columns, before[None]]).T.contiguous()  # (rows, 4)
         rate = self.learning_rate * (1 + (self.lr_end - 1) * self.progress)
         lightning: Any = self.optimizers()
@@ -433,15 +433,15 @@ class PPO(AgentModule):
             if self.target_kl and float(torch.stack(log[-parts:])[:, 3].mean()) > self.target_kl:
                 break
         names = "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction"
-        spread = float(told.var())
-        explained = 1 - float((told - old).var()) / spread if spread else 0.0
+        spread = float(returns.var())
+        explained = 1 - float((returns - old).var()) / spread if spread else 0.0
         means = torch.stack(log).mean(dim=0).tolist()
         return dict(zip(names, means, strict=True)) | {"explained_variance": explained, "lr": rate}
 
     def loss(self, obs: Tensor, action: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
         """Of a minibatch whose `facts` are advantage, return, value and log-probability before, (B, 4). Returns it and
         values for the log."""
-        advantage, wanted, old, before = facts.unbind(dim=1)
+        advantage, returns, old, before = facts.unbind(dim=1)
         if self.norm_adv and len(advantage) > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         dist_params, value = self.net(obs)
@@ -449,10 +449,10 @@ class PPO(AgentModule):
         change = log - before
         ratio = change.exp()
         policy = -torch.min(advantage * ratio, advantage * ratio.clamp(1 - self.clip_coef, 1 + self.clip_coef)).mean()
-        error = (value - wanted).square()
+        error = (value - returns).square()
         if self.clip_range_vf:
             near = old + (value - old).clamp(-self.clip_range_vf, self.clip_range_vf)
-            error = torch.max(error, (near - wanted).square())
+            error = torch.max(error, (near - returns).square())
         error, entropy = 0.5 * error.mean(), entropy.mean()
         loss = policy + self.vf_coef * error - self.ent_coef * entropy
         with torch.no_grad():

@@ -2,15 +2,15 @@
 
     frames    uint8 (B, T, 128, 128), gray; beyond an episode's ends its first and its last frame are repeated
     keys      int64 (B, T, G), each group's value, see keys.py; of causal windows (B, 1, G), those of the last frame
-    counts    bool (B, T) or (B, 1), the frames whose keys are asked for
+    mask      bool (B, T) or (B, 1), the frames whose keys count in the loss
 
-and of causal windows that are trained on also
+and, for causal windows in training, also
 
     combinations  int64 (N, G), the keys that are ever pressed together
-    odds          float32 (N,), log of how much more often than another each is drawn, for `balance`
+    log_weight    float32 (N,), log of the relative frequency at which `balance` samples each
 
 Splits are by episode, fixed by a hash, so that no frame of a test episode is ever seen in training. The frames are
-decoded once, into `.frames` beside the recordings, and mapped from there.
+decoded once, into `.frames` next to the recordings, and mapped from there.
 """
 
 import glob
@@ -34,13 +34,13 @@ from pokegen.game.video.keys import Keys
 from pokegen.game.video.recording import frames, read_recording
 
 SPLITS = ("train", "val", "test")
-Window = tuple[int, int, int, int]  # episode; its row at which the window begins, may be negative; asked from, and to
+Window = tuple[int, int, int, int]  # episode, first row (may be negative), first frame that counts, end
 Episode = tuple[np.ndarray, np.ndarray]  # frames uint8 (N, 128, 128), keys int64 (N, G)
 
 
 class Clips(Dataset):
-    """Windows of `length` frames of episodes, which it is asked for as `Window`s, a batch at once. Keys are told of the
-    last `told` frames; `also` is a part of each batch."""
+    """Dataset of windows of `length` frames, indexed by `Window`, a batch at once. Targets are the keys of the last
+    `num_targets` frames; `extra` is added to each batch."""
 
     def __init__(self, episodes: Sequence[Episode], length: int, num_targets: int, extra: Mapping[str, Tensor] = {}):
         self.episodes, self.length, self.num_targets, self.extra = episodes, length, num_targets, extra
@@ -72,7 +72,7 @@ class RecordingsDataModule(L.LightningDataModule):
         recordings: folders of recordings, or their CSV files.
         groups: the keys, which must be the model's: see keys.Keys.
         window: frames of a window.
-        causal: ask for the last frame of a window alone, as a policy must answer, and not for all.
+        causal: targets are the last frame of each window only, as for a policy, instead of all frames.
         batch_size: windows a batch.
         epoch_frames: frames an epoch, those of all windows together; of a causal window one.
         balance: in [0, 1]: a window is drawn around a frame, which is drawn by its keys' frequency to the power of
@@ -121,7 +121,7 @@ class RecordingsDataModule(L.LightningDataModule):
             starts = [0, *(np.flatnonzero(np.diff(recording.episode)) + 1), len(keys)]
             for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
-        # An order that tells nothing; of equal names, as two folders may hold, by the keys.
+        # Sort by hash, so that the split is independent of file order; equal names are ordered by content.
         found.sort(key=lambda item: (hashlib.sha256(os.fsencode(item[0])).digest(), item[1][1].tobytes()))
         digest = hashlib.sha256()
         for name, (_, keys) in found:

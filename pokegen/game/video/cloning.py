@@ -1,7 +1,7 @@
 """Behaviour cloning: a policy that presses what was pressed at such frames, from recorded or annotated play.
 
 Three strided convolutions bring the last frames to 8×8 places, each a tile of the overworld, on which residual blocks
-reckon ways and distances: those of the Nature network (Mnih et al. 2015), with a dense layer behind them, did not learn
+reckon ways and distances: those of the Nature network (Mnih et al. 2015), with a dense layer after them, did not learn
 to walk to a creature (benchmarks/idm.md). Trained by cross-entropy (Pomerleau, ALVINN, NeurIPS 1988; Baker et al. 2022,
 section 4.3).
 
@@ -31,12 +31,12 @@ class Policy(KeyNetwork):
         groups, window: see keys.KeyNetwork. A window of one frame cannot copy the keys that the frames before it show,
             one of two sees which way things move.
         widths: channels of the three convolutions.
-        blocks: residual blocks behind them, each of which sees two places farther.
-        hidden: of the layer behind these.
+        blocks: residual blocks after them, each of which sees two places farther.
+        hidden: of the layer after these.
         dropout: in [0, 1), of that layer.
     """
 
-    monitor = "val/loss"  # keys are drawn, not told
+    monitor = "val/loss"  # keys are sampled, not predicted
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class Keys:
 
     Args:
         groups: name of a group → its keys, for example {"move": ["left", "right"], "fire": ["fire"]}. UserError where a
-            key stands twice, is called none, or holds a `+`.
+            key occurs twice, is called none, or holds a `+`.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[str]]):
@@ -72,14 +72,14 @@ class Keys:
 
 
 class KeyNetwork(nn.Module):
-    """What networks share that tell keys from frames: the vocabulary and the loss.
+    """Base of the networks that predict keys from frames: the vocabulary and the loss.
 
     Args:
         groups: see Keys.
         window: frames that are seen together.
         balance: in [0, 1]: a key's errors count by its frequency to the power of −balance; 1 makes all keys equal.
-        focal: exponent γ of the focal loss (Lin et al., ICCV 2017, eq. 4): how much less counts what is told well; 0
-            for plain cross-entropy.
+        focal: exponent γ of the focal loss (Lin et al., ICCV 2017, eq. 4): how much less well predicted frames count;
+            0 for plain cross-entropy.
 
     A subclass has `features`, (B, T, 128, 128) in [0, 1] → (B, T', C), and `head`, a Linear of sum(keys.sizes).
     """
