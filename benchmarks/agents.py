@@ -33,12 +33,13 @@ EPISODES = 100
 # The reference's defaults for Atari and rl-baselines3-zoo's for LunarLander, on both sides.
 OURS = {
     "dqn": ["--config", "configs/game/dqn.yaml", *(f"--model.init_args.{word}" for word in (
-        "num_envs=8", "rollout=32", "updates=64", "batch_size=32", "lr=1e-4", "n_step=1", "double=false",
-        "network.init_args.dueling=false", "capacity=100000", "warmup_steps=1000", "alpha=0", "ema_steps=0",
-        "target_steps=1000", "epsilon_end=0.01", "epsilon_steps=100000", "val_episodes=1"))],
+        "num_envs=8", "num_steps=32", "gradient_steps=64", "batch_size=32", "learning_rate=1e-4", "n_step=1",
+        "double=false", "network.init_args.dueling=false", "buffer_size=100000", "learning_starts=1000",
+        "alpha=0", "ema_steps=0", "target_network_frequency=1000", "end_e=0.01", "epsilon_steps=100000",
+        "val_episodes=1"))],
     "ppo": ["--config", "configs/game/ppo.yaml", *(f"--model.init_args.{word}" for word in (
-        "num_envs=16", "rollout=1024", "batch_size=64", "epochs=4", "val_episodes=1",
-        "entropy=0.01", "normalise_rewards=false", "network.init_args.normalise=false"))],
+        "num_envs=16", "num_steps=1024", "batch_size=64", "update_epochs=4", "val_episodes=1",
+        "ent_coef=0.01", "normalise_rewards=false", "network.init_args.normalise=false"))],
 }  # fmt: skip
 STEPS = {"dqn": 10_240, "ppo": 65_536}
 BOUNDS = {"dqn": 2.0, "ppo": 1.0}
@@ -96,13 +97,13 @@ def ours(name: str) -> None:
 
         return wrapped
 
-    def training_step(self, ticket, index):
+    def training_step(self, iteration, index):
         nonlocal started
         if not started:
             started = True
             self.learn, self.count = timed(self.learn), timed(self.count)
         marks.append((self.env_steps, time.perf_counter(), inside))
-        return step(self, ticket, index)
+        return step(self, iteration, index)
 
     AgentModule.training_step = training_step
     warm = 1024 if name == "dqn" else 16_384

@@ -6,9 +6,8 @@
 A case is a valid folder, written by pokegen itself, in which hypothesis changes one file a few times: bits, cuts,
 spliced and repeated parts, hostile tokens, other values in place of words and numbers; or puts a folder, a pipe, a link
 or nothing in its place. A crash is any exception but UserError, a control character on the terminal, more than SECONDS
-of work or WAIT of waiting,
-or an allocation that takes the process MEMORY beyond what it had at its start. Its shrunk folder is kept in --out, and
-the status is 1.
+of work or WAIT of waiting, or an allocation that takes the process MEMORY beyond what it had at its start. Its shrunk
+folder is kept in --out, and the status is 1.
 
 `fit --config` is tried as far as its files are read: parsing by LightningCLI takes a tenth of a second a case.
 """

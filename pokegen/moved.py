@@ -1,4 +1,5 @@
-"""Where the classes of earlier versions are now, so that their checkpoints, runs and configs work as before."""
+"""Where the classes of earlier versions are now, and what their arguments are called now, so that checkpoints, runs and
+configs of those versions work as before."""
 
 from typing import Any
 
@@ -16,10 +17,49 @@ MOVED = {
         for module, prefix in (("gan", "GAN"), ("dcgan", "DCGAN"), ("cgan", "CGAN"), ("projected_gan", "ProjectedGAN"))
         for kind in ("Generator", "Discriminator")
     },
+    "pokegen.game.agents.base.Steps": "pokegen.game.agents.base.EnvStepBudget",
     "pokegen.game.agents.demonstrations.Clone": "pokegen.game.agents.demonstrations.BCActorCritic",
     "pokegen.game.agents.maddpg.Team": "pokegen.game.agents.maddpg.MADDPGActors",
     **{f"pokegen.game.{name}": f"pokegen.game.agents.{name}" for name in _AGENTS},
     **{f"pokegen.game.{name}": f"pokegen.game.video.{name}" for name in _VIDEO},
+}
+
+_AGENT = {"rollout": "num_steps", "discount": "gamma"}
+_GRADIENT = _AGENT | {"lr": "learning_rate", "gradient_clip": "max_grad_norm"}
+_OFF_POLICY = _GRADIENT | {
+    "capacity": "buffer_size",
+    "epsilon_end": "end_e",
+    "updates": "gradient_steps",
+    "warmup_steps": "learning_starts",
+}
+_PPO = _GRADIENT | {
+    "clip": "clip_coef",
+    "clip_values": "clip_range_vf",
+    "entropy": "ent_coef",
+    "epochs": "update_epochs",
+    "life_loss": "terminal_on_life_loss",
+    "normalise_advantages": "norm_adv",
+    "trace": "gae_lambda",
+    "value_weight": "vf_coef",
+}
+# The path of a class today → the old name of an argument → the new one.
+KEYS: dict[str, dict[str, str]] = {
+    "pokegen.game.agents.dqn.DQN": _OFF_POLICY
+    | {
+        "epsilon_start": "start_e",
+        "life_loss": "terminal_on_life_loss",
+        "target_steps": "target_network_frequency",
+    },
+    "pokegen.game.agents.evolution.Evolution": _AGENT,
+    "pokegen.game.agents.gail.GAIL": _PPO,
+    "pokegen.game.agents.maddpg.MADDPG": _OFF_POLICY
+    | {
+        "delay": "policy_frequency",
+        "epsilon": "start_e",
+        "noise": "exploration_noise",
+        "twins": "n_critics",
+    },
+    "pokegen.game.agents.ppo.PPO": _PPO,
 }
 
 
@@ -30,11 +70,28 @@ def class_path(path: str) -> str:
     return MOVED.get(path, path)
 
 
-def renewed(config: Any) -> Any:
-    """A copy of nested settings in which each `class_path` is that of today."""
-    if isinstance(config, dict):
-        return {
-            key: class_path(value) if key == "class_path" and isinstance(value, str) else renewed(value)
-            for key, value in config.items()
-        }
-    return [renewed(item) for item in config] if isinstance(config, list) else config
+def renewed(config: Any, changes: dict[str, str] | None = None) -> Any:
+    """A copy of nested settings in which each `class_path`, and each key of the `init_args` next to it, is that of
+    today. A key stays as it is where the settings have its new name too.
+
+    Args:
+        config: dictionaries, lists and plain values.
+        changes: receives each old path or key with the new one.
+    """
+    if isinstance(config, list):
+        return [renewed(item, changes) for item in config]
+    if not isinstance(config, dict):
+        return config
+    found = {key: renewed(value, changes) for key, value in config.items()}
+    path, args = found.get("class_path"), found.get("init_args")
+    if not isinstance(path, str):
+        return found
+    found["class_path"] = new = class_path(path)
+    names = {path: new} if path != new else {}
+    if isinstance(args, dict):
+        keys = {old: key for old, key in KEYS.get(new, {}).items() if old in args and key not in args}
+        found["init_args"] = {keys.get(key, key): value for key, value in args.items()}
+        names |= keys
+    if changes is not None:
+        changes |= names
+    return found

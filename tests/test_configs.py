@@ -7,7 +7,7 @@ from lightning.pytorch.cli import LightningCLI
 
 from pokegen.cli import fit
 from pokegen.cli.main import main
-from pokegen.game.agents.base import Steps
+from pokegen.game.agents.base import EnvStepBudget
 from pokegen.resources import shipped
 from pokegen.trainers.base import TrainingModule
 
@@ -82,7 +82,7 @@ def test_its_nets_are_built_without_data(name, tmp_path, monkeypatch):
     (config,) = built
     assert isinstance(config.model, TrainingModule)
     trained = sum(p.numel() for p in config.model.parameters() if p.requires_grad)
-    agent = isinstance(config.data, Steps)
+    agent = isinstance(config.data, EnvStepBudget)
     assert (100 if agent else 10_000) < trained < 100_000_000
     assert all(p.isfinite().all() for p in config.model.parameters())
     ema = dict(config.model.ema.named_parameters())

@@ -1,4 +1,4 @@
-"""Checkpoints, runs and configs of earlier versions go on working under the new names of classes."""
+"""Checkpoints, runs and configs of earlier versions work under the new names of classes and arguments."""
 
 import importlib
 import shutil
@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from pokegen import moved, zoo
+from pokegen.cli import fit
 from pokegen.resources import shipped
 
 
@@ -17,6 +18,31 @@ def test_what_has_moved_is_there(path: str) -> None:
         importlib.import_module(path)
     except ModuleNotFoundError:
         assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("path", moved.KEYS)
+def test_a_class_takes_the_new_keys_and_not_the_old(path: str) -> None:
+    taken = fit._keys_of(path)
+    assert set(moved.KEYS[path].values()) <= set(taken)
+    assert not set(moved.KEYS[path]) & set(taken)
+
+
+def test_keys_of_earlier_versions_are_renewed() -> None:
+    network = {"class_path": "pokegen.game.ppo.ActorCritic", "init_args": {"clip": 1}}
+    old = {"class_path": "pokegen.game.ppo.PPO", "init_args": {"rollout": 8, "clip": 0.1, "network": network}}
+    changes: dict[str, str] = {}
+    found = moved.renewed([old], changes)[0]
+    assert found["class_path"] == "pokegen.game.agents.ppo.PPO"
+    assert found["init_args"] == {"num_steps": 8, "clip_coef": 0.1, "network": moved.renewed(network)}
+    assert found["init_args"]["network"]["init_args"] == {"clip": 1}  # another class's
+    assert changes["rollout"] == "num_steps" and changes["pokegen.game.ppo.PPO"] == "pokegen.game.agents.ppo.PPO"
+    assert list(old["init_args"]) == ["rollout", "clip", "network"]
+    assert moved.renewed(found, again := {}) == found and not again
+
+
+def test_an_old_key_next_to_its_new_one_stays_and_is_refused_later() -> None:
+    both = {"class_path": "pokegen.game.agents.ppo.PPO", "init_args": {"rollout": 8, "num_steps": 16}}
+    assert moved.renewed(both) == both
 
 
 def test_paths_of_today_stay() -> None:

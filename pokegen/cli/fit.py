@@ -345,8 +345,11 @@ def _find_configs(argv: list[str]) -> list[str]:
             raise UserError(f"{path} is not a YAML file: {error}.") from error
         if not isinstance(content, dict):
             raise UserError(f"{path}: expected YAML keys such as model, data and trainer, got {str(content)[:40]!r}.")
-        if (renewed := moved.renewed(content)) != content:
-            rank_zero_warn(f"{path} names classes of an earlier version; they are found under new names.")
+        changes: dict[str, str] = {}
+        renewed = moved.renewed(content, changes)
+        if changes:
+            names = ", ".join(f"{old} is now {new}" for old, new in changes.items())
+            rank_zero_warn(f"{path} has names of an earlier version: {names}.")
             path = yaml.safe_dump(renewed, sort_keys=False)  # type: ignore[assignment]  # --config takes YAML too
         found[place] = f"{flag}={path}" if equals else str(path)
     return found
@@ -357,6 +360,8 @@ def _short(message: str) -> str:
     where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     classes = re.findall(r"given class_path '([^']+)'", message)
     if found := re.search(r"Option '([^']+)' is not accepted", message):
+        if new := moved.KEYS.get(classes[-1], {}).get(found[1]):
+            return f"{where}: unknown key {found[1]!r}; it is now {new!r}."
         return (
             f"{where}: unknown key {found[1]!r}. Keys of {classes[-1]}: {', '.join(_keys_of(classes[-1])) or 'none'}."
         )

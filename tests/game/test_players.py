@@ -284,7 +284,7 @@ def test_an_agent_brings_its_environment(agent):
 
 
 def test_who_has_no_environment_of_its_own_is_asked_for_one():
-    with pytest.raises(UserError, match="random plays any environment: say which by --env"):
+    with pytest.raises(UserError, match="random plays any environment: choose one with --env"):
         seat("random", None, {})
 
 

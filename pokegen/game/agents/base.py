@@ -1,19 +1,19 @@
-"""What the agents that learn by playing share: their networks' base, their budget, and one training step.
+"""What the agents that learn by playing share: the base of their networks, the budget, and the training step.
 
-A training step is a ticket: `rollout` steps of all environments, the updates that they allow, one row of the log. So
-Lightning's own work, a fraction of a millisecond for each step, weighs little, and two cores are kept by the
-environments and by matrix products. Budgets are environment steps; those whose action the autoreset ignored count too.
+A training step is one iteration: `num_steps` steps of all environments, the updates on them, one row of the log.
+Lightning's own cost, a fraction of a millisecond an iteration, is then small next to environments and matrix products.
+Budgets count environment steps, including steps whose action autoreset ignores.
 
-What `images` is to the other models of the zoo is here an environment step: the log's column `images`, the half-life of
-the averaged weights. At each checkpoint all environments start anew, seeded from the run's own random numbers, so that
-a run that was stopped there and one that was not go on alike.
+For agents one "sample" is one environment step: the log's column `images`, the buffer `images_seen` in a checkpoint and
+the half-life of the averaged weights count environment steps. At each checkpoint all environments are reset with seeds
+from the run's own random numbers, so that a stopped and resumed run equals one that was never stopped.
 
-Metrics, beside those of each agent:
+Metrics, in addition to those of each agent:
 
-    train/return, train/length  of the last 100 episodes that ended, undiscounted, as the game gives them
+    train/return, train/length  mean of the last 100 finished episodes; undiscounted returns of the environment's reward
     train/env_steps             steps of all environments so far
     train/updates               steps of the optimizer so far
-    train/speed                 steps of all environments a second, learning included, since the step before
+    train/speed                 steps of all environments a second since the last iteration, learning included
     val/return, val/length      mean of `val_episodes` episodes of the averaged weights; the best checkpoint has most
     val/return_deviation        standard deviation of those returns
 """
@@ -128,7 +128,7 @@ class AgentNetwork(Network):
         return vector.make_vector(self.env, count, **self.options | options)
 
     def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """How it plays: actions of the action space, (N, …), for N observations."""
+        """Returns actions of the action space, (N, …), for N observations."""
         raise NotImplementedError
 
 
@@ -142,7 +142,7 @@ class FeatureExtractor(nn.Module):
     Args:
         space: of one observation.
         hidden: units of the layers.
-        activation: between them; behind convolutions it is ReLU.
+        activation: between them; after convolutions it is ReLU.
         widths: channels of the three convolutions.
     """
 
@@ -192,8 +192,8 @@ def idle_cores() -> int:
     return max(1, min(torch.get_num_threads(), round((os.cpu_count() or 1) - busy)))
 
 
-class Steps(L.LightningDataModule):
-    """The budget: tickets in place of data.
+class EnvStepBudget(L.LightningDataModule):
+    """The budget: the data are the numbers of iterations.
 
     Args:
         steps: environment steps in all, to the nearest epoch.
@@ -209,29 +209,34 @@ class Steps(L.LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.trainer and self.trainer.max_epochs in (None, -1):
             module: Any = self.trainer.lightning_module
-            played = len(self.train_dataloader()) * module.ticket_steps  # in an epoch
+            played = len(self.train_dataloader()) * module.iteration_steps  # in an epoch
             self.trainer.fit_loop.max_epochs = max(1, round(self.steps / played))
 
     def train_dataloader(self) -> DataLoader:
         trainer: Any = self.trainer
-        return _tickets(max(1, round(self.epoch_steps / trainer.lightning_module.ticket_steps)))
+        return _iterations(max(1, round(self.epoch_steps / trainer.lightning_module.iteration_steps)))
 
     def val_dataloader(self) -> DataLoader:
-        return _tickets(1)
+        return _iterations(1)
 
     test_dataloader = val_dataloader
 
 
-def _tickets(count: int) -> DataLoader:
-    numbers: Any = range(count)  # a sequence is all that a DataLoader asks of a dataset
+def annealed(step: int, start: float, end: float, steps: int) -> float:
+    """Linear from `start` at step 0 to `end` at step `steps`; `end` after it."""
+    return start + (end - start) * min(1.0, step / max(1, steps))
+
+
+def _iterations(count: int) -> DataLoader:
+    numbers: Any = range(count)  # a DataLoader needs only a sequence
     return DataLoader(numbers, batch_size=None)
 
 
 def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list[tuple[float, int]]:
     """The return, undiscounted, and the steps of each of `episodes` episodes of an agent, which plays many at once.
 
-    Each environment plays its share of the episodes, however long they are: who stopped at the first `episodes` ends
-    would favour short ones. The first of each has a seed of its own, from `seed` on; the others go on from there.
+    Each environment plays a fixed share of the episodes: stopping after the first `episodes` finished ones would favour
+    short ones. The first episode of environment i has seed `seed` + i; its later episodes continue from there.
     """
     count = min(episodes, AT_ONCE)
     share = np.array([episodes // count + (i < episodes % count) for i in range(count)])
@@ -241,7 +246,7 @@ def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list
         seeds = seed + np.arange(count)
         first: Any = seeds.astype(np.int32) if "Atari" in type(envs).__name__ else seeds.tolist()
         observation, _ = envs.reset(seed=first)
-        sums, lengths, dead = np.zeros(count), np.zeros(count, int), np.zeros(count, bool)
+        sums, lengths, autoreset = np.zeros(count), np.zeros(count, int), np.zeros(count, bool)
         found: list[list[tuple[float, int]]] = [[] for _ in range(count)]
         device = next(network.parameters()).device
         while any(len(own) < n for own, n in zip(found, share, strict=True)):
@@ -249,9 +254,9 @@ def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list
                 actions = network.act(torch.from_numpy(np.array(observation)).to(device), generator).cpu().numpy()
             observation, reward, terminated, truncated, _ = envs.step(actions)
             sums += reward
-            lengths += ~dead
-            dead = terminated | truncated
-            for i in np.flatnonzero(dead):
+            lengths += ~autoreset
+            autoreset = terminated | truncated
+            for i in np.flatnonzero(autoreset):
                 if len(found[i]) < share[i]:
                     found[i].append((float(sums[i]), int(lengths[i])))
                 sums[i], lengths[i] = 0.0, 0
@@ -261,19 +266,19 @@ def network_returns(network: AgentNetwork, episodes: int, seed: int = 0) -> list
 
 
 class AgentModule(TrainingModule):
-    """Collects, learns, counts; a subclass says how it acts and learns.
+    """Runs the environments, counts their steps, validates and saves; a subclass implements `learn`.
 
     Args:
         network: what plays.
-        num_envs: environments at once.
-        rollout: steps of each in a training step.
+        num_envs: environments that run at once.
+        num_steps: steps of each environment in a training step.
         ema_steps: half-life of the averaged weights, in environment steps; 0 keeps the current ones.
-        val_episodes: of a validation.
+        val_episodes: episodes of a validation.
         threads: of matrix products and of ALE's vector environment; 0 for as many as are idle at the start, since two
             threads on busy cores are slower than one.
-        processes: a process for each environment, where a step takes milliseconds.
-        reward_model: a reward.RewardModel's zoo name, folder or hf:OWNER/NAME, whose answers are learned from in place
-            of the game's rewards; what is logged and validated are the game's. Not of Atari.
+        processes: run each environment in a process of its own; worth it where a step takes milliseconds.
+        reward_model: zoo name, folder or hf:OWNER/NAME of a reward.RewardModel. The agent learns from its rewards
+            instead of the environment's; logs and validation use the environment's. Not for ALE.
     """
 
     monitor = "val/return"
@@ -282,20 +287,20 @@ class AgentModule(TrainingModule):
         self,
         network: AgentNetwork,
         num_envs: int,
-        rollout: int,
+        num_steps: int,
         ema_steps: float = 0.0,
         val_episodes: int = 20,
         threads: int = 0,
         processes: bool = False,
         reward_model: str = "",
     ):
-        if min(num_envs, rollout, val_episodes) < 1:
-            raise UserError("num_envs, rollout and val_episodes must be at least 1.")
+        if min(num_envs, num_steps, val_episodes) < 1:
+            raise UserError("num_envs, num_steps and val_episodes must be at least 1.")
         super().__init__(network, ema_steps)
         self.automatic_optimization = False
         self.net = network
-        self.num_envs, self.rollout, self.val_episodes = num_envs, rollout, val_episodes
-        self.ticket_steps = num_envs * rollout
+        self.num_envs, self.num_steps, self.val_episodes = num_envs, num_steps, val_episodes
+        self.iteration_steps = num_envs * num_steps
         self.threads = threads or idle_cores()
         self.vector_options: dict[str, Any] = {"threads": self.threads}
         if processes:
@@ -305,8 +310,8 @@ class AgentModule(TrainingModule):
                 raise UserError("ALE's vector environment renders nothing for a reward_model: leave it out.")
             self.vector_options["render_mode"] = "rgb_array"
         self.reward_model = reward_model
-        self.judge: Any = None  # not a part of this module: its weights are its own
-        self.draws = torch.Generator()  # all chance of a run, but the environments' own, which it seeds
+        self.reward_net: Any = None  # not a part of this module: its weights are its own
+        self.rng = torch.Generator()  # all random numbers of a run; it also seeds the environments
         self.updates = 0
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self.envs: Any = None
@@ -322,36 +327,36 @@ class AgentModule(TrainingModule):
 
     @property
     def progress(self) -> float:
-        """The share of the budget that is played, in [0, 1]."""
+        """Share of the budget that is used, in [0, 1]."""
         return min(1.0, self.env_steps / self.trainer.datamodule.steps)  # type: ignore[attr-defined]
 
     def learn(self) -> dict[str, Any]:
-        """`rollout` steps of all environments and what is learned of them; values for the log."""
+        """Make `num_steps` steps of all environments and learn from them. Returns values for the log."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint needs beside weights and optimizers: tensors, numbers, strings."""
+        """State that a checkpoint needs in addition to weights and optimizers: tensors, numbers, strings."""
         return {}
 
-    def take_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
         if not self.restored:
-            self.draws.manual_seed(torch.initial_seed() % 2**63)
+            self.rng.manual_seed(torch.initial_seed() % 2**63)
         self.before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         self.envs = self.envs or self.net.vector(self.num_envs, **self.vector_options)
-        if self.reward_model and self.judge is None:
+        if self.reward_model and self.reward_net is None:
             from pokegen import zoo
             from pokegen.game.video.reward import RewardModel
 
-            judge = zoo.load(self.reward_model).model
-            if not isinstance(judge, RewardModel):
-                raise UserError(f"{self.reward_model} tells no rewards: expected a reward model.")
-            self.judge = functools.partial(judge.to(self.device))  # hidden from nn.Module
-            self.film = np.zeros((self.num_envs, judge.window, 128, 128), np.uint8)
+            reward_net = zoo.load(self.reward_model).model
+            if not isinstance(reward_net, RewardModel):
+                raise UserError(f"{self.reward_model} is a {type(reward_net).__name__}: expected a RewardModel.")
+            self.reward_net = functools.partial(reward_net.to(self.device))  # hidden from nn.Module
+            self.film = np.zeros((self.num_envs, reward_net.window, 128, 128), np.uint8)
         self.clock = time.monotonic()
 
     def teardown(self, stage: str) -> None:
@@ -360,17 +365,17 @@ class AgentModule(TrainingModule):
             self.envs = None
             torch.set_num_threads(self.before)
 
-    def training_step(self, ticket: Any, _: int) -> None:
+    def training_step(self, iteration: Any, _: int) -> None:
         if self.fresh:
             self.fresh = False
             self.reset()
         values = self.learn()
-        self.count(self.ticket_steps)
+        self.count(self.iteration_steps)
         now = time.monotonic()
         values |= {
             "env_steps": float(self.env_steps),
             "updates": float(self.updates),
-            "speed": self.ticket_steps / (now - self.clock),
+            "speed": self.iteration_steps / (now - self.clock),
         }
         self.clock = now
         if self.recent:
@@ -379,60 +384,60 @@ class AgentModule(TrainingModule):
         self.log_dict({f"train/{key}": float(value) for key, value in values.items()}, batch_size=1)
 
     def seeds(self) -> list[int]:
-        """Of the environments that are started anew."""
-        return torch.randint(2**31 - 1, (self.num_envs,), generator=self.draws).tolist()
+        """Seeds for a reset of all environments."""
+        return torch.randint(2**31 - 1, (self.num_envs,), generator=self.rng).tolist()
 
     def reset(self) -> None:
-        """Start all environments anew."""
+        """Reset all environments with new seeds."""
         seeds = self.seeds()
         seed = np.array(seeds, np.int32) if "Atari" in type(self.envs).__name__ else seeds
         observation, info = self.envs.reset(seed=seed)
-        self.seen = np.array(observation)
+        self.obs = np.array(observation)
         self.lives = info.get("lives")
-        self.dead = np.zeros(self.num_envs, bool)  # whose next step is a reset
+        self.autoreset = np.zeros(self.num_envs, bool)  # whose next step is a reset
         self.sums, self.lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, int)
-        if self.judge:
-            self._judged(np.ones(self.num_envs, bool))
+        if self.reward_net:
+            self._predicted_rewards(np.ones(self.num_envs, bool))
 
     @torch.inference_mode()
-    def _judged(self, dead: np.ndarray) -> np.ndarray:
-        """What the reward model tells of a step that has just been made, float32 (N,); 0 of resets."""
+    def _predicted_rewards(self, autoreset: np.ndarray) -> np.ndarray:
+        """The reward model's rewards for the step just made, float32 (N,); 0 where the step was a reset."""
         from pokegen.game.video.recording import gray
 
         shown = np.stack([gray(frame) for frame in self.envs.render()])
         self.film = np.concatenate([self.film[:, 1:], shown[:, None]], axis=1)
-        self.film[dead] = shown[dead, None]
-        told = self.judge(torch.from_numpy(self.film).to(self.device)).cpu().numpy()
-        return np.where(dead, 0, told).astype(np.float32)
+        self.film[autoreset] = shown[autoreset, None]
+        rewards = self.reward_net(torch.from_numpy(self.film).to(self.device)).cpu().numpy()
+        return np.where(autoreset, 0, rewards).astype(np.float32)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One step of all environments.
 
-        Returns float32 rewards, bool `terminated`, bool `over` (terminated or truncated), bool `dead` (the step was a
-        reset), bool `hurt` (a life was lost), each (N,). `self.seen` is what is observed then.
+        Returns float32 rewards and bool `terminated`, `done` (terminated or truncated), `autoreset` (the step was a
+        reset, its action was ignored) and `life_lost`, each (N,). `self.obs` is the observation after the step.
         """
-        dead = self.dead
+        autoreset = self.autoreset
         observation, reward, terminated, truncated, info = self.envs.step(actions)
-        self.seen, self.info = np.array(observation), info
-        terminated, over = np.array(terminated), terminated | truncated
+        self.obs, self.info = np.array(observation), info
+        terminated, done = np.array(terminated), terminated | truncated
         self.sums += reward
-        self.lengths += ~dead
-        for i in np.flatnonzero(over):
+        self.lengths += ~autoreset
+        for i in np.flatnonzero(done):
             self.recent.append((float(self.sums[i]), int(self.lengths[i])))
             self.sums[i], self.lengths[i] = 0.0, 0
-        hurt = np.zeros(self.num_envs, bool)
+        life_lost = np.zeros(self.num_envs, bool)
         if self.lives is not None:
-            hurt = (info["lives"] < self.lives) & ~dead
+            life_lost = (info["lives"] < self.lives) & ~autoreset
             self.lives = np.array(info["lives"])
-        self.dead = over
-        learned = self._judged(dead) if self.judge else np.asarray(reward, np.float32)
-        return learned, terminated, over, dead, hurt
+        self.autoreset = done
+        learned = self._predicted_rewards(autoreset) if self.reward_net else np.asarray(reward, np.float32)
+        return learned, terminated, done, autoreset, life_lost
 
-    def validation_step(self, ticket: Any, _: int) -> None:
+    def validation_step(self, iteration: Any, _: int) -> None:
         if not self.trainer.sanity_checking:
             self._play("val", VAL_SEED)
 
-    def test_step(self, ticket: Any, _: int) -> None:
+    def test_step(self, iteration: Any, _: int) -> None:
         self._play("test", 0)
 
     def _play(self, stage: str, seed: int) -> None:
@@ -442,12 +447,12 @@ class AgentModule(TrainingModule):
         self.log_dict({f"{stage}/return_deviation": deviation[0], f"{stage}/length": mean[1]}, batch_size=1)
 
     def on_validation_end(self) -> None:
-        self.clock = time.monotonic()  # what plays there is no training
+        self.clock = time.monotonic()  # the speed excludes validation
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["agent"] = {
-            "draws": self.draws.get_state(),
+            "draws": self.rng.get_state(),
             "updates": self.updates,
             "recent": [list(episode) for episode in self.recent],
             "more": self.state(),
@@ -457,8 +462,8 @@ class AgentModule(TrainingModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         state = checkpoint["agent"]
-        self.draws.set_state(state["draws"])
+        self.rng.set_state(state["draws"])
         self.updates = state["updates"]
         self.recent.extend((episode[0], episode[1]) for episode in state["recent"])
-        self.take_state(state["more"])
+        self.load_state(state["more"])
         self.fresh = self.restored = True

@@ -33,7 +33,7 @@ from pokegen.game.players import Player, script
 
 
 class Demonstrated(NamedTuple):
-    """Episodes, one behind the other."""
+    """Episodes, concatenated."""
 
     observations: Tensor  # (M, …)
     actions: Tensor  # (M, K), as ActorCritic.draw gives them
@@ -60,13 +60,13 @@ def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str
         if (env.observation_space, env.action_space) != (network.observation_space, network.action_space):
             env.close()
             raise UserError(f"{player} sees or does other things than {network.env} has. Choose one that plays it.")
-    seen, done, which, returns, ends = [], [], [], [], []
+    observations, chosen_actions, which, returns, ends = [], [], [], [], []
     try:
         for number in range(episodes):
             total = 0.0
             for step in episode(env, chosen, seed + number):
-                seen.append(np.array(step.obs))
-                done.append(np.asarray(step.action))
+                observations.append(np.array(step.obs))
+                chosen_actions.append(np.asarray(step.action))
                 which.append(number)
                 total += step.reward
             returns.append(total)
@@ -74,11 +74,11 @@ def demonstrate(network: AgentNetwork, episodes: int, seed: int = 0, player: str
                 ends.append(np.array(step.next_obs))
     finally:
         env.close()
-    actions = np.stack(done).reshape(len(done), -1)
+    actions = np.stack(chosen_actions).reshape(len(chosen_actions), -1)
     start = getattr(network, "start", [])
     found = torch.from_numpy(actions - start) if start else torch.from_numpy(actions.astype(np.float32))
-    last = torch.from_numpy(np.stack(ends)) if ends else torch.empty(0, *seen[0].shape)
-    return Demonstrated(torch.from_numpy(np.stack(seen)), found, torch.tensor(which), np.array(returns), last)
+    last = torch.from_numpy(np.stack(ends)) if ends else torch.empty(0, *observations[0].shape)
+    return Demonstrated(torch.from_numpy(np.stack(observations)), found, torch.tensor(which), np.array(returns), last)
 
 
 class Demonstrations(L.LightningDataModule):
@@ -146,7 +146,7 @@ class _Rows(Dataset):
 
 
 class _Passes(Sampler):
-    """Rows in batches of even size, shuffled anew in each pass."""
+    """Rows in batches of even size, reshuffled in each pass."""
 
     def __init__(self, rows: Tensor, parts: int, passes: int):
         self.rows, self.parts, self.passes = rows, parts, passes
@@ -192,18 +192,18 @@ class BCActorCritic(ActorCritic):
     def prepare(self, data: Any) -> None:
         """Take mean and variance of a Demonstrations' observations."""
         if self.normalise:
-            self.watch(data.observations())
+            self.update_running_stats(data.observations())
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Of observations (B, …) and the expert's actions (B, K)."""
         x, action = self.features(batch["observation"]), batch["action"]
         if self.training and self.noise_std:
             x = x + self.noise_std * torch.randn_like(x)
-        given = self.actor(x).float()
+        dist_params = self.actor(x).float()
         if self.parts:
-            right = (self.draw(given, None) == action).all(dim=1).float().mean()
-            return {"loss": -self.likelihood(given, action)[0].mean(), "accuracy": right}
+            right = (self.draw(dist_params, None) == action).all(dim=1).float().mean()
+            return {"loss": -self.likelihood(dist_params, action)[0].mean(), "accuracy": right}
         low, high = self.low.flatten(), self.high.flatten()
-        beyond = ((action >= high) & (given > high)) | ((action <= low) & (given < low))
-        error = torch.where(beyond, 0.0, given - action)
+        beyond = ((action >= high) & (dist_params > high)) | ((action <= low) & (dist_params < low))
+        error = torch.where(beyond, 0.0, dist_params - action)
         return {"loss": error.square().sum(dim=1).mean(), "error": error.abs().mean()}

@@ -9,7 +9,7 @@ champion, which validates and is exported, is the best by that mean among those 
 
 One training step is one generation. Letters: P individuals, G games of each, W weights of a policy, D numbers seen.
 
-Metrics beside those of agents.py, whose `train/return` is of the whole population's last 100 episodes and whose
+Metrics in addition to those of base.py, whose `train/return` is of the whole population's last 100 episodes and whose
 `train/updates` counts generations; higher is better:
 
     train/best, train/mean      fitness in this generation: mean discounted return of an individual's episodes
@@ -27,8 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import AgentModule, AgentNetwork
-from pokegen.game.agents.dqn import annealed
+from pokegen.game.agents.base import AgentModule, AgentNetwork, annealed
 from pokegen.game.agents.ppo import ActorCritic
 
 
@@ -36,15 +35,15 @@ class Evolution(AgentModule):
     """Evolves the actor of an ActorCritic that sees vectors.
 
     Args:
-        network: the first individual; the others' weights are drawn anew, with variance 1 / inputs of their layer. The
+        network: the first individual; the others' weights are sampled, with variance 1 / inputs of their layer. The
             champion is copied into it.
         population: P.
         games: G, environments of each individual.
-        rollout: steps in each of them in a generation. An episode that they cut off counts only where none ended.
+        num_steps: steps in each of them in a generation. An episode that they cut off counts only where none ended.
         parents: how many of the best are copied, in turn, until there are P again.
         elites: how many of the best survive unchanged; the original's best half, which is duplicated, is `parents` of
             them, half of P.
-        discount: of a step, in the fitness; 1 for plain returns.
+        gamma: discount factor of one step in the fitness; 1 for plain returns.
         rate, rate_end: share of a copy's weights that change, at the start and at the budget's end, in a straight line.
         sigma, sigma_end: standard deviation of these changes, likewise, in units of 1 / √(inputs of the layer).
         val_episodes, threads, processes: see agents.AgentModule.
@@ -60,10 +59,10 @@ class Evolution(AgentModule):
         network: AgentNetwork,
         population: int = 20,
         games: int = 1,
-        rollout: int = 1000,
+        num_steps: int = 1000,
         parents: int = 10,
         elites: int = 10,
-        discount: float = 0.99,
+        gamma: float = 0.99,
         rate: float = 1.0,
         rate_end: float = 0.1,
         sigma: float = 0.5,
@@ -76,8 +75,8 @@ class Evolution(AgentModule):
             raise UserError("Evolution needs a pokegen.game.agents.ppo.ActorCritic of vectors, with normalise false.")
         if not 1 <= parents <= population or not 0 <= elites <= parents or games < 1:
             raise UserError("Evolution needs games of at least 1 and 0 ≤ elites ≤ parents ≤ population.")
-        super().__init__(network, population * games, rollout, 0.0, val_episodes, threads, processes)
-        self.games, self.parents, self.elites, self.discount = games, parents, elites, discount
+        super().__init__(network, population * games, num_steps, 0.0, val_episodes, threads, processes)
+        self.games, self.parents, self.elites, self.gamma = games, parents, elites, gamma
         self.rates, self.sigmas = (rate, rate_end), (sigma, sigma_end)
         self.shapes = {name: p.shape for name, p in network.actor.named_parameters()}
         scale = [p.new_full((p.numel(),), self._inputs(name) ** -0.5) for name, p in network.actor.named_parameters()]
@@ -97,7 +96,7 @@ class Evolution(AgentModule):
 
     def seeds(self) -> list[int]:
         """Each individual's nth game starts like every other's."""
-        drawn = torch.randint(2**31 - 1, (self.games,), generator=self.draws)
+        drawn = torch.randint(2**31 - 1, (self.games,), generator=self.rng)
         return drawn.tolist() * len(self.population)
 
     def learn(self) -> dict[str, Any]:
@@ -115,25 +114,25 @@ class Evolution(AgentModule):
         self.breed(rate, sigma)
         self.updates += 1
         self.optimizers().step()  # type: ignore[union-attr]
-        self.fresh = True  # the next generation starts its games anew
+        self.fresh = True  # the next generation resets its environments
         return values
 
     @property
     def last_steps(self) -> int:
         """Environment steps before the last generation."""
-        return max(1, self.trainer.datamodule.steps - self.ticket_steps)  # type: ignore[attr-defined]
+        return max(1, self.trainer.datamodule.steps - self.iteration_steps)  # type: ignore[attr-defined]
 
     def begin(self) -> None:
         """The first population."""
-        drawn = torch.randn(self.population.shape, generator=self.draws)
+        drawn = torch.randn(self.population.shape, generator=self.rng)
         self.population.copy_(drawn.to(self.device) * self.scale)
         self.population[0] = torch.cat([p.detach().flatten() for p in self.net.actor.parameters()])
 
-    def policies(self, seen: Tensor) -> Tensor:
+    def policies(self, obs: Tensor) -> Tensor:
         """What each individual makes of its own observations: (P, G, …) → distributions (P, G, numbers)."""
         parts = self.population.split([math.prod(shape) for shape in self.shapes.values()], dim=1)
         weights = {k: w.unflatten(1, shape) for (k, shape), w in zip(self.shapes.items(), parts, strict=True)}
-        return torch.func.vmap(lambda own, x: torch.func.functional_call(self.net.actor, own, (x,)))(weights, seen)
+        return torch.func.vmap(lambda own, x: torch.func.functional_call(self.net.actor, own, (x,)))(weights, obs)
 
     @torch.no_grad()
     def play(self) -> Tensor:
@@ -141,16 +140,16 @@ class Evolution(AgentModule):
         count = self.num_envs
         factor, sums = np.ones(count), np.zeros(count)
         ended, episodes = np.zeros(count), np.zeros(count)
-        for _ in range(self.rollout):
-            seen = torch.from_numpy(self.seen).to(self.device).float().flatten(1)
-            given = self.policies(seen.unflatten(0, (-1, self.games))).flatten(0, 1)
-            actions = self.net.playable(self.net.draw(given, None))
-            reward, _, over, dead, _ = self.step(actions.cpu().numpy())
+        for _ in range(self.num_steps):
+            obs = torch.from_numpy(self.obs).to(self.device).float().flatten(1)
+            dist_params = self.policies(obs.unflatten(0, (-1, self.games))).flatten(0, 1)
+            actions = self.net.playable(self.net.draw(dist_params, None))
+            reward, _, done, autoreset, _ = self.step(actions.cpu().numpy())
             sums += factor * reward
-            factor = np.where(dead, factor, factor * self.discount)
-            ended += np.where(over, sums, 0)
-            episodes += over
-            sums, factor = np.where(over, 0, sums), np.where(over, 1, factor)
+            factor = np.where(autoreset, factor, factor * self.gamma)
+            ended += np.where(done, sums, 0)
+            episodes += done
+            sums, factor = np.where(done, 0, sums), np.where(done, 1, factor)
         ended, episodes, sums = (x.reshape(-1, self.games).sum(axis=1) for x in (ended, episodes, sums))
         found = np.where(episodes > 0, ended / np.maximum(episodes, 1), sums / self.games)
         return torch.from_numpy(found).to(self.device)
@@ -175,8 +174,8 @@ class Evolution(AgentModule):
         """The next generation from a sorted one: its elites, and changed copies of its parents, in turn."""
         rows = torch.arange(len(self.population) - self.elites) % self.parents
         children = self.population[rows.to(self.device)]
-        changed = torch.rand(children.shape, generator=self.draws) < rate
-        noise = torch.randn(children.shape, generator=self.draws) * sigma * changed
+        changed = torch.rand(children.shape, generator=self.rng) < rate
+        noise = torch.randn(children.shape, generator=self.rng) * sigma * changed
         self.population[self.elites :] = children + noise.to(self.device) * self.scale
         self.fitness[self.elites :] = 0
         self.age[self.elites :] = 0

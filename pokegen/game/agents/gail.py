@@ -1,28 +1,28 @@
-"""GAIL: the reward is how much what is done looks like what an expert did, and PPO earns it.
+"""GAIL: PPO on a reward that measures how much the policy's actions look like an expert's.
 
 Ho & Ermon, Generative Adversarial Imitation Learning, NeurIPS 2016: algorithm 1, with PPO's clipped step in place of
-TRPO's. A discriminator learns to tell pairs of observation and action apart (eq. 17; here a positive logit says
+TRPO's. A discriminator learns to distinguish pairs of observation and action (eq. 17; here a positive logit means
 expert), on noisy inputs, with a penalty on its gradient between both (Gulrajani et al., NeurIPS 2017, eq. 3, as
-Kostrikov et al., ICLR 2019, use it). Left out: a replay memory of the policy's pairs.
+Kostrikov et al., ICLR 2019, use it). Left out: a replay buffer of the policy's pairs.
 
-Which reward suits depends on how an episode ends. `log D` is never positive: the agent would rather be done, as where a
-goal ends the game. `−log(1 − D)` is never negative: it would rather live on, as where an end is a failure. Their sum,
-the logit, is either, as the discriminator's bias will have it. `endless` takes the choice away: an end of the game is
-no end of the rewards, and the value of what was seen last stands for those that would follow, as behind a time limit
-(to the effect of the absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator).
-So that a crash at the right place is not worth a landing, the discriminator learns to tell ends apart too, and what it
-says of one is earned there, `end_weight` times.
+Which reward suits depends on how an episode ends. `log D` is never positive: ending early pays, as where a goal ends
+the game. `−log(1 − D)` is never negative: living on pays, as where an end is a failure. Their sum, the logit, can be
+either, depending on the discriminator's bias. `endless` removes that bias: a termination does not end the rewards, and
+the value of the last observation replaces the rewards that would follow, as after a time limit (the effect of the
+absorbing states of Kostrikov et al., section 4.2, by the critic instead of the discriminator). The discriminator is
+also trained on last observations, and its score there is added `end_weight` times, so that a crash at the right place
+does not pay like a landing.
 
 Letters: B rows, D numbers of a pair; the others as in ppo.py.
 
-Metrics beside those of ppo.py, whose returns are the environment's own, which nothing is learned from:
+Metrics in addition to those of ppo.py, whose returns are the environment's; the agent does not learn from them:
 
     train/discriminator     cross-entropy of expert and policy, mean of both; ln 2 where they look alike
-    train/expert_score      mean probability, in the discriminator's eyes, that the expert's pairs are the expert's
-    train/policy_score      the same of the policy's pairs
-    train/reward            mean of what a step earned
+    train/expert_score      mean probability that the discriminator gives the expert's pairs of being the expert's
+    train/policy_score      the same for the policy's pairs
+    train/reward            mean reward of a step
 
-At the end both scores are drawn to the run's folder, discriminator.png.
+At the end both scores are plotted to discriminator.png in the run's folder.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from pokegen.errors import UserError
 from pokegen.files import atomic_file
 from pokegen.game.agents.base import AgentNetwork
 from pokegen.game.agents.demonstrations import Demonstrated, demonstrate
-from pokegen.game.agents.ppo import PPO, ActorCritic, Played
+from pokegen.game.agents.ppo import PPO, ActorCritic, Rollout
 
 REWARDS = ("log_d", "log_1_d", "logit")
 
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
 
     def pairs(self, observations: Tensor, actions: Tensor | None) -> Tensor:
         """Observations (B, …) and actions (B, K) → pairs (B, D), normalised by the expert's deviations, within ±10.
-        Without actions zeros stand for them: the game is over."""
+        Without actions their numbers are 0: the episode has ended."""
         x = ((observations.flatten(1).float() - self.mean) / self.deviation).clamp(-10, 10)
         if actions is None:
             return F.pad(x, (0, self.actions))
@@ -102,9 +102,9 @@ class GAIL(PPO):
         reward: log_d for log D, log_1_d for −log(1 − D), or logit for their sum.
         reward_low, reward_high: what rewards are clipped to, before any scaling.
         endless: see above.
-        end_weight: how often what the discriminator says of an end counts; 0 teaches it none.
-        end_share: of its rows, which are ends.
-        kwargs: see ppo.PPO, whose clip_rewards and life_loss are of no use here.
+        end_weight: weight of the discriminator's score of a last observation; 0 does not train on them.
+        end_share: share of the discriminator's rows that are last observations.
+        kwargs: see ppo.PPO, without clip_rewards and terminal_on_life_loss.
     """
 
     expert: Demonstrated
@@ -130,8 +130,10 @@ class GAIL(PPO):
         **kwargs: Any,
     ):
         super().__init__(network, **kwargs)
-        if self.clip_rewards or self.life_loss:
-            raise UserError("clip_rewards and life_loss are of the game's own reward, which GAIL learns nothing from.")
+        if self.clip_rewards or self.terminal_on_life_loss:
+            raise UserError(
+                "clip_rewards and terminal_on_life_loss change the game's reward, which GAIL does not learn from."
+            )
         if reward not in REWARDS:
             raise UserError(f"reward: expected one of {', '.join(REWARDS)}, got {reward!r}.")
         if reward_low >= reward_high or min(episodes, discriminator_updates, discriminator_batch) < 1:
@@ -158,8 +160,8 @@ class GAIL(PPO):
     def state(self) -> dict[str, Any]:
         return super().state() | {"scores": self.scores}
 
-    def take_state(self, state: dict[str, Any]) -> None:
-        super().take_state(state)
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
         self.scores = [list(row) for row in state["scores"]]
 
     def on_fit_start(self) -> None:
@@ -168,31 +170,31 @@ class GAIL(PPO):
         rank_zero_info(
             f"The expert's {len(self.expert.actions):,} steps earn {self.expert.returns.mean():.1f} an episode."
         )
-        seen = self.expert.observations.flatten(1).float()
-        self.discriminator.mean.copy_(seen.mean(dim=0))
-        self.discriminator.deviation.copy_(seen.std(dim=0).clamp(min=1e-3))
+        obs = self.expert.observations.flatten(1).float()
+        self.discriminator.mean.copy_(obs.mean(dim=0))
+        self.discriminator.deviation.copy_(obs.std(dim=0).clamp(min=1e-3))
 
-    def rewards(self, played: Played) -> tuple[np.ndarray, dict[str, Any]]:
-        """The discriminator learns from a rollout, then says what each step of it earns."""
-        live = torch.from_numpy(~played.dead)
-        action = played.actions.cpu() if self.net.parts else self._clipped(played.actions.cpu())
-        every = [x.flatten(0, 1).to(self.device) for x in (played.observations[:-1], action)]
+    def rewards(self, rollout: Rollout) -> tuple[np.ndarray, dict[str, Any]]:
+        """Trains the discriminator on a rollout, then scores each of its steps."""
+        live = torch.from_numpy(~rollout.autoreset)
+        action = rollout.actions.cpu() if self.net.parts else self._clipped(rollout.actions.cpu())
+        every = [x.flatten(0, 1).to(self.device) for x in (rollout.observations[:-1], action)]
         mine = self.discriminator.pairs(*every)
         expert = self.discriminator.pairs(self.expert.observations.to(self.device), self.expert.actions.to(self.device))
-        last = self.expert.ends, played.observations[1:][torch.from_numpy(played.terminated)]
+        last = self.expert.ends, rollout.observations[1:][torch.from_numpy(rollout.terminated)]
         ends = [self.discriminator.pairs(x.to(self.device), None) for x in last]
         values = self.discriminate(expert, mine[live.flatten().to(self.device)], ends)
-        found = np.where(played.dead, np.float32(0), self.earned(mine).reshape(played.dead.shape))
-        values["reward"] = float(found[~played.dead].mean())
+        found = np.where(rollout.autoreset, np.float32(0), self.earned(mine).reshape(rollout.autoreset.shape))
+        values["reward"] = float(found[~rollout.autoreset].mean())
         if self.end_weight and len(self.expert.ends):
-            found[played.terminated] += self.end_weight * self.earned(ends[1])
+            found[rollout.terminated] += self.end_weight * self.earned(ends[1])
         self.scores.append([float(self.env_steps), values["expert_score"], values["policy_score"]])
-        return self.scale(found, played.over, played.dead) if self.scale else found, values
+        return self.scale(found, rollout.done, rollout.autoreset) if self.scale else found, values
 
-    def improve(self, played: Played, rewards: np.ndarray) -> dict[str, Any]:
+    def improve(self, rollout: Rollout, rewards: np.ndarray) -> dict[str, Any]:
         if self.endless:
-            played = played._replace(terminated=np.zeros_like(played.terminated))
-        return super().improve(played, rewards)
+            rollout = rollout._replace(terminated=np.zeros_like(rollout.terminated))
+        return super().improve(rollout, rewards)
 
     @torch.no_grad()
     def earned(self, pairs: Tensor) -> np.ndarray:
@@ -223,9 +225,9 @@ class GAIL(PPO):
         return dict(zip(names, torch.stack(log).mean(dim=0).tolist(), strict=True))
 
     def _draw(self, pairs: Tensor, count: int) -> Tensor:
-        rows = torch.randint(len(pairs), (count,), generator=self.draws).to(pairs.device)
+        rows = torch.randint(len(pairs), (count,), generator=self.rng).to(pairs.device)
         drawn = pairs.index_select(0, rows)
-        return drawn + self.noise * torch.randn(drawn.shape, generator=self.draws).to(pairs.device)
+        return drawn + self.noise * torch.randn(drawn.shape, generator=self.rng).to(pairs.device)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Of pairs (B, D) of the expert and of the policy. Returns it and values for the log."""
@@ -233,7 +235,7 @@ class GAIL(PPO):
         entropy = 0.5 * (F.softplus(-one).mean() + F.softplus(other).mean())
         loss = entropy
         if self.penalty:
-            share = torch.rand(len(real), 1, generator=self.draws).to(real.device)
+            share = torch.rand(len(real), 1, generator=self.rng).to(real.device)
             between = (share * real + (1 - share) * fake).requires_grad_()
             (slope,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)
             loss = loss + self.penalty * (slope.norm(dim=1) - 1).square().mean()

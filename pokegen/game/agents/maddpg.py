@@ -7,17 +7,17 @@ and delayed actors of TD3 (Fujimoto et al., ICML 2018; for several agents Ackerm
 shared by agents of one kind, step sizes that fall. Left out: guessed policies of the others (section 4.2), ensembles
 (section 4.3), messages between agents.
 
-Agents of a kind share a name but for its number, as agent_0 and agent_1 do. The time limit of these games is no end:
-values are taken from the observation behind it.
+Agents of a kind share a name but for its number, as agent_0 and agent_1 do. The time limit of these games is a
+truncation: values are taken from the observation after it.
 
 Letters: N environments, B rows of a batch, A agents, D numbers seen, M numbers of an action (one-hot, or forces), K
 nets, T critics of an agent.
 
-Metrics beside those of agents.py, whose `return` is the mean over the agents:
+Metrics in addition to those of base.py, whose `return` is the mean over the agents:
 
     train/critic_loss           squared error of the values, in the units of the scaled reward; lower is better
     train/value                 mean value of the actions that were played
-    train/entropy               of the actors, nats, falls as they make up their minds; 0 of forces
+    train/entropy               of the actors, nats, falls as actions become certain; 0 for forces
     val/return_KIND             mean return of the agents of a kind, such as val/return_agent; higher: better for them
 """
 
@@ -37,8 +37,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import AgentModule, AgentNetwork
-from pokegen.game.agents.dqn import annealed
+from pokegen.game.agents.base import AgentModule, AgentNetwork, annealed
 from pokegen.game.envs import particles
 
 
@@ -64,7 +63,7 @@ class BatchedMLPs(nn.Module):
         )
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
-        """Inputs (A, B, size), and which net is asked for each of the A → outputs (A, B, size)."""
+        """Inputs (A, B, size), and the index of the net of each of the A → outputs (A, B, size)."""
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias[which], x, weight[which])
             if i + 1 < len(self.weights):
@@ -79,7 +78,7 @@ class MADDPGActors(AgentNetwork):
         env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true`
             lets agents remember, see particles.Trail.
         hidden: units of the layers.
-        share: agents of a kind share one net, which tells them apart by what they see.
+        share: agents of a kind share one net, which distinguishes them by their observations.
         norm: normalise the layers' outputs.
         sample: when it plays, draw actions by their probabilities instead of the likeliest.
     """
@@ -172,7 +171,7 @@ class Critics(nn.Module):
         size = agents * (team.observation_space.shape[1] + team.moves)
         self.nets = BatchedMLPs(count * twins, [size, *hidden, 1], norm)
 
-    def forward(self, seen: Tensor, action: Tensor, own: Tensor | None = None, twins: int = 0) -> Tensor:
+    def forward(self, obs: Tensor, action: Tensor, own: Tensor | None = None, twins: int = 0) -> Tensor:
         """Observations (B, A, D), actions (B, A, M) → values (T, A, B).
 
         Args:
@@ -183,56 +182,64 @@ class Critics(nn.Module):
         acts = action[:, self.order]  # (B, A, A, M)
         if own is not None:
             acts = torch.cat([own[:, :, None], acts[:, :, 1:]], dim=2)
-        x = torch.cat([seen[:, self.order], acts], dim=3).flatten(2).transpose(0, 1)  # (A, B, A·(D + M))
+        x = torch.cat([obs[:, self.order], acts], dim=3).flatten(2).transpose(0, 1)  # (A, B, A·(D + M))
         found = self.nets(x.repeat(twins, 1, 1), self.which[: twins * len(x)])
         return found[..., 0].unflatten(0, (twins, len(x)))
 
 
 class JointReplay:
-    """The last `capacity` steps that were no resets.
+    """The last `buffer_size` steps that were no resets.
 
     Args:
-        capacity: rows.
+        buffer_size: rows.
         sizes: A, D, M.
     """
 
-    _HELD = ("seen", "action", "reward", "then", "terminal")
+    _COLUMNS = ("obs", "action", "reward", "next_obs", "terminal")
+    _SAVED = (
+        "seen",
+        "action",
+        "reward",
+        "then",
+        "terminal",
+    )  # the names in checkpoints, as in those of earlier versions
 
-    def __init__(self, capacity: int, sizes: tuple[int, int, int]):
+    def __init__(self, buffer_size: int, sizes: tuple[int, int, int]):
         a, d, m = sizes
-        self.capacity, self.added = capacity, 0
-        self.seen, self.then = torch.zeros(capacity, a, d), torch.zeros(capacity, a, d)
-        self.action, self.reward = torch.zeros(capacity, a, m), torch.zeros(capacity, a)
-        self.terminal = torch.zeros(capacity)  # 1: nothing is to be had after this step
+        self.buffer_size, self.added = buffer_size, 0
+        self.obs, self.next_obs = torch.zeros(buffer_size, a, d), torch.zeros(buffer_size, a, d)
+        self.action, self.reward = torch.zeros(buffer_size, a, m), torch.zeros(buffer_size, a)
+        self.terminal = torch.zeros(buffer_size)  # 1: the value after this step is 0
 
     @staticmethod
-    def memory(capacity: int, sizes: tuple[int, int, int]) -> int:
+    def memory(buffer_size: int, sizes: tuple[int, int, int]) -> int:
         """Bytes that so many rows take."""
         a, d, m = sizes
-        return 4 * capacity * (2 * a * d + a * m + a + 1)
+        return 4 * buffer_size * (2 * a * d + a * m + a + 1)
 
     def __len__(self) -> int:
-        return min(self.added, self.capacity)
+        return min(self.added, self.buffer_size)
 
     def add(self, *columns: Tensor) -> None:
-        """Rows of observations, actions, rewards, the observations behind them, and ends."""
-        rows = (self.added + torch.arange(len(columns[0]))) % self.capacity
-        for key, column in zip(self._HELD, columns, strict=True):
+        """Rows of observations, actions, rewards, the observations after them, and terminations."""
+        rows = (self.added + torch.arange(len(columns[0]))) % self.buffer_size
+        for key, column in zip(self._COLUMNS, columns, strict=True):
             getattr(self, key)[rows] = column.float()
         self.added += len(rows)
 
     def draw(self, batch: int, generator: torch.Generator) -> list[Tensor]:
         rows = torch.randint(len(self), (batch,), generator=generator)
-        return [getattr(self, key)[rows] for key in self._HELD]
+        return [getattr(self, key)[rows] for key in self._COLUMNS]
 
     def state(self) -> dict[str, Any]:
-        """All that it holds, as tensors that share its memory."""
-        return {key: getattr(self, key)[: len(self)] for key in self._HELD} | {"added": self.added}
+        """The content, as tensors that share memory with the buffer."""
+        held = {name: getattr(self, key)[: len(self)] for key, name in zip(self._COLUMNS, self._SAVED, strict=True)}
+        return held | {"added": self.added}
 
-    def take(self, state: dict[str, Any]) -> None:
-        """Hold what `state` gave, of a memory of the same size."""
-        for key in self._HELD:
-            getattr(self, key)[: len(state[key])] = state[key]
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` of a buffer of the same size returned."""
+        for key, name in zip(self._COLUMNS, self._SAVED, strict=True):
+            getattr(self, key)[: len(state[name])] = state[name]
         self.added = state["added"]
 
 
@@ -240,26 +247,27 @@ class MADDPG(AgentModule):
     """Trains a MADDPGActors.
 
     Args:
-        network, num_envs, rollout, ema_steps, val_episodes, threads: see agents.AgentModule.
+        network, num_envs, num_steps, ema_steps, val_episodes, threads: see agents.AgentModule.
         critic_hidden: units of the critics' layers.
-        norm: normalise their outputs.
-        lr, critic_lr: Adam's step sizes.
-        lr_end: the share of them that is left at the budget's end, in a straight line.
-        discount: of a step, γ.
-        tau: share by which the target networks move to the current ones at each step of the actors.
-        batch_size, updates: of a training step.
-        twins: critics of an agent, the least of whose values is learned from; 1 as in the paper.
-        delay: steps of the critics for one of the actors; 1 as in the paper.
-        capacity: of the memory, in environment steps; what it takes is told before the run.
-        warmup_steps: environment steps of random play before the first update.
-        epsilon, epsilon_end: share of the agents' actions that are drawn from all alike, at the start and at the
-            budget's end, beside the actors' own chance.
-        noise: standard deviation of what is added to forces.
+        norm: normalise the outputs of the critics' layers.
+        learning_rate, critic_lr: Adam's step sizes for actors and critics.
+        lr_end: share of both step sizes left at the end of the budget; they fall linearly.
+        gamma: discount factor of one step, γ.
+        tau: at each step of the actors the target weights move by this share of their distance to the current ones.
+        batch_size: rows sampled for one update.
+        gradient_steps: updates in a training step, as in Stable-Baselines3.
+        n_critics: critics of an agent; the smallest of their values is the target. 1 as in the paper, 2 as in TD3.
+        policy_frequency: steps of the critics for each step of the actors; 1 as in the paper, 2 as in TD3.
+        buffer_size: environment steps in the replay buffer. Its memory in MiB is printed before the run.
+        learning_starts: environment steps of random play before the first update.
+        start_e, end_e: probability that an agent's action is uniform over all actions, at the start and at the end of
+            the budget; linear between. The actors' own sampling comes on top.
+        exploration_noise: standard deviation of the noise that is added to forces.
         temperature: of the Gumbel-softmax.
-        logits_weight: of the mean squared logits, which keeps actors from being sure too soon.
-        reward_scale: what learning multiplies rewards by.
-        gradient_clip: largest norm of each net's gradient; 0 for any.
-        save_replay: keep the memory in checkpoints, so that a resumed run equals one never stopped.
+        logits_weight: weight of the mean squared logits in the loss, which keeps the actors' entropy up.
+        reward_scale: rewards are multiplied by this for learning.
+        max_grad_norm: largest norm of each net's gradient; 0 does not clip.
+        save_replay: save the replay buffer in checkpoints, so that a resumed run equals one that never stopped.
     """
 
     memory: JointReplay
@@ -268,48 +276,50 @@ class MADDPG(AgentModule):
         self,
         network: AgentNetwork,
         num_envs: int = 32,
-        rollout: int = 4,
+        num_steps: int = 4,
         ema_steps: float = 0.0,
         val_episodes: int = 100,
         threads: int = 0,
         critic_hidden: Sequence[int] = (128, 128),
         norm: bool = False,
-        lr: float = 5e-4,
+        learning_rate: float = 5e-4,
         critic_lr: float = 1e-3,
         lr_end: float = 0.1,
-        discount: float = 0.95,
+        gamma: float = 0.95,
         tau: float = 0.01,
         batch_size: int = 1024,
-        updates: int = 4,
-        twins: int = 2,
-        delay: int = 2,
-        capacity: int = 300_000,
-        warmup_steps: int = 5_000,
-        epsilon: float = 0.1,
-        epsilon_end: float = 0.0,
-        noise: float = 0.1,
+        gradient_steps: int = 4,
+        n_critics: int = 2,
+        policy_frequency: int = 2,
+        buffer_size: int = 300_000,
+        learning_starts: int = 5_000,
+        start_e: float = 0.1,
+        end_e: float = 0.0,
+        exploration_noise: float = 0.1,
         temperature: float = 1.0,
         logits_weight: float = 1e-3,
         reward_scale: float = 1.0,
-        gradient_clip: float = 0.5,
+        max_grad_norm: float = 0.5,
         save_replay: bool = False,
     ):
         if not isinstance(network, MADDPGActors):
             raise UserError(f"MADDPG trains a pokegen.game.agents.maddpg.MADDPGActors, got {type(network).__name__}.")
-        if capacity < max(warmup_steps, num_envs) or min(twins, delay, updates) < 1:
-            raise UserError("capacity must hold warmup_steps, and twins, delay and updates be at least 1.")
-        super().__init__(network, num_envs, rollout, ema_steps, val_episodes, threads)
-        self.critic = Critics(network, critic_hidden, twins, norm)
+        if buffer_size < max(learning_starts, num_envs) or min(n_critics, policy_frequency, gradient_steps) < 1:
+            raise UserError(
+                "buffer_size must hold learning_starts; n_critics, policy_frequency and gradient_steps are at least 1."
+            )
+        super().__init__(network, num_envs, num_steps, ema_steps, val_episodes, threads)
+        self.critic = Critics(network, critic_hidden, n_critics, norm)
         self.target, self.target_critic = (
             copy.deepcopy(net).requires_grad_(False).eval() for net in (network, self.critic)
         )
-        self.rates, self.lr_end, self.discount, self.tau = (critic_lr, lr), lr_end, discount, tau
-        self.batch_size, self.updates_a_step, self.delay = batch_size, updates, delay
-        self.capacity, self.warmup_steps = capacity, warmup_steps
-        self.epsilons, self.noise, self.temperature = (epsilon, epsilon_end), noise, temperature
+        self.rates, self.lr_end, self.gamma, self.tau = (critic_lr, learning_rate), lr_end, gamma, tau
+        self.batch_size, self.gradient_steps, self.policy_frequency = batch_size, gradient_steps, policy_frequency
+        self.buffer_size, self.learning_starts = buffer_size, learning_starts
+        self.epsilons, self.exploration_noise, self.temperature = (start_e, end_e), exploration_noise, temperature
         self.logits_weight, self.reward_scale = logits_weight, reward_scale
-        self.gradient_clip, self.save_replay = gradient_clip, save_replay
-        self.kept: dict[str, Any] = {}
+        self.max_grad_norm, self.save_replay = max_grad_norm, save_replay
+        self.saved_replay: dict[str, Any] = {}
         self.entropy = 0.0
         if len(set(network.kinds)) > 1:  # one's gain is the other's loss: none is the best, the last is exported
             self.monitor = None  # type: ignore[assignment]
@@ -323,42 +333,42 @@ class MADDPG(AgentModule):
         agents, width = self.net.observation_space.shape
         sizes = agents, width, self.net.moves
         rank_zero_info(
-            f"The replay memory takes {JointReplay.memory(self.capacity, sizes) / 2**20:,.0f} MiB when full."
+            f"The replay buffer takes {JointReplay.memory(self.buffer_size, sizes) / 2**20:,.0f} MiB when full."
         )
-        self.memory = JointReplay(self.capacity, sizes)
-        if self.kept:
-            self.memory.take(self.kept)
-            self.kept = {}
+        self.memory = JointReplay(self.buffer_size, sizes)
+        if self.saved_replay:
+            self.memory.load_state(self.saved_replay)
+            self.saved_replay = {}
         elif not self.restored:
             self.target.load_state_dict(self.net.state_dict())
 
     def state(self) -> dict[str, Any]:
         return {"memory": self.memory.state()} if self.save_replay else {}
 
-    def take_state(self, state: dict[str, Any]) -> None:
-        self.kept = state.get("memory", {})
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.saved_replay = state.get("memory", {})
 
     def learn(self) -> dict[str, Any]:
         self.collect()
-        if len(self.memory) < self.warmup_steps:
+        if len(self.memory) < self.learning_starts:
             return {}
-        found = [self.update(last=i + 1 == self.updates_a_step) for i in range(self.updates_a_step)]
+        found = [self.update(last=i + 1 == self.gradient_steps) for i in range(self.gradient_steps)]
         loss, value = (float(torch.stack(v).mean()) for v in zip(*found, strict=True))
         return {"critic_loss": loss, "value": value, "entropy": self.entropy}
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Play, and remember."""
-        warm = self.env_steps < self.warmup_steps
+        """Play `num_steps` steps into the buffer."""
+        warm = self.env_steps < self.learning_starts
         epsilon = 1.0 if warm else annealed(self.env_steps, *self.epsilons, self.budget)
-        for _ in range(self.rollout):
-            seen = torch.from_numpy(self.seen)
-            action = self.explore(self.net(seen.to(self.device)).cpu(), epsilon)
+        for _ in range(self.num_steps):
+            obs = torch.from_numpy(self.obs)
+            action = self.explore(self.net(obs.to(self.device)).cpu(), epsilon)
             played = action.argmax(dim=2) if self.net.discrete else action
-            _, terminated, _, dead, _ = self.step(played.numpy())
-            live = torch.from_numpy(~dead)
-            columns = torch.from_numpy(self.info["rewards"]), torch.from_numpy(self.seen), torch.from_numpy(terminated)
-            self.memory.add(seen[live], action[live], *(column[live] for column in columns))
+            _, terminated, _, autoreset, _ = self.step(played.numpy())
+            live = torch.from_numpy(~autoreset)
+            columns = torch.from_numpy(self.info["rewards"]), torch.from_numpy(self.obs), torch.from_numpy(terminated)
+            self.memory.add(obs[live], action[live], *(column[live] for column in columns))
 
     @property
     def budget(self) -> int:
@@ -366,57 +376,57 @@ class MADDPG(AgentModule):
 
     def explore(self, logits: Tensor, epsilon: float) -> Tensor:
         """What is played, (N, A, M): the actors' own draws, an agent's drawn from all alike with chance `epsilon`."""
-        anew = torch.rand(logits.shape[:2], generator=self.draws) < epsilon
+        random = torch.rand(logits.shape[:2], generator=self.rng) < epsilon
         if self.net.discrete:
             even = logits.masked_fill(logits > -1e8, 0.0)
-            logits = torch.where(anew[..., None], even, logits)
-            return straight_through(logits + gumbel(logits, self.draws), 1.0).round()
-        drawn = torch.rand(logits.shape, generator=self.draws)
-        noise = self.noise * torch.randn(logits.shape, generator=self.draws)
-        return torch.where(anew[..., None], drawn, (logits.sigmoid() + noise).clamp(0, 1))
+            logits = torch.where(random[..., None], even, logits)
+            return straight_through(logits + gumbel(logits, self.rng), 1.0).round()
+        drawn = torch.rand(logits.shape, generator=self.rng)
+        noise = self.exploration_noise * torch.randn(logits.shape, generator=self.rng)
+        return torch.where(random[..., None], drawn, (logits.sigmoid() + noise).clamp(0, 1))
 
     def actions_of(self, logits: Tensor) -> Tensor:
         """Actions that the actors may draw, differentiable."""
         if not self.net.discrete:
             return logits.sigmoid()
-        return straight_through(logits + gumbel(logits, self.draws), self.temperature)
+        return straight_through(logits + gumbel(logits, self.rng), self.temperature)
 
     def update(self, last: bool) -> tuple[Tensor, Tensor]:
-        """One step of the critics, and after `delay` one of the actors. Returns loss and mean value."""
-        seen, action, reward, then, terminal = (
-            x.to(self.device) for x in self.memory.draw(self.batch_size, self.draws)
+        """One step of the critics, and after `policy_frequency` one of the actors. Returns loss and mean value."""
+        obs, action, reward, next_obs, terminal = (
+            x.to(self.device) for x in self.memory.draw(self.batch_size, self.rng)
         )
         with torch.no_grad():
-            future = self.target_critic(then, self.actions_of(self.target(then))).amin(dim=0)  # (A, B)
-            wanted = self.reward_scale * reward.T + self.discount * (1 - terminal) * future
-        value = self.critic(seen, action)
-        loss = F.mse_loss(value, wanted.expand_as(value))
+            future = self.target_critic(next_obs, self.actions_of(self.target(next_obs))).amin(dim=0)  # (A, B)
+            target_values = self.reward_scale * reward.T + self.gamma * (1 - terminal) * future
+        value = self.critic(obs, action)
+        loss = F.mse_loss(value, target_values.expand_as(value))
         optimizers: Any = self.optimizers()
         share = annealed(self.env_steps, 1.0, self.lr_end, self.budget)
         for optimizer, rate in zip(optimizers, self.rates, strict=True):
             optimizer.optimizer.param_groups[0]["lr"] = rate * share
         # The raw optimizers but for the last update of the critics: a training step is to be one global step.
         critic_step = optimizers[0] if last else optimizers[0].optimizer
-        self._descend(critic_step, loss, self.critic, self.gradient_clip)
+        self._descend(critic_step, loss, self.critic, self.max_grad_norm)
         self.updates += 1
-        if self.updates % self.delay == 0:
-            self.improve(seen, action, optimizers[1].optimizer)
-            self.follow()
+        if self.updates % self.policy_frequency == 0:
+            self.improve(obs, action, optimizers[1].optimizer)
+            self.update_targets()
         return loss.detach(), value.detach().mean()
 
-    def improve(self, seen: Tensor, action: Tensor, optimizer: Any) -> None:
+    def improve(self, obs: Tensor, action: Tensor, optimizer: Any) -> None:
         """One step of the actors: each by its own action, among those that the others played."""
-        logits = self.net(seen)
+        logits = self.net(obs)
         self.critic.requires_grad_(False)
-        gain = self.critic(seen, action, own=self.actions_of(logits), twins=1).mean()
+        gain = self.critic(obs, action, own=self.actions_of(logits), twins=1).mean()
         self.critic.requires_grad_(True)
         pull = logits.masked_fill(self.net.absent, 0).square().mean()
-        self._descend(optimizer, self.logits_weight * pull - gain, self.net, self.gradient_clip)
+        self._descend(optimizer, self.logits_weight * pull - gain, self.net, self.max_grad_norm)
         chances = logits.detach().softmax(dim=2)
         self.entropy = float(-(chances * chances.clamp_min(1e-9).log()).sum(dim=2).mean()) if self.net.discrete else 0.0
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def update_targets(self) -> None:
         """Move the target networks by `tau`."""
         for target, net in ((self.target, self.net), (self.target_critic, self.critic)):
             torch._foreach_lerp_(list(target.parameters()), list(net.parameters()), self.tau)
@@ -442,22 +452,22 @@ def player_of_team(team: MADDPGActors) -> Play:
     """The learned one."""
 
     @torch.inference_mode()
-    def play(seen: Tensor, generator: torch.Generator) -> Tensor:
-        return team.act(seen.to(team.which.device), generator).cpu()
+    def play(obs: Tensor, generator: torch.Generator) -> Tensor:
+        return team.act(obs.to(team.which.device), generator).cpu()
 
     return play
 
 
-def random_play(seen: Tensor, generator: torch.Generator) -> Tensor:
+def random_play(obs: Tensor, generator: torch.Generator) -> Tensor:
     """Each move as likely as any other."""
-    return torch.randint(particles.MOVES, seen.shape[:2], generator=generator)
+    return torch.randint(particles.MOVES, obs.shape[:2], generator=generator)
 
 
-def spread_play(seen: Tensor, _: torch.Generator) -> Tensor:
+def spread_play(obs: Tensor, _: torch.Generator) -> Tensor:
     """Of simple_spread: the assignment of agents to landmarks with the least sum of distances (Kuhn, The Hungarian
-    method, 1955), at each step anew, and straight there."""
-    agents = seen.shape[1]
-    velocity, ways = seen[..., :2], seen[..., 4 : 4 + 2 * agents].unflatten(2, (agents, 2))
+    method, 1955), recomputed at each step; agents go straight there."""
+    agents = obs.shape[1]
+    velocity, ways = obs[..., :2], obs[..., 4 : 4 + 2 * agents].unflatten(2, (agents, 2))
     return _towards(_assigned(ways), velocity)
 
 
@@ -480,12 +490,12 @@ class AdversaryScript:
         self.cover = cover
         self.before: tuple[Tensor, Tensor] | None = None
 
-    def __call__(self, seen: Tensor, _: torch.Generator) -> Tensor:
-        good = seen.shape[1] - 1  # as many as landmarks
-        shown = torch.cat([seen[:, :1, : 2 * good], seen[:, 1:, 2 : 2 + 2 * good]], dim=1)
+    def __call__(self, obs: Tensor, _: torch.Generator) -> Tensor:
+        good = obs.shape[1] - 1  # as many as landmarks
+        shown = torch.cat([obs[:, :1, : 2 * good], obs[:, 1:, 2 : 2 + 2 * good]], dim=1)
         ways = shown.unflatten(2, (good, 2))  # (N, A, L, 2)
         near = ways[:, 1:].norm(dim=3).amin(dim=1).argmin(dim=1)
-        aim = torch.cat([ways[torch.arange(len(seen)), 0, near][:, None], seen[:, 1:, :2]], dim=1)
+        aim = torch.cat([ways[torch.arange(len(obs)), 0, near][:, None], obs[:, 1:, :2]], dim=1)
         if self.cover:
             aim[:, 1:] = _assigned(ways[:, 1:])
         velocity = torch.zeros_like(aim)
@@ -516,13 +526,13 @@ def episodes(team: MADDPGActors, play: Play | Mapping[str, Play], count: int, se
     generator = torch.Generator().manual_seed(seed)
     envs = team.vector(count)
     try:
-        seen, _ = envs.reset(seed=seed)  # and seed + n
+        obs, _ = envs.reset(seed=seed)  # and seed + n
         sums, going = np.zeros((count, len(team.agents))), np.ones(count, bool)
         while going.any():
-            shown = torch.from_numpy(np.array(seen))
-            asked = {id(one): one(shown, generator) for one in {id(p): p for p in sides.values()}.values()}
-            chosen = torch.stack([asked[id(sides[kind])][:, i] for i, kind in enumerate(team.kinds)], dim=1)
-            seen, _, terminated, truncated, info = envs.step(chosen.numpy())
+            shown = torch.from_numpy(np.array(obs))
+            chosen_by = {id(one): one(shown, generator) for one in {id(p): p for p in sides.values()}.values()}
+            chosen = torch.stack([chosen_by[id(sides[kind])][:, i] for i, kind in enumerate(team.kinds)], dim=1)
+            obs, _, terminated, truncated, info = envs.step(chosen.numpy())
             sums += np.where(going[:, None], info["rewards"], 0)
             going &= ~(terminated | truncated)
     finally:

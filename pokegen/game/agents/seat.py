@@ -81,7 +81,7 @@ def seat(
     """
     if name in SCRIPTS:
         if env is None:
-            raise UserError(f"{name} plays any environment: say which by --env.")
+            raise UserError(f"{name} plays any environment: choose one with --env.")
         made = make(env, render_mode, **options)
         return made, script(name, made)
     from pokegen import zoo  # here and below: a script needs no torch
@@ -98,7 +98,7 @@ def seat(
     if not isinstance(model, Policy):
         raise UserError(f"{name} plays nothing: expected an agent or a cloned policy, got {type(model).__name__}.")
     if env is None:
-        raise UserError(f"{name} plays from pictures: say by --env which environment.")
+        raise UserError(f"{name} plays from pictures: choose an environment with --env.")
     made = make(env, render_mode, **options)
     model.keys.encode(action_names(made))  # or say which action is no key of its
     return made, PolicyPlayer(model)

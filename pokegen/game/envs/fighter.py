@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs.overworld import SHIPPED, Picture, checked_sprites, picture, pictures
+from pokegen.game.envs.overworld import SHIPPED, STAR, Picture, checked_sprites, picture, pictures
 
 SCREEN, GROUND = 128, 112  # pixels; the ground's line from above
 FAR = SCREEN - 1  # x of the screen's other side: what is at x for me is at FAR - x for the other
@@ -464,19 +464,7 @@ KyyYYWWYYYYK
 .KyyyYYYYyK.
 ..KKyyyyKK..
 ....KKKK....""",
-    "star": """
-.....KK.....
-....KYYK....
-.KK.KYYK.KK.
-.KYKYWWYKYK.
-..KYWWWWYK..
-KKYWWWWWWYKK
-KKYWWWWWWYKK
-..KYWWWWYK..
-.KYKYWWYKYK.
-.KK.KYYK.KK.
-....KYYK....
-.....KK.....""",
+    "star": STAR,
 }
 _RIGHT_ORB = {"Y": (96, 200, 250), "y": (48, 132, 216)}
 

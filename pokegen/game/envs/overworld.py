@@ -488,17 +488,7 @@ _LEGS = {
 ....KPPPKKPBBK..
 ...KBBBK..KKK...""",
 }
-_EFFECTS = {
-    "dust": """
-...KKK..........
-..KWWWK...KKK...
-.KWWWWWK.KWWWK..
-KWWWWWWWKWWWWWK.
-KWWLWWWLKWWLWWK.
-.KLLWLLKKLWWLLK.
-..KKLKK..KLLKK..
-....K.....KK....""",
-    "star": """
+STAR = """
 .....KK.....
 ....KYYK....
 .KK.KYYK.KK.
@@ -510,7 +500,18 @@ KKYWWWWWWYKK
 .KYKYWWYKYK.
 .KK.KYYK.KK.
 ....KYYK....
-.....KK.....""",
+.....KK....."""
+_EFFECTS = {
+    "dust": """
+...KKK..........
+..KWWWK...KKK...
+.KWWWWWK.KWWWK..
+KWWWWWWWKWWWWWK.
+KWWLWWWLKWWLWWK.
+.KLLWLLKKLWWLLK.
+..KKLKK..KLLKK..
+....K.....KK....""",
+    "star": STAR,
     "shadow": """
 ....DDDDDDDD....
 ..DDDDDDDDDDDD..

@@ -47,7 +47,7 @@ class Trail:
         self.before, self.move = np.zeros((*shape, size), np.float32), np.zeros((*shape, moves), np.float32)
         self.moves = moves
 
-    def __call__(self, seen: np.ndarray, action: np.ndarray | None, fresh: Any = False) -> np.ndarray:
+    def __call__(self, obs: np.ndarray, action: np.ndarray | None, fresh: Any = False) -> np.ndarray:
         """Observations (…, A, D) and the moves (…, A) that led there → (…, A, 2 D + moves).
 
         Args:
@@ -56,9 +56,9 @@ class Trail:
         first = np.asarray(fresh)[..., None, None]
         self.move = np.zeros_like(self.move) if action is None else np.eye(self.moves, dtype=np.float32)[action]
         self.move = np.where(first, np.float32(0), self.move)
-        change = np.where(first, np.float32(0), seen - self.before)
-        self.before = seen
-        return np.concatenate([seen, change, self.move], axis=-1)
+        change = np.where(first, np.float32(0), obs - self.before)
+        self.before = obs
+        return np.concatenate([obs, change, self.move], axis=-1)
 
 
 class Packed(gymnasium.Wrapper):
@@ -76,9 +76,9 @@ class Packed(gymnasium.Wrapper):
         if not hasattr(inner, "agents"):
             raise UserError(f"{env.spec.id if env.spec else inner} has one agent, not several: choose one of mpe/….")
         self.agents = inner.agents
-        seen = [inner.observation_space[agent].shape[0] for agent in self.agents]
+        obs = [inner.observation_space[agent].shape[0] for agent in self.agents]
         acts = [inner.action_space[agent] for agent in self.agents]
-        self.shape = len(seen), max(seen)
+        self.shape = len(obs), max(obs)
         self.observation_space = spaces.Box(-np.inf, np.inf, self.shape, np.float32)
         if all(isinstance(space, spaces.Discrete) for space in acts):
             self.action_space: Any = spaces.MultiDiscrete([int(space.n) for space in acts])
@@ -89,10 +89,10 @@ class Packed(gymnasium.Wrapper):
         if trail:
             self.trail, self.observation_space = _trail((), self.shape, self.action_space)
 
-    def _pack(self, seen: dict[str, np.ndarray]) -> np.ndarray:
+    def _pack(self, obs: dict[str, np.ndarray]) -> np.ndarray:
         packed = np.zeros(self.shape, np.float32)
         for row, agent in zip(packed, self.agents, strict=True):
-            row[: len(seen[agent])] = seen[agent]
+            row[: len(obs[agent])] = obs[agent]
         return packed
 
     def _rewards(self, info: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +100,8 @@ class Packed(gymnasium.Wrapper):
 
     def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
         shown, info = self.env.reset(**options)
-        seen = self._pack(shown)
-        return self.trail(seen, None, True) if self.trail else seen, self._rewards(info)
+        obs = self._pack(shown)
+        return self.trail(obs, None, True) if self.trail else obs, self._rewards(info)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         parts = {
@@ -109,9 +109,9 @@ class Packed(gymnasium.Wrapper):
             for agent, own, space in zip(self.agents, action, self._acts, strict=True)
         }
         shown, reward, terminated, truncated, info = self.env.step(parts)
-        seen = self._pack(shown)
-        seen = self.trail(seen, action) if self.trail else seen
-        return seen, float(reward), terminated, truncated, self._rewards(info)
+        obs = self._pack(shown)
+        obs = self.trail(obs, action) if self.trail else obs
+        return obs, float(reward), terminated, truncated, self._rewards(info)
 
 
 def _trail(count: tuple[int, ...], shape: tuple[int, int], moves: Any) -> tuple[Trail, spaces.Box]:
@@ -161,8 +161,8 @@ class Particles(VectorEnv):
         self.action_space = batch_space(self.single_action_space, count)
         self.position, self.velocity = np.zeros((2, count, self.agent_count, 2))
         self.landmarks, self.goal = np.zeros((count, self.landmark_count, 2)), np.zeros(count, int)
-        self.steps, self.dead = np.zeros(count, int), np.zeros(count, bool)
-        self.draws = [seeding.np_random(None)[0] for _ in range(count)]
+        self.steps, self.autoreset = np.zeros(count, int), np.zeros(count, bool)
+        self.rngs = [seeding.np_random(None)[0] for _ in range(count)]
         a = np.arange(self.agent_count)
         self._others = np.stack([np.delete(a, i) for i in a])  # (A, A − 1)
 
@@ -171,22 +171,22 @@ class Particles(VectorEnv):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None:
-            self.draws = [seeding.np_random(s)[0] for s in seeds]
+            self.rngs = [seeding.np_random(s)[0] for s in seeds]
         self._begin(range(self.num_envs))
-        seen = self._seen()
-        seen = self.trail(seen, None, np.ones(self.num_envs, bool)) if self.trail else seen
-        return seen, {"rewards": np.zeros((self.num_envs, self.agent_count))}
+        obs = self._seen()
+        obs = self.trail(obs, None, np.ones(self.num_envs, bool)) if self.trail else obs
+        return obs, {"rewards": np.zeros((self.num_envs, self.agent_count))}
 
     def _begin(self, which: Any) -> None:
         for i in which:
             if self.adversary:
-                self.goal[i] = self.draws[i].integers(self.landmark_count)
-            places = self.draws[i].uniform(-1, 1, (self.agent_count + self.landmark_count, 2))
+                self.goal[i] = self.rngs[i].integers(self.landmark_count)
+            places = self.rngs[i].uniform(-1, 1, (self.agent_count + self.landmark_count, 2))
             self.position[i], self.landmarks[i] = places[: self.agent_count], places[self.agent_count :]
-            self.velocity[i], self.steps[i], self.dead[i] = 0, 0, False
+            self.velocity[i], self.steps[i], self.autoreset[i] = 0, 0, False
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        again = np.flatnonzero(self.dead)
+        again = np.flatnonzero(self.autoreset)
         if len(again) < self.num_envs:
             self._move(actions)
             self.steps += 1
@@ -195,13 +195,13 @@ class Particles(VectorEnv):
             self._begin(again)
             rewards[again] = 0
         truncated = self.steps >= self.max_cycles
-        seen = self._seen()
+        obs = self._seen()
         if self.trail:
             fresh = np.zeros(self.num_envs, bool)
             fresh[again] = True
-            seen = self.trail(seen, actions, fresh)
-        self.dead = truncated.copy()
-        return seen, rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, {"rewards": rewards}
+            obs = self.trail(obs, actions, fresh)
+        self.autoreset = truncated.copy()
+        return obs, rewards.mean(axis=1), np.zeros(self.num_envs, bool), truncated, {"rewards": rewards}
 
     def _move(self, actions: np.ndarray) -> None:
         """The order of the sums is mpe2's, for equality to the last bit."""
@@ -236,19 +236,19 @@ class Particles(VectorEnv):
         return shared[:, None] * (1 - self.local_ratio) + own * self.local_ratio
 
     def _seen(self) -> np.ndarray:
-        seen = np.zeros((self.num_envs, *self.shape), np.float32)
+        obs = np.zeros((self.num_envs, *self.shape), np.float32)
         place = self.position[:, :, None]
         landmarks = (self.landmarks[:, None] - place).reshape(self.num_envs, self.agent_count, -1)
         others = (self.position[:, self._others] - place).reshape(self.num_envs, self.agent_count, -1)
         if self.adversary:
             goal = self.landmarks[np.arange(self.num_envs), self.goal]
             good = np.concatenate([goal[:, None] - self.position, landmarks, others], axis=2)
-            seen[:, 1:] = good[:, 1:]
-            seen[:, 0, : good.shape[2] - 2] = good[:, 0, 2:]
+            obs[:, 1:] = good[:, 1:]
+            obs[:, 0, : good.shape[2] - 2] = good[:, 0, 2:]
         else:
             known = np.concatenate([self.velocity, self.position, landmarks, others], axis=2)
-            seen[:, :, : known.shape[2]] = known
-        return seen
+            obs[:, :, : known.shape[2]] = known
+        return obs
 
 
 def _length(x: np.ndarray) -> np.ndarray:

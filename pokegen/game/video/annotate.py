@@ -1,7 +1,7 @@
 """Labels hours of video with the keys that an inverse dynamics model reads from it, in shards, by Lightning's predict.
 
-Each shard is a few minutes of one video, a file of its own once it is done: a run that was killed goes on behind the
-shards that are there, and several processes or nodes, which must share the folder, take every nth of them. At the end
+Each shard is a few minutes of one video, a file of its own once it is done: a run that was killed resumes after the
+shards that exist, and several processes or nodes, which must share the folder, take every nth of them. At the end
 the shards of a video become NAME.csv, as recording.py writes it with a column `confidence`, and NAME.parquet. Where
 episodes end is not known: each shard is one, so that a part of a video can be held out.
 

@@ -2,15 +2,15 @@
 
     frames    uint8 (B, T, 128, 128), gray; beyond an episode's ends its first and its last frame are repeated
     keys      int64 (B, T, G), each group's value, see keys.py; of causal windows (B, 1, G), those of the last frame
-    counts    bool (B, T) or (B, 1), the frames whose keys are asked for
+    mask      bool (B, T) or (B, 1), the frames whose keys count in the loss
 
-and of causal windows that are trained on also
+and, for causal windows in training, also
 
     combinations  int64 (N, G), the keys that are ever pressed together
-    odds          float32 (N,), log of how much more often than another each is drawn, for `balance`
+    log_weight    float32 (N,), log of the relative frequency at which `balance` samples each
 
 Splits are by episode, fixed by a hash, so that no frame of a test episode is ever seen in training. The frames are
-decoded once, into `.frames` beside the recordings, and mapped from there.
+decoded once, into `.frames` next to the recordings, and mapped from there.
 """
 
 import glob
@@ -34,34 +34,34 @@ from pokegen.game.video.keys import Keys
 from pokegen.game.video.recording import frames, read_recording
 
 SPLITS = ("train", "val", "test")
-Window = tuple[int, int, int, int]  # episode; its row at which the window begins, may be negative; asked from, and to
+Window = tuple[int, int, int, int]  # episode, first row (may be negative), first frame that counts, end
 Episode = tuple[np.ndarray, np.ndarray]  # frames uint8 (N, 128, 128), keys int64 (N, G)
 
 
 class Clips(Dataset):
-    """Windows of `length` frames of episodes, which it is asked for as `Window`s, a batch at once. Keys are told of the
-    last `told` frames; `also` is a part of each batch."""
+    """Dataset of windows of `length` frames, indexed by `Window`, a batch at once. Targets are the keys of the last
+    `num_targets` frames; `extra` is added to each batch."""
 
-    def __init__(self, episodes: Sequence[Episode], length: int, told: int, also: Mapping[str, Tensor] = {}):
-        self.episodes, self.length, self.told, self.also = episodes, length, told, also
+    def __init__(self, episodes: Sequence[Episode], length: int, num_targets: int, extra: Mapping[str, Tensor] = {}):
+        self.episodes, self.length, self.num_targets, self.extra = episodes, length, num_targets, extra
 
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self.episodes)
 
     def __getitems__(self, windows: Sequence[Window]) -> dict[str, Tensor]:
         place = np.arange(self.length)
-        batch: dict[str, list[np.ndarray]] = {"frames": [], "keys": [], "counts": []}
+        batch: dict[str, list[np.ndarray]] = {"frames": [], "keys": [], "mask": []}
         for episode, start, low, high in windows:
             images, keys = self.episodes[episode]
             rows = (start + place).clip(0, len(keys) - 1)
             batch["frames"].append(images[rows])
-            batch["keys"].append(keys[rows][-self.told :])
-            counts = (rows == start + place) & (place >= low) & (place < high)
-            batch["counts"].append(counts[-self.told :])
-        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()} | {**self.also}
+            batch["keys"].append(keys[rows][-self.num_targets :])
+            mask = (rows == start + place) & (place >= low) & (place < high)
+            batch["mask"].append(mask[-self.num_targets :])
+        return {key: torch.from_numpy(np.stack(values)) for key, values in batch.items()} | {**self.extra}
 
 
-def _as_it_is(batch: Any) -> Any:
+def identity_collate(batch: Any) -> Any:
     return batch
 
 
@@ -72,7 +72,7 @@ class RecordingsDataModule(L.LightningDataModule):
         recordings: folders of recordings, or their CSV files.
         groups: the keys, which must be the model's: see keys.Keys.
         window: frames of a window.
-        causal: ask for the last frame of a window alone, as a policy must answer, and not for all.
+        causal: targets are the last frame of each window only, as for a policy, instead of all frames.
         batch_size: windows a batch.
         epoch_frames: frames an epoch, those of all windows together; of a causal window one.
         balance: in [0, 1]: a window is drawn around a frame, which is drawn by its keys' frequency to the power of
@@ -121,7 +121,7 @@ class RecordingsDataModule(L.LightningDataModule):
             starts = [0, *(np.flatnonzero(np.diff(recording.episode)) + 1), len(keys)]
             for a, b in pairwise(starts):
                 found.append((f"{path.stem}/{recording.episode[a]}", (pixels[a:b], keys[a:b])))
-        # An order that tells nothing; of equal names, as two folders may hold, by the keys.
+        # Sort by hash, so that the split is independent of file order; equal names are ordered by content.
         found.sort(key=lambda item: (hashlib.sha256(os.fsencode(item[0])).digest(), item[1][1].tobytes()))
         digest = hashlib.sha256()
         for name, (_, keys) in found:
@@ -147,9 +147,9 @@ class RecordingsDataModule(L.LightningDataModule):
         owner = np.repeat(np.arange(len(episodes)), [len(keys) for _, keys in episodes])
         row = np.concatenate([np.arange(len(keys)) for _, keys in episodes])
         weights = torch.from_numpy(counts ** -float(self.balance))  # (N,)
-        also = {"combinations": torch.from_numpy(rows), "odds": weights.log().float()} if self.causal else {}
+        extra = {"combinations": torch.from_numpy(rows), "log_weight": weights.log().float()} if self.causal else {}
         drawn = _Drawn(self, weights[torch.from_numpy(inverse.ravel())], owner, row)
-        return self._loader("train", drawn, also, drop_last=True)
+        return self._loader("train", drawn, extra, drop_last=True)
 
     def val_dataloader(self) -> Any:
         return self._sweep("val", self.val_frames)
@@ -174,9 +174,9 @@ class RecordingsDataModule(L.LightningDataModule):
             windows = windows[:: -(-len(windows) * asked // most)]
         return self._loader(split, windows, {}) if windows else []
 
-    def _loader(self, split: str, sampler: Any, also: dict[str, Tensor], **options: Any) -> DataLoader:
-        clips = Clips(self.episodes[split], self.window, 1 if self.causal else self.window, also)
-        return DataLoader(clips, self.batch_size, sampler=sampler, collate_fn=_as_it_is, **options)
+    def _loader(self, split: str, sampler: Any, extra: dict[str, Tensor], **options: Any) -> DataLoader:
+        clips = Clips(self.episodes[split], self.window, 1 if self.causal else self.window, extra)
+        return DataLoader(clips, self.batch_size, sampler=sampler, collate_fn=identity_collate, **options)
 
 
 class _Drawn:

@@ -1,7 +1,7 @@
 """Behaviour cloning: a policy that presses what was pressed at such frames, from recorded or annotated play.
 
 Three strided convolutions bring the last frames to 8×8 places, each a tile of the overworld, on which residual blocks
-reckon ways and distances: those of the Nature network (Mnih et al. 2015), with a dense layer behind them, did not learn
+reckon ways and distances: those of the Nature network (Mnih et al. 2015), with a dense layer after them, did not learn
 to walk to a creature (benchmarks/idm.md). Trained by cross-entropy (Pomerleau, ALVINN, NeurIPS 1988; Baker et al. 2022,
 section 4.3).
 
@@ -31,12 +31,12 @@ class Policy(KeyNetwork):
         groups, window: see keys.KeyNetwork. A window of one frame cannot copy the keys that the frames before it show,
             one of two sees which way things move.
         widths: channels of the three convolutions.
-        blocks: residual blocks behind them, each of which sees two places farther.
-        hidden: of the layer behind these.
+        blocks: residual blocks after them, each of which sees two places farther.
+        hidden: of the layer after these.
         dropout: in [0, 1), of that layer.
     """
 
-    monitor = "val/loss"  # keys are drawn, not told
+    monitor = "val/loss"  # keys are sampled, not predicted
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class Policy(KeyNetwork):
         return self.dense(self.blocks(self.stem(frames) + self.place))[:, None]  # (B, 1, hidden)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`loss`, nats a frame. With `odds`, see clips.py, those of the frames as they were drawn; the logits become
-        those of the frames as they come."""
-        if "odds" not in batch:
+        """`loss`, nats a frame. With `log_weight`, see clips.py, the loss is that of the frames as sampled, and the
+        logits are trained to be those of the frames as recorded."""
+        if "log_weight" not in batch:
             return super().loss(batch)
-        chances = self._chances(self(batch["frames"]), batch["combinations"]) + batch["odds"]  # (B, N)
+        chances = self._chances(self(batch["frames"]), batch["combinations"]) + batch["log_weight"]  # (B, N)
         pressed = (batch["keys"] == batch["combinations"]).all(dim=2).int().argmax(dim=1)  # (B,)
         return {"loss": F.cross_entropy(chances, pressed)}
 

@@ -1,4 +1,4 @@
-"""Inverse dynamics model: which key was pressed at each frame of a video, told from the frames before and after it.
+"""Inverse dynamics model: predicts which key was pressed at each frame of a video, from the frames before and after.
 
 After Baker et al., Video PreTraining (VPT): Learning to Act by Watching Unlabeled Online Videos, NeurIPS 2022,
 appendix D: a convolution over time, residual stacks as in IMPALA (Espeholt et al., ICML 2018), dense layers a frame,
@@ -6,7 +6,7 @@ attention over the whole window in both directions. At a laptop's size: the firs
 where most of the cost would be; `stem_stride` 1 and `stem_kernel` 1 give the paper's.
 
 A key shows in what changes, a few pixels of a picture that stands still: so the first convolution is given the changes
-from frame to frame beside the frame itself. A linear map could find them, but did not: see benchmarks/idm.md.
+from frame to frame in addition to the frame itself. A linear map could find them, but did not: see benchmarks/idm.md.
 
 Left out: the mouse, and the paper's 0.5 B parameters (configs/experiment/idm_large.yaml goes halfway there).
 

@@ -24,7 +24,7 @@ class Keys:
 
     Args:
         groups: name of a group → its keys, for example {"move": ["left", "right"], "fire": ["fire"]}. UserError where a
-            key stands twice, is called none, or holds a `+`.
+            key occurs twice, is called none, or holds a `+`.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[str]]):
@@ -73,14 +73,14 @@ class Keys:
 
 
 class KeyNetwork(Network):
-    """What networks share that tell keys from frames: the vocabulary and the loss.
+    """Base of the networks that predict keys from frames: the vocabulary and the loss.
 
     Args:
         groups: see Keys.
         window: frames that are seen together.
         balance: in [0, 1]: a key's errors count by its frequency to the power of −balance; 1 makes all keys equal.
-        focal: exponent γ of the focal loss (Lin et al., ICCV 2017, eq. 4): how much less counts what is told well; 0
-            for plain cross-entropy.
+        focal: exponent γ of the focal loss (Lin et al., ICCV 2017, eq. 4): how much less well predicted frames count;
+            0 for plain cross-entropy.
 
     A subclass has `features`, (B, T, 128, 128) in [0, 1] → (B, T', C), and `head`, a Linear of sum(keys.sizes).
     """
@@ -120,14 +120,14 @@ class KeyNetwork(Network):
 
     def nats(self, logits: Sequence[Tensor], batch: dict[str, Tensor]) -> Tensor:
         """The loss of these logits."""
-        counts = batch["counts"].float()
-        total = counts.new_zeros(())
+        mask = batch["mask"].float()
+        total = mask.new_zeros(())
         shares = self.frequency.split(self.keys.sizes)
         for answer, share, value in zip(logits, shares, batch["keys"].unbind(2), strict=True):
             weights = share.clamp(min=1e-4).pow(-self.balance)
             weights = weights / (weights * share).sum()  # so that a frame counts 1 on average
-            nats = F.cross_entropy(answer.flatten(0, 1), value.flatten(), reduction="none").view_as(counts)
+            nats = F.cross_entropy(answer.flatten(0, 1), value.flatten(), reduction="none").view_as(mask)
             # Away from 0, where an exponent below 1 has no gradient.
             eased = (1 - (-nats).exp()).clamp(min=1e-6).pow(self.focal) if self.focal else 1.0
-            total = total + (nats * eased * weights[value] * counts).sum() / counts.sum().clamp(min=1)
+            total = total + (nats * eased * weights[value] * mask).sum() / mask.sum().clamp(min=1)
         return total

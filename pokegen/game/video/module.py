@@ -1,13 +1,14 @@
-"""The LightningModule of the models that tell keys from frames, and the callback that stops one which does not look.
+"""The LightningModule of the models that predict keys from frames, and the callback that stops one which ignores them.
 
-Metrics, beside those of trainers/base.py, for stage val or test; GROUP is a name of `groups`, KEY one of its keys:
+Metrics in addition to those of trainers/base.py, for stage val or test; GROUP is a name of `groups`, KEY one of its
+keys:
 
     */error                     1 − macro-F1, mean over the groups; lower is better, the best checkpoint is kept by it,
                                 of a policy by */loss
     */macro_f1_GROUP            F1, mean over the keys that were pressed, none included; higher is better
     */majority_f1_GROUP         the same of a model that always answers the commonest key: what must be beaten
     */balanced_accuracy_GROUP   mean recall of the keys that were pressed; higher is better, chance is 1 / keys
-    */recall_GROUP_KEY          share of the frames with this key that are told so; higher is better
+    */recall_GROUP_KEY          share of the frames with this key that are predicted so; higher is better
     */changed_accuracy          share of the frames told right whose keys differ from those of the frame before; higher
                                 is better (not of a policy, which is asked for one frame of a window)
     val/depends                 share of the answers that change when the frames are swapped for others; 0 is collapse
@@ -29,7 +30,7 @@ from pokegen.trainers.likelihood import LikelihoodModule
 
 
 class KeysModule(LikelihoodModule):
-    """Trains a KeyNetwork, and scores the keys that it tells.
+    """Trains a KeyNetwork, and scores the keys that it predicts.
 
     Args:
         network: a keys.KeyNetwork.
@@ -51,7 +52,7 @@ class KeysModule(LikelihoodModule):
         self.changed: Any = MeanMetric()
 
     def configure_optimizers(self) -> Any:
-        """LikelihoodModule's, with a step size that falls in a straight line behind the warm-up, to 0 at the run's
+        """LikelihoodModule's, with a step size that falls linearly after the warm-up, to 0 at the run's
         end."""
         chosen = super().configure_optimizers()
         warm, steps = max(1, self.warmup_steps), self.trainer.estimated_stepping_batches
@@ -67,16 +68,16 @@ class KeysModule(LikelihoodModule):
         self._score(batch, "test")
 
     def _score(self, batch: dict[str, Any], stage: str) -> list[Tensor]:
-        """Count what is told right. Returns the logits of each group."""
+        """Count correct predictions. Returns the logits of each group."""
         logits = self.ema(batch["frames"])
         self._log({"loss": self.ema.nats(logits, batch)}, stage, batch)
-        counts, wanted = batch["counts"], batch["keys"]
-        told = torch.stack([answer.argmax(dim=2) for answer in logits], dim=2)  # (B, T, G)
+        mask, targets = batch["mask"], batch["keys"]
+        predicted = torch.stack([answer.argmax(dim=2) for answer in logits], dim=2)  # (B, T, G)
         for group, matrix in enumerate(self.confusion):
-            matrix.update(told[..., group][counts], wanted[..., group][counts])
-        changed = (wanted[:, 1:] != wanted[:, :-1]).any(dim=2) & counts[:, 1:] & counts[:, :-1]
+            matrix.update(predicted[..., group][mask], targets[..., group][mask])
+        changed = (targets[:, 1:] != targets[:, :-1]).any(dim=2) & mask[:, 1:] & mask[:, :-1]
         if changed.any():
-            self.changed.update((told[:, 1:] == wanted[:, 1:]).all(dim=2)[changed].float())
+            self.changed.update((predicted[:, 1:] == targets[:, 1:]).all(dim=2)[changed].float())
         return logits
 
     def on_validation_epoch_end(self) -> None:
@@ -104,7 +105,7 @@ class KeysModule(LikelihoodModule):
             metric.reset()
 
     def _write(self, path: Path, matrices: list[Tensor]) -> None:
-        """The confusion matrices: a line for each key that was pressed, a column for each that was told."""
+        """The confusion matrices: a line for each key that was pressed, a column for each that was predicted."""
         lines: list[list[object]] = []
         for (group, keys), matrix in zip(self.ema.keys.groups.items(), matrices, strict=True):
             lines.append([group, *keys])
@@ -113,15 +114,15 @@ class KeysModule(LikelihoodModule):
 
 
 def key_scores(matrix: Tensor) -> dict[str, Tensor]:
-    """Scores of a confusion matrix, (K, K) counts, a row for each key that was pressed, a column for each told.
+    """Scores of a confusion matrix, (K, K) counts, a row for each key that was pressed, a column for each predicted.
 
     Returns scalars `macro_f1`, `majority_f1`, `balanced_accuracy`, all over the keys that were pressed, and `recall`
     (K,), NaN where a key was not.
     """
     matrix = matrix.double()
-    pressed, told, right = matrix.sum(dim=1), matrix.sum(dim=0), matrix.diagonal()
+    pressed, predicted, right = matrix.sum(dim=1), matrix.sum(dim=0), matrix.diagonal()
     met = pressed > 0
-    f1 = 2 * right / (pressed + told).clamp(min=1)
+    f1 = 2 * right / (pressed + predicted).clamp(min=1)
     most = pressed.max() / pressed.sum().clamp(min=1)
     return {
         "macro_f1": f1[met].mean(),
@@ -132,7 +133,7 @@ def key_scores(matrix: Tensor) -> dict[str, Tensor]:
 
 
 class StopOnCollapse(L.Callback):
-    """Stops a run whose answers no longer depend on what it sees, and says so.
+    """Stops a run whose predictions no longer depend on the frames, with an error that names the remedies.
 
     In each validation some batches are answered a second time with the frames of other windows, in another order of
     time. A model that looks answers otherwise; one that has settled on the commonest key does not.
@@ -150,7 +151,7 @@ class StopOnCollapse(L.Callback):
 
     def on_validation_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.swapped, self.total = 0, 0
-        self.told: list[Tensor] = []
+        self.predictions: list[Tensor] = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int, *_: Any
@@ -165,7 +166,7 @@ class StopOnCollapse(L.Callback):
         for logits, anew in zip(outputs, again, strict=True):
             self.swapped += int((logits.argmax(2) != anew.argmax(2)).sum())
             self.total += logits[..., 0].numel()
-        self.told.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
+        self.predictions.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
 
     def on_validation_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         counts = torch.tensor([self.swapped, self.total], dtype=torch.float64, device=module.device)
@@ -177,7 +178,7 @@ class StopOnCollapse(L.Callback):
         self.short = self.short + 1 if depends < self.least and not trainer.sanity_checking else 0
         if self.short < self.patience:
             return
-        rows, counts = torch.cat(self.told).unique(dim=0, return_counts=True)
+        rows, counts = torch.cat(self.predictions).unique(dim=0, return_counts=True)
         favourite = module.ema.keys.decode(rows[counts.argmax()][None].numpy())[0]
         share = float(counts.max() / counts.sum())
         rank_zero_warn(

@@ -1,16 +1,16 @@
-"""A reward model: what a step brought, told from the frames before and after it, learned from recorded play.
+"""A reward model: predicts the reward of a step from the frames before and after it; learned from recorded play.
 
 A regression of the recorded rewards, as the reward predictor of Christiano et al., NeurIPS 2017, section 2.2.3, where
-rewards are known instead of preferences. An agent can learn from it where a game tells no reward: `reward_model` of
-agents.AgentModule. Left out: ensembles of predictors and their doubt; the reward of an episode's last step, the frame
-behind which no recording holds.
+rewards are known instead of preferences. An agent can learn from it in a game without rewards: `reward_model` of
+agents.AgentModule. Left out: ensembles of predictors and their uncertainty; the reward of an episode's last step, since
+recordings do not hold the frame after it.
 
 Letters: B windows, T frames of a window.
 
 Metrics, for stage train, val or test:
 
     */loss          squared error in units of the rewards' variance; lower is better
-    val/explained   share of the variance of a validation's rewards that is told; 1 is best, 0 is their mean alone
+    val/explained   share of the variance of the validation rewards that is explained; 1 is best, 0 is their mean alone
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ class RewardModel(Network):
     Args:
         window: T, frames.
         widths: channels of the three convolutions.
-        hidden: units of the layer behind them.
+        hidden: units of the layer after the convolutions.
     """
 
     mean: Tensor
@@ -60,18 +60,20 @@ class RewardModel(Network):
         self.mean.fill_(float(data.rewards.mean()))
         self.deviation.fill_(max(float(data.rewards.std()), 1e-6))
 
-    def _told(self, frames: Tensor) -> Tensor:
+    def _normalised(self, frames: Tensor) -> Tensor:
         x = frames.to(self.mean.dtype).div(255)
-        return self.trunk(torch.cat([x[:, -1:], x[:, 1:] - x[:, :-1]], dim=1))[:, 0].float()  # the changes tell most
+        return self.trunk(torch.cat([x[:, -1:], x[:, 1:] - x[:, :-1]], dim=1))[
+            :, 0
+        ].float()  # changes carry most of the signal
 
     def forward(self, frames: Tensor) -> Tensor:
         """uint8 (B, T, 128, 128) → rewards (B,)."""
-        return self._told(frames) * self.deviation + self.mean
+        return self._normalised(frames) * self.deviation + self.mean
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Of frames uint8 (B, T, 128, 128) and rewards (B,)."""
         wanted = (batch["reward"] - self.mean) / self.deviation
-        return {"loss": (self._told(batch["frames"]) - wanted).square().mean()}
+        return {"loss": (self._normalised(batch["frames"]) - wanted).square().mean()}
 
 
 class RewardModule(LikelihoodModule):
@@ -93,11 +95,13 @@ class RewardModule(LikelihoodModule):
         self.answers.append(torch.stack([self.ema(batch["frames"]), batch["reward"]]))
 
     def on_validation_epoch_end(self) -> None:
-        told, paid = torch.cat(self.answers, dim=1)
+        predicted, rewards = torch.cat(self.answers, dim=1)
         self.answers.clear()
-        variance = paid.var(unbiased=False)
+        variance = rewards.var(unbiased=False)
         if variance > 0:
-            self.log("val/explained", 1 - (told - paid).square().mean() / variance, prog_bar=True, sync_dist=True)
+            self.log(
+                "val/explained", 1 - (predicted - rewards).square().mean() / variance, prog_bar=True, sync_dist=True
+            )
 
 
 class Rewards(L.LightningDataModule):
@@ -167,7 +171,7 @@ class Rewards(L.LightningDataModule):
 
 
 class _Windows(IterableDataset):
-    """Whole batches; with chances drawn anew in each epoch, else each window once."""
+    """Whole batches; with `chance`, resampled in each epoch; without, each window once."""
 
     def __init__(self, data: Rewards, split: str, chance: np.ndarray | None):
         self.data, self.steps, self.chance = data, data.parts[split], chance

@@ -16,13 +16,14 @@ from gymnasium import spaces
 
 from pokegen.cli.main import main
 from pokegen.errors import UserError
-from pokegen.game.agents.base import FeatureExtractor, Steps, idle_cores
+from pokegen.game.agents.base import EnvStepBudget, FeatureExtractor, idle_cores
 from pokegen.game.agents.dqn import DQN, QNetwork
 
 EPOCHS, EPOCH = 4, 64  # environment steps of an epoch
 SMALL = {
-    **{"num_envs": 4, "rollout": 4, "batch_size": 16, "updates": 2, "val_episodes": 2, "target_steps": 48},
-    **{"threads": 1, "warmup_steps": 32, "capacity": 400, "epsilon_steps": 100, "alpha": 0.6, "save_replay": "true"},
+    **{"num_envs": 4, "num_steps": 4, "batch_size": 16, "gradient_steps": 2, "val_episodes": 2, "threads": 1},
+    **{"learning_starts": 32, "target_network_frequency": 48, "buffer_size": 400, "epsilon_steps": 100},
+    **{"alpha": 0.6, "save_replay": "true"},
 }
 
 
@@ -115,7 +116,7 @@ def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been(whole):
 
 
 def test_atari_resumes_alike_too(tmp_path):
-    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "rollout": 8, "widths": "[4, 4, 4]", "capacity": 200}
+    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "num_steps": 8, "widths": "[4, 4, 4]", "buffer_size": 200}
     more["network.init_args.widths"] = more.pop("widths")
     assert main([*argv(tmp_path, "whole", **more), "--trainer.max_epochs", "2"]) == 0
     assert main([*argv(tmp_path, "halves", **more), "--trainer.max_epochs", "1"]) == 0
@@ -133,8 +134,9 @@ def test_without_its_memory_a_run_resumes_and_fills_a_new_one(tmp_path):
 
 def test_dqn_learns_a_game(tmp_path):
     """CartPole within 6,000 environment steps, where the pole stands for 22 steps of random play."""
-    more = {"num_envs": 8, "updates": 16, "batch_size": 64, "lr": 2e-3, "lr_end": 0.1, "adam_eps": 1e-8,
-            "capacity": 6_000, "warmup_steps": 500, "epsilon_steps": 4_000, "epsilon_end": 0.05, "target_steps": 64,
+    more = {"num_envs": 8, "gradient_steps": 16, "batch_size": 64, "learning_rate": 2e-3, "lr_end": 0.1,
+            "adam_eps": 1e-8, "buffer_size": 6_000, "learning_starts": 500, "target_network_frequency": 64,
+            "epsilon_steps": 4_000, "end_e": 0.05,
             "val_episodes": 20, "alpha": 0.0, "clip_rewards": "false", "save_replay": "false"}  # fmt: skip
     words = argv(tmp_path, "run", **more)
     words[words.index("--data.steps") + 1], words[words.index("--data.epoch_steps") + 1] = "6000", "3000"
@@ -166,36 +168,37 @@ def test_as_many_threads_as_there_are_idle_cores(monkeypatch, load, threads):
 
 
 @pytest.mark.parametrize(
-    ("steps", "epoch_steps", "ticket", "played"),
+    ("steps", "epoch_steps", "iteration_steps", "played"),
     [(1_000_000, 0, 16_384, 983_040), (100_000, 0, 16_384, 98_304), (200_000, 0, 100_000, 200_000), (256, 64, 16, 256)],
 )
-def test_the_budget_is_kept_to_the_nearest_epoch(steps, epoch_steps, ticket, played):
-    data = Steps(steps, epoch_steps)
+def test_the_budget_is_kept_to_the_nearest_epoch(steps, epoch_steps, iteration_steps, played):
+    data = EnvStepBudget(steps, epoch_steps)
     loop = SimpleNamespace(max_epochs=-1)
-    data.trainer = SimpleNamespace(max_epochs=-1, fit_loop=loop, lightning_module=SimpleNamespace(ticket_steps=ticket))
+    module = SimpleNamespace(iteration_steps=iteration_steps)
+    data.trainer = SimpleNamespace(max_epochs=-1, fit_loop=loop, lightning_module=module)
     data.setup("fit")
-    assert loop.max_epochs * len(data.train_dataloader()) * ticket == played
+    assert loop.max_epochs * len(data.train_dataloader()) * iteration_steps == played
 
 
 def test_mistakes_are_told():
     with pytest.raises(UserError, match="steps must be at least 1"):
-        Steps(0)
+        EnvStepBudget(0)
     with pytest.raises(UserError, match="DQN chooses one of the actions 0 to n - 1"):
         QNetwork("LunarLander-v3", {"continuous": True})
     with pytest.raises(UserError, match="DQN sees screens or vectors; FrozenLake-v1 shows Discrete"):
         QNetwork("FrozenLake-v1")
     with pytest.raises(UserError, match=r"Screens must be uint8 .*options: \{state: true\}"):
         QNetwork("pokegen/Overworld-v0")
-    with pytest.raises(UserError, match=r"capacity \(100\) must hold warmup_steps \(200\)"):
-        DQN(QNetwork("CartPole-v1", hidden=[4]), capacity=100, warmup_steps=200)
-    with pytest.raises(UserError, match=r"capacity \(100\) must hold"):  # 96, 32 of each of three
-        DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=3, capacity=100, warmup_steps=100)
-    with pytest.raises(UserError, match="num_envs, rollout and val_episodes"):
+    with pytest.raises(UserError, match=r"buffer_size \(100\) must hold learning_starts \(200\)"):
+        DQN(QNetwork("CartPole-v1", hidden=[4]), buffer_size=100, learning_starts=200)
+    with pytest.raises(UserError, match=r"buffer_size \(100\) must hold"):  # 96, 32 of each of three
+        DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=3, buffer_size=100, learning_starts=100)
+    with pytest.raises(UserError, match="num_envs, num_steps and val_episodes"):
         DQN(QNetwork("CartPole-v1", hidden=[4]), num_envs=0)
 
 
 def test_an_agent_that_leaves_the_finite_numbers_stops_and_is_told(tmp_path, capsys):
-    assert main(argv(tmp_path, "wild", lr=1e30)) == 2
+    assert main(argv(tmp_path, "wild", learning_rate=1e30)) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pokegen: ")]
     assert len(said) == 1
     assert "Training stopped at step" in said[0]

@@ -89,8 +89,8 @@ def test_validation_has_episodes_of_its_own_and_a_pass_has_each_row_once() -> No
 def test_the_loss_of_parts_is_their_cross_entropy() -> None:
     clone = BCActorCritic("pokegen/Fighter-v0", normalise=False).eval()
     x, action = torch.randn(20, 24), torch.stack([torch.randint(n, (20,)) for n in (3, 3, 4)], dim=1)
-    given = clone.policy(x)
-    each = [F.cross_entropy(part, action[:, k]) for k, part in enumerate(given.split([3, 3, 4], dim=1))]
+    dist_params = clone.policy(x)
+    each = [F.cross_entropy(part, action[:, k]) for k, part in enumerate(dist_params.split([3, 3, 4], dim=1))]
     found = clone.loss({"observation": x, "action": action})
     torch.testing.assert_close(found["loss"], sum(each))
     assert found["accuracy"] == (clone.act(x) == action).all(dim=1).float().mean()
@@ -99,9 +99,9 @@ def test_the_loss_of_parts_is_their_cross_entropy() -> None:
 def test_beyond_an_end_of_the_space_there_is_no_error() -> None:
     clone = BCActorCritic(LANDER, {"continuous": True}, normalise=False).eval()
     clone.actor = torch.nn.Identity()
-    given = torch.tensor([[3.0, -2.0], [0.5, 0.5], [-3.0, 2.0]])
+    dist_params = torch.tensor([[3.0, -2.0], [0.5, 0.5], [-3.0, 2.0]])
     action = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])
-    found = clone.loss({"observation": given, "action": action})
+    found = clone.loss({"observation": dist_params, "action": action})
     assert found["loss"].item() == pytest.approx((0 + 0.25 + 0.25 + 16 + 0) / 3)
 
 
@@ -135,7 +135,7 @@ def test_a_clone_walks_to_a_creature_after_400_episodes() -> None:
     torch.manual_seed(0)
     clone = BCActorCritic("pokegen/Overworld-v0", {"state": True, "creatures": 1}, hidden=[256, 256], sample=True)
     shown = demonstrate(clone, 400)
-    clone.watch(shown.observations)
+    clone.update_running_stats(shown.observations)
     optimizer = torch.optim.Adam(clone.parameters(), 1e-3)
     for _ in range(800):
         rows = torch.randint(len(shown.actions), (256,))
@@ -156,10 +156,10 @@ def test_ppo_begins_with_a_clone(tmp_path) -> None:
     assert clone.seen > 50
     network = {"env": LANDER, "hidden": [128, 128], "normalise": True}
     settings = {
-        "model": {"init_args": {"network": {"init_args": network}, "num_envs": 1, "rollout": 8, "val_episodes": 1}},
+        "model": {"init_args": {"network": {"init_args": network}, "num_envs": 1, "num_steps": 8, "val_episodes": 1}},
         "data": {"init_args": {"steps": 8, "epoch_steps": 8}},
     }
-    settings["model"]["init_args"]["lr"] = 0.0
+    settings["model"]["init_args"]["learning_rate"] = 0.0
     (tmp_path / "more.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     argv = ["fit", "--config", "configs/game/ppo.yaml", "--config", str(tmp_path / "more.yaml"), "--run", "ppo", *runs]
     assert main([*argv, "--init_from", str(tmp_path / "zoo" / "clone")]) == 0

@@ -5,7 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from pokegen.game.agents.dqn import QNetwork, Replay, annealed, explore
+from pokegen.game.agents.base import annealed
+from pokegen.game.agents.dqn import QNetwork, Replay, explore
 
 COUNT, STACK = 3, 4
 SCREENS = spaces.Box(0, 255, (STACK, 2, 2), np.uint8)
@@ -16,34 +17,39 @@ def play(replay: Replay, space: spaces.Box, steps: int, seed: int = 0) -> list[l
     """Random episodes, added to the memory and kept as a list for each environment. Each frame is all one number."""
     rng = np.random.default_rng(seed)
     kept: list[list[dict]] = [[] for _ in range(COUNT)]
-    dead, number = np.zeros(COUNT, bool), iter(range(1, 10**6))
+    autoreset, number = np.zeros(COUNT, bool), iter(range(1, 10**6))
     frame = [
         np.full(space.shape[-2:] if len(space.shape) == 3 else space.shape, next(number) % 256) for _ in range(COUNT)
     ]
-    seen = np.zeros((COUNT, *space.shape), space.dtype)
+    obs = np.zeros((COUNT, *space.shape), space.dtype)
 
     def show(i: int, anew: bool) -> None:
         if len(space.shape) == 3:
-            seen[i] = np.concatenate([np.zeros_like(seen[i, 1:]) if anew else seen[i, 1:], frame[i][None]])
+            obs[i] = np.concatenate([np.zeros_like(obs[i, 1:]) if anew else obs[i, 1:], frame[i][None]])
         else:
-            seen[i] = frame[i]
+            obs[i] = frame[i]
 
     for i in range(COUNT):
         show(i, True)
     replay.begin()
     for _ in range(steps):
         action, reward = rng.integers(4, size=COUNT), rng.normal(size=COUNT).astype(np.float32)
-        reward[dead] = 0
-        ended = (rng.random(COUNT) < 0.15) & ~dead
-        cut = (rng.random(COUNT) < 0.1) & ~dead & ~ended
-        hurt = (rng.random(COUNT) < 0.1) & ~dead & ~ended & ~cut  # a life, not the game
-        replay.add(seen.copy(), action, reward, ended | hurt, ended | cut, dead)
+        reward[autoreset] = 0
+        ended = (rng.random(COUNT) < 0.15) & ~autoreset
+        cut = (rng.random(COUNT) < 0.1) & ~autoreset & ~ended
+        life_lost = (rng.random(COUNT) < 0.1) & ~autoreset & ~ended & ~cut  # a life, not the game
+        replay.add(obs.copy(), action, reward, ended | life_lost, ended | cut, autoreset)
         for i in range(COUNT):
-            step = {"seen": seen[i].copy(), "action": action[i], "reward": float(reward[i]), "dead": bool(dead[i])}
-            kept[i].append(step | {"terminal": bool(ended[i] or hurt[i]), "over": bool(ended[i] or cut[i])})
+            step = {
+                "obs": obs[i].copy(),
+                "action": action[i],
+                "reward": float(reward[i]),
+                "autoreset": bool(autoreset[i]),
+            }
+            kept[i].append(step | {"terminal": bool(ended[i] or life_lost[i]), "done": bool(ended[i] or cut[i])})
             frame[i] = np.full_like(frame[i], next(number) % 256)
-            show(i, bool(dead[i]))  # the step behind an end is the reset, which shows a new episode's first frame
-        dead = ended | cut
+            show(i, bool(autoreset[i]))  # the step behind an end is the reset, which shows a new episode's first frame
+        autoreset = ended | cut
     return kept
 
 
@@ -55,8 +61,8 @@ def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
         if number == 1000:
             replay.begin()
         replay.add(np.full((1, 2), number, np.float32), np.zeros(1, int), np.ones(1, np.float32), no, no, no)
-    seen, _, gained, then, factor, _, _ = replay.draw(300, 3, 0.5, torch.Generator().manual_seed(0))
-    first, last = seen[:, 0], then[:, 0]
+    obs, _, gained, next_obs, factor, _, _ = replay.draw(300, 3, 0.5, torch.Generator().manual_seed(0))
+    first, last = obs[:, 0], next_obs[:, 0]
     # Of the step before the new games nothing is known but its start.
     assert set(first) == {*range(9), *range(1000, 1007)}
     np.testing.assert_array_equal(last, np.where(first < 10, np.minimum(first + 3, 9), first + 3))
@@ -67,18 +73,20 @@ def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
 @pytest.mark.parametrize("space", [SCREENS, VECTORS], ids=["screens", "vectors"])
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("capacity", [60 * COUNT, 1000 * COUNT], ids=["wrapped", "all kept"])
-def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int, capacity: int) -> None:
-    replay = Replay(capacity, COUNT, space, alpha)
+@pytest.mark.parametrize("buffer_size", [60 * COUNT, 1000 * COUNT], ids=["wrapped", "all kept"])
+def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int, buffer_size: int) -> None:
+    replay = Replay(buffer_size, COUNT, space, alpha)
     kept = play(replay, space, 250)
-    seen, action, reward, then, factor, rows, weights = replay.draw(500, n, 0.9, torch.Generator().manual_seed(0), 0.4)
+    obs, action, reward, next_obs, factor, rows, weights = replay.draw(
+        500, n, 0.9, torch.Generator().manual_seed(0), 0.4
+    )
     assert len({(int(r), int(e)) for r, e in rows}) > 60
-    for b in range(len(seen)):
+    for b in range(len(obs)):
         row, env = rows[b]
         t = max(t for t in range(row, 250, replay.rows))  # the latest step that lies in the row
         steps, total, left = kept[env], 0.0, 1.0
-        assert not steps[t]["dead"]
-        np.testing.assert_array_equal(seen[b], steps[t]["seen"])
+        assert not steps[t]["autoreset"]
+        np.testing.assert_array_equal(obs[b], steps[t]["obs"])
         assert action[b] == steps[t]["action"]
         at = t
         for _ in range(n):
@@ -87,19 +95,19 @@ def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int,
             at += 1
             if steps[at - 1]["terminal"]:
                 left = 0.0
-            if steps[at - 1]["terminal"] or steps[at - 1]["over"]:
+            if steps[at - 1]["terminal"] or steps[at - 1]["done"]:
                 break
         np.testing.assert_allclose(reward[b], total, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(factor[b], left, rtol=1e-5)
         if left:
-            np.testing.assert_array_equal(then[b], steps[at]["seen"])
+            np.testing.assert_array_equal(next_obs[b], steps[at]["obs"])
     assert weights.max() == 1
 
 
 def test_prioritised_rows_are_drawn_as_often_as_their_priorities_say() -> None:
     replay = Replay(50 * COUNT, COUNT, VECTORS, alpha=0.5)
     play(replay, VECTORS, 40)
-    rows = np.argwhere(~replay.dead[:37])
+    rows = np.argwhere(~replay.autoreset[:37])
     errors = np.arange(1, len(rows) + 1, dtype=float)
     replay.weigh(rows, errors)
     *_, drawn, weights = replay.draw(200_000, 3, 0.9, torch.Generator().manual_seed(1), beta=1.0)
@@ -124,14 +132,14 @@ def test_prioritised_rows_are_drawn_as_often_as_their_priorities_say() -> None:
 
 def test_the_memory_says_beforehand_what_it_takes() -> None:
     replay = Replay(40 * COUNT, COUNT, SCREENS)
-    held = sum(getattr(replay, key).nbytes for key in Replay._HELD)
+    held = sum(getattr(replay, key).nbytes for key in Replay._COLUMNS)
     assert Replay.memory(40 * COUNT, SCREENS) == held
 
 
 def test_a_memory_goes_on_from_its_state() -> None:
     one, other = (Replay(60 * COUNT, COUNT, SCREENS, 0.6) for _ in range(2))
     play(one, SCREENS, 100)
-    other.take(one.state())
+    other.load_state(one.state())
     for a, b in zip(*(r.draw(64, 3, 0.9, torch.Generator().manual_seed(2)) for r in (one, other)), strict=True):
         np.testing.assert_array_equal(a, b)
 

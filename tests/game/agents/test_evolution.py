@@ -15,7 +15,7 @@ from pokegen.game.agents.ppo import ActorCritic
 @pytest.fixture
 def module() -> Evolution:
     found = Evolution(ActorCritic("CartPole-v1", hidden=[6]), population=8, parents=4, elites=3)
-    found.draws.manual_seed(0)
+    found.rng.manual_seed(0)
     found.begin()
     return found
 
@@ -27,11 +27,11 @@ def test_the_first_population_is_the_network_and_strangers(module: Evolution) ->
 
 
 def test_all_individuals_at_once_act_as_each_alone(module: Evolution) -> None:
-    seen = torch.randn(8, 5, 4)
-    together = module.policies(seen)
+    obs = torch.randn(8, 5, 4)
+    together = module.policies(obs)
     for i in range(8):
         module.crown(i)
-        torch.testing.assert_close(together[i], module.net.policy(seen[i]))
+        torch.testing.assert_close(together[i], module.net.policy(obs[i]))
 
 
 def test_the_best_come_first_and_the_champion_has_played_twice(module: Evolution) -> None:
@@ -57,7 +57,7 @@ def test_elites_stay_and_parents_are_copied_in_turn(module: Evolution) -> None:
 
 def test_mutations_are_as_many_and_as_large_as_asked() -> None:
     module = Evolution(ActorCritic("CartPole-v1", hidden=[64, 64]), population=100, parents=1, elites=1)
-    module.draws.manual_seed(0)
+    module.rng.manual_seed(0)
     module.breed(rate=0.3, sigma=0.2)
     change = module.population[1:] / module.scale
     assert (change != 0).float().mean().item() == pytest.approx(0.3, abs=0.005)
@@ -81,7 +81,7 @@ def rows_of(run: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(next((run / "csv").glob("*/metrics.csv")).open()))
 
 
-SMALL = ("--data.steps", "3200", "--data.epoch_steps", "800", "--model.init_args.rollout", "40")
+SMALL = ("--data.steps", "3200", "--data.epoch_steps", "800", "--model.init_args.num_steps", "40")
 
 
 def test_mutations_become_fewer_and_steps_go_on(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
 
 def test_it_learns_a_game(tmp_path: Path) -> None:
     """CartPole, where the pole stands for 22 steps of random play."""
-    fit(tmp_path, "run", "--data.steps", "40000", "--data.epoch_steps", "8000", "--model.init_args.rollout", "400")
+    fit(tmp_path, "run", "--data.steps", "40000", "--data.epoch_steps", "8000", "--model.init_args.num_steps", "400")
     assert max(float(row["val/return"]) for row in rows_of(tmp_path / "run") if row["val/return"]) > 150
 
 
@@ -113,7 +113,7 @@ def test_it_learns_a_game(tmp_path: Path) -> None:
     ("env", "options"), [("pokegen/Fighter-v0", '{"state": true}'), ("LunarLander-v3", '{"continuous": true}')]
 )
 def test_every_kind_of_action(tmp_path: Path, env: str, options: str) -> None:
-    words = ("--data.steps", "800", "--data.epoch_steps", "400", "--model.init_args.rollout", "20")
+    words = ("--data.steps", "800", "--data.epoch_steps", "400", "--model.init_args.num_steps", "20")
     saved = fit(tmp_path, "run", *words, "--model.init_args.network.init_args.options", options, env=env)
     assert saved["global_step"] == 2
 

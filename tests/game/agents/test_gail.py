@@ -12,7 +12,7 @@ from gymnasium import spaces
 from torch import nn
 
 from pokegen.errors import UserError
-from pokegen.game.agents.base import Steps
+from pokegen.game.agents.base import EnvStepBudget
 from pokegen.game.agents.gail import GAIL, draw_scores
 from pokegen.game.agents.ppo import ActorCritic, advantages
 
@@ -49,7 +49,7 @@ def agent(seed: int = 0, scale: float = 1.0, env: str = "tests/Sides-v0", **sett
     torch.manual_seed(seed)
     options = {"scale": scale} if env.startswith("tests") else {}
     options = settings.pop("options", options)
-    return GAIL(ActorCritic(env, options, hidden=[32]), **{"num_envs": 4, "rollout": 64} | settings)
+    return GAIL(ActorCritic(env, options, hidden=[32]), **{"num_envs": 4, "num_steps": 64} | settings)
 
 
 def fit(module: GAIL, steps: int, epoch_steps: int, folder, path: str | None = None, **options) -> L.Trainer:
@@ -61,7 +61,7 @@ def fit(module: GAIL, steps: int, epoch_steps: int, folder, path: str | None = N
             | {key: False for key in quiet}
             | options
         )
-        trainer.fit(module, datamodule=Steps(steps, epoch_steps), ckpt_path=path, weights_only=True)
+        trainer.fit(module, datamodule=EnvStepBudget(steps, epoch_steps), ckpt_path=path, weights_only=True)
     return trainer
 
 
@@ -82,17 +82,17 @@ def test_the_discriminators_loss_is_cross_entropy_with_a_penalty_on_its_slope() 
 
 @pytest.mark.parametrize("reward", ["log_d", "log_1_d", "logit"])
 def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(reward: str, tmp_path) -> None:
-    module = agent(reward=reward, reward_low=-0.6, reward_high=0.9, rollout=64, end_weight=3.0)
+    module = agent(reward=reward, reward_low=-0.6, reward_high=0.9, num_steps=64, end_weight=3.0)
     kept = {}
     rewards, discriminate = module.rewards, module.discriminate
 
-    def watched(played):
-        kept["played"] = played
-        found, values = rewards(played)
+    def watched(rollout):
+        kept["played"] = rollout
+        found, values = rewards(rollout)
         logits = module.discriminator(
-            module.discriminator.pairs(played.observations[:-1].flatten(0, 1), played.actions.flatten(0, 1))
+            module.discriminator.pairs(rollout.observations[:-1].flatten(0, 1), rollout.actions.flatten(0, 1))
         ).detach()
-        ends = module.discriminator.pairs(played.observations[1:].flatten(0, 1), None)
+        ends = module.discriminator.pairs(rollout.observations[1:].flatten(0, 1), None)
         kept["found"], kept["logits"] = found, logits.view(64, 4).numpy()
         kept["ends"] = module.discriminator(ends).detach().view(64, 4).numpy()
         return found, values
@@ -103,18 +103,18 @@ def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(rew
 
     module.rewards, module.discriminate = watched, counted
     fit(module, 256, 256, tmp_path)
-    dead, terminated = kept["played"].dead, kept["played"].terminated
+    autoreset, terminated = kept["played"].autoreset, kept["played"].terminated
 
     def gain(logits):
         d = 1 / (1 + np.exp(-logits))
         return {"log_d": np.log(d), "log_1_d": -np.log(1 - d), "logit": np.log(d / (1 - d))}[reward].clip(-0.6, 0.9)
 
     wanted = gain(kept["logits"]) + np.where(terminated, 3 * gain(kept["ends"]), 0)
-    assert dead.any()
-    assert kept["rows"] == (~dead).sum()
+    assert autoreset.any()
+    assert kept["rows"] == (~autoreset).sum()
     assert kept["last"] == [5, terminated.sum()]
-    assert (kept["found"][dead] == 0).all()
-    np.testing.assert_allclose(kept["found"][~dead], wanted[~dead], rtol=1e-4, atol=1e-5)
+    assert (kept["found"][autoreset] == 0).all()
+    np.testing.assert_allclose(kept["found"][~autoreset], wanted[~autoreset], rtol=1e-4, atol=1e-5)
 
 
 def test_the_environments_own_reward_teaches_nothing(tmp_path) -> None:
@@ -127,7 +127,15 @@ def test_the_environments_own_reward_teaches_nothing(tmp_path) -> None:
 
 
 def test_it_does_as_the_expert_though_paid_for_the_opposite(tmp_path) -> None:
-    module = agent(rollout=128, lr=3e-3, batch_size=128, epochs=6, discriminator_lr=3e-3, penalty=0.1, discount=0.0)
+    module = agent(
+        num_steps=128,
+        learning_rate=3e-3,
+        batch_size=128,
+        update_epochs=6,
+        discriminator_lr=3e-3,
+        penalty=0.1,
+        gamma=0.0,
+    )
     trainer = fit(module, 16_000, 2_000, tmp_path)
     x = torch.linspace(-1, 1, 201)[:, None]
     right = (module.net.act(x) == (x[:, 0] > 0.3)).float().mean()
@@ -138,16 +146,16 @@ def test_it_does_as_the_expert_though_paid_for_the_opposite(tmp_path) -> None:
 
 
 def test_continuous_actions_are_compared_as_they_reach_the_environment(tmp_path) -> None:
-    module = agent(env="LunarLander-v3", options={"continuous": True}, num_envs=2, rollout=32, episodes=1)
-    seen = {}
+    module = agent(env="LunarLander-v3", options={"continuous": True}, num_envs=2, num_steps=32, episodes=1)
+    obs = {}
     discriminate = module.discriminate
     module.discriminate = lambda expert, policy, ends: (
-        seen.update(expert=expert, policy=policy),
+        obs.update(expert=expert, policy=policy),
         discriminate(expert, policy, ends),
     )[1]
     fit(module, 64, 64, tmp_path)
-    assert seen["policy"][:, 8:].abs().max() == seen["expert"][:, 8:].abs().max() == 1
-    assert seen["expert"][:, :8].abs().max() <= 10
+    assert obs["policy"][:, 8:].abs().max() == obs["expert"][:, 8:].abs().max() == 1
+    assert obs["expert"][:, :8].abs().max() <= 10
 
 
 def test_a_run_goes_on_as_one_that_was_never_stopped(tmp_path) -> None:
@@ -175,13 +183,13 @@ def test_mistakes_are_told() -> None:
         agent(reward_low=1.0, reward_high=0.0)
     with pytest.raises(UserError, match="end_share"):
         agent(end_share=1.0)
-    with pytest.raises(UserError, match="clip_rewards and life_loss"):
+    with pytest.raises(UserError, match="clip_rewards and terminal_on_life_loss"):
         agent(clip_rewards=True)
 
 
 def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path) -> None:
     """Sides ends, but its expert's demonstrations are cut here."""
-    module, kept = agent(rollout=64), {}
+    module, kept = agent(num_steps=64), {}
     start, rewards = module.on_fit_start, module.rewards
 
     def cut():
@@ -189,12 +197,12 @@ def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path) -> None:
         module.expert = module.expert._replace(ends=module.expert.ends[:0])
 
     module.on_fit_start = cut
-    module.rewards = lambda played: kept.setdefault("found", (played, *rewards(played)))[1:]
+    module.rewards = lambda rollout: kept.setdefault("found", (rollout, *rewards(rollout)))[1:]
     fit(module, 256, 256, tmp_path)
-    played, found, _ = kept["found"]
-    pairs = module.discriminator.pairs(played.observations[:-1].flatten(0, 1), played.actions.flatten(0, 1))
+    rollout, found, _ = kept["found"]
+    pairs = module.discriminator.pairs(rollout.observations[:-1].flatten(0, 1), rollout.actions.flatten(0, 1))
     said = module.discriminator(pairs).detach().view(64, 4).numpy()
-    np.testing.assert_allclose(found[played.terminated], said[played.terminated], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[rollout.terminated], said[rollout.terminated], rtol=1e-4, atol=1e-5)
 
 
 def test_scores_are_drawn(tmp_path) -> None:
@@ -204,12 +212,12 @@ def test_scores_are_drawn(tmp_path) -> None:
 
 @pytest.mark.parametrize("endless", [False, True])
 def test_what_was_seen_last_stands_for_what_would_follow(endless: bool, tmp_path, monkeypatch) -> None:
-    seen = []
+    ends = []
 
     def watched(rewards, values, terminated, *rest):
-        seen.append(terminated.any())
+        ends.append(terminated.any())
         return advantages(rewards, values, terminated, *rest)
 
     monkeypatch.setattr("pokegen.game.agents.ppo.advantages", watched)
     fit(agent(endless=endless), 256, 256, tmp_path)
-    assert seen == [not endless]
+    assert ends == [not endless]

@@ -78,12 +78,12 @@ def test_other_environments_are_played_by_mpe2() -> None:
     team = MADDPGActors("mpe/simple_speaker_listener_v4", hidden=[8])
     assert team.kinds == ["speaker", "listener"]
     assert team.action_space.nvec.tolist() == [3, 5]
-    seen, _ = envs.reset(seed=[0, 1])
-    assert seen.shape == (2, 2, 11)
-    assert not seen[:, 0, 3:].any()  # the speaker sees three numbers
-    logits = team(torch.from_numpy(seen) * 100)
+    obs, _ = envs.reset(seed=[0, 1])
+    assert obs.shape == (2, 2, 11)
+    assert not obs[:, 0, 3:].any()  # the speaker sees three numbers
+    logits = team(torch.from_numpy(obs) * 100)
     assert (logits[:, 0].softmax(dim=1)[:, 3:] == 0).all()  # it has three actions
-    assert envs.step(team.act(torch.from_numpy(seen)).numpy())[4]["rewards"].shape == (2, 2)
+    assert envs.step(team.act(torch.from_numpy(obs)).numpy())[4]["rewards"].shape == (2, 2)
     with pytest.raises(UserError, match="has one agent, not several"):
         MADDPGActors("CartPole-v1")
 
@@ -91,19 +91,19 @@ def test_other_environments_are_played_by_mpe2() -> None:
 def test_agents_remember_how_all_moved_and_what_they_did() -> None:
     plain, envs = particles.Particles(ADVERSARY, 2), particles.Particles(ADVERSARY, 2, trail=True)
     before, _ = plain.reset(seed=[0, 1])
-    seen, _ = envs.reset(seed=[0, 1])
-    np.testing.assert_array_equal(seen, np.concatenate([before, np.zeros((2, 3, 15))], axis=2))
+    obs, _ = envs.reset(seed=[0, 1])
+    np.testing.assert_array_equal(obs, np.concatenate([before, np.zeros((2, 3, 15))], axis=2))
     plain.action_space.seed(0)
     for step in range(1, 30):
         action = plain.action_space.sample()
         shown, _, _, _, _ = plain.step(action)
-        seen, _, _, _, _ = envs.step(action)
-        np.testing.assert_array_equal(seen[..., :10], shown)
+        obs, _, _, _, _ = envs.step(action)
+        np.testing.assert_array_equal(obs[..., :10], shown)
         if step == 26:  # a reset, at which nothing is remembered
-            assert not seen[..., 10:].any()
+            assert not obs[..., 10:].any()
         else:
-            np.testing.assert_array_equal(seen[..., 10:20], shown - before)
-            np.testing.assert_array_equal(seen[..., 20:].argmax(axis=2), action)
+            np.testing.assert_array_equal(obs[..., 10:20], shown - before)
+            np.testing.assert_array_equal(obs[..., 20:].argmax(axis=2), action)
         before = shown
     with pytest.raises(UserError, match="moves, not forces"):
         particles.Particles(ADVERSARY, 1, trail=True, continuous_actions=True)
@@ -121,13 +121,13 @@ def test_nets_at_once_are_nets_one_by_one() -> None:
 def test_actors_see_their_own_and_critics_all(share: bool) -> None:
     team = MADDPGActors(ADVERSARY, hidden=[8], share=share)
     critic = Critics(team, [8], 2, norm=False)
-    seen = torch.randn(1, 3, 10, requires_grad=True)
+    obs = torch.randn(1, 3, 10, requires_grad=True)
     for a in range(3):
-        (slope,) = torch.autograd.grad(team(seen)[0, a].sum(), seen)
+        (slope,) = torch.autograd.grad(team(obs)[0, a].sum(), obs)
         assert [bool(slope[0, b].any()) for b in range(3)] == [a == b for b in range(3)]
     action = torch.randn(1, 3, 5, requires_grad=True)
-    for value in critic(seen, action).flatten():
-        by_seen, by_action = torch.autograd.grad(value, (seen, action), retain_graph=True)
+    for value in critic(obs, action).flatten():
+        by_seen, by_action = torch.autograd.grad(value, (obs, action), retain_graph=True)
         assert by_seen[0].any(dim=1).all() and by_action[0].any(dim=1).all()
     assert len(team.nets.weights[0]) == (2 if share else 3)
 
@@ -136,22 +136,22 @@ def test_good_agents_who_change_places_change_values(adversary: MADDPGActors) ->
     """Of a shared critic: own first, then one's kind, then the others."""
     critic = Critics(adversary, [8], 2, norm=False)
     assert critic.order.tolist() == [[0, 1, 2], [1, 2, 0], [2, 1, 0]]
-    seen, action = torch.randn(6, 3, 10), torch.randn(6, 3, 5)
+    obs, action = torch.randn(6, 3, 10), torch.randn(6, 3, 5)
     swapped = [0, 2, 1]
-    values = critic(seen, action)
-    torch.testing.assert_close(critic(seen[:, swapped], action[:, swapped])[:, 1:], values[:, 1:].flip(1))
+    values = critic(obs, action)
+    torch.testing.assert_close(critic(obs[:, swapped], action[:, swapped])[:, 1:], values[:, 1:].flip(1))
     assert not torch.allclose(values[0], values[1])  # twins
 
 
 def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: MADDPGActors) -> None:
     critic = Critics(spread, [8], 2, norm=False)
-    seen, action, own = torch.randn(4, 3, 18), torch.randn(4, 3, 5), torch.randn(4, 3, 5, requires_grad=True)
-    found = critic(seen, action, own=own, twins=1)
+    obs, action, own = torch.randn(4, 3, 18), torch.randn(4, 3, 5), torch.randn(4, 3, 5, requires_grad=True)
+    found = critic(obs, action, own=own, twins=1)
     assert found.shape == (1, 3, 4)
     for a in range(3):
         mixed = action.clone()
         mixed[:, a] = own[:, a].detach()
-        torch.testing.assert_close(found[0, a].detach(), critic(seen, mixed)[0, a].detach())
+        torch.testing.assert_close(found[0, a].detach(), critic(obs, mixed)[0, a].detach())
     (slope,) = torch.autograd.grad(found[0, 1].sum(), own)
     assert slope[:, 1].any() and not slope[:, [0, 2]].any()
 
@@ -181,7 +181,7 @@ def test_targets_follow_by_tau(spread: MADDPGActors) -> None:
         for _, net in pairs:
             for p in net.parameters():
                 p.add_(1.0)
-    module.follow()
+    module.update_targets()
     for old, (target, net) in zip(before, pairs, strict=True):
         for was, now, p in zip(old, target.parameters(), net.parameters(), strict=True):
             torch.testing.assert_close(now, 0.75 * was + 0.25 * p)
@@ -197,16 +197,16 @@ def test_a_memory_is_a_list_of_the_last_rows() -> None:
         memory.add(*columns)
         rows += columns[4].tolist()
     assert len(memory) == 10
-    seen, action, reward, then, terminal = memory.draw(500, torch.Generator().manual_seed(0))
+    obs, action, reward, next_obs, terminal = memory.draw(500, torch.Generator().manual_seed(0))
     assert sorted(set(terminal.tolist())) == pytest.approx(rows[-10:])
-    for column in (seen, action, reward, then):
+    for column in (obs, action, reward, next_obs):
         assert torch.equal(column.flatten(1), terminal[:, None].expand_as(column.flatten(1)))
-    assert JointReplay.memory(10, (2, 3, 4)) == sum(getattr(memory, key).nbytes for key in JointReplay._HELD)
+    assert JointReplay.memory(10, (2, 3, 4)) == sum(getattr(memory, key).nbytes for key in JointReplay._COLUMNS)
 
 
 def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: MADDPGActors) -> None:
     module = MADDPG(spread)
-    module.draws.manual_seed(0)
+    module.rng.manual_seed(0)
     sure = torch.zeros(50_000, 3, 5)
     sure[..., 2] = 50.0
     played = module.explore(sure, 0.4)
@@ -241,8 +241,8 @@ def fit(runs: Path, name: str, *more: str) -> dict:
 
 SMALL = (
     *("--data.steps", "1280", "--data.epoch_steps", "320", "--model.init_args.num_envs", "8"),
-    *("--model.init_args.warmup_steps", "256", "--model.init_args.batch_size", "32"),
-    *("--model.init_args.capacity", "500", "--model.init_args.val_episodes", "4"),
+    *("--model.init_args.learning_starts", "256", "--model.init_args.batch_size", "32"),
+    *("--model.init_args.buffer_size", "500", "--model.init_args.val_episodes", "4"),
     *("--model.init_args.network.init_args.hidden", "[8]", "--model.init_args.critic_hidden", "[8]"),
 )
 
@@ -274,8 +274,9 @@ def test_forces_are_learned_too(tmp_path: Path) -> None:
 
 def test_it_learns_to_go_to_a_landmark(tmp_path: Path) -> None:
     """simple_spread with one agent, whose return is −10 at the start, and −6.5 of who goes straight."""
-    more = {"num_envs": 16, "rollout": 8, "updates": 8, "batch_size": 128, "warmup_steps": 1000, "capacity": 12000,
-            "lr": 2e-3, "critic_lr": 2e-3, "val_episodes": 200, "network.init_args.options": '{"N": 1}'}  # fmt: skip
+    more = {"num_envs": 16, "num_steps": 8, "gradient_steps": 8, "batch_size": 128, "learning_starts": 1000,
+            "buffer_size": 12000, "learning_rate": 2e-3, "critic_lr": 2e-3,
+            "val_episodes": 200, "network.init_args.options": '{"N": 1}'}  # fmt: skip
     words = [word for key, value in more.items() for word in (f"--model.init_args.{key}", str(value))]
     fit(tmp_path, "run", *words, "--data.steps", "12000", "--data.epoch_steps", "6000")
     rows = list(csv.DictReader(next((tmp_path / "run" / "csv").glob("*/metrics.csv")).open()))
@@ -285,5 +286,5 @@ def test_it_learns_to_go_to_a_landmark(tmp_path: Path) -> None:
 def test_mistakes_are_told(spread: MADDPGActors) -> None:
     with pytest.raises(UserError, match="MADDPG trains a pokegen"):
         MADDPG(torch.nn.Linear(1, 1))
-    with pytest.raises(UserError, match="capacity must hold warmup_steps"):
-        MADDPG(spread, capacity=10)
+    with pytest.raises(UserError, match="buffer_size must hold learning_starts"):
+        MADDPG(spread, buffer_size=10)

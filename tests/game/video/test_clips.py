@@ -26,26 +26,28 @@ def numbers(batch):
 
 
 def test_a_window_is_as_it_was_played():
-    batch = Clips([arrays(20), arrays(20, 50)], 4, told=4).__getitems__([(1, 3, 0, 4), (0, 0, 0, 4)])
+    batch = Clips([arrays(20), arrays(20, 50)], 4, num_targets=4).__getitems__([(1, 3, 0, 4), (0, 0, 0, 4)])
     assert batch["frames"].shape == (2, 4, 128, 128)
     assert batch["frames"].dtype == torch.uint8
     assert numbers(batch) == [[53, 54, 55, 56], [0, 1, 2, 3]]
     assert batch["keys"][0].tolist() == [[53, 153], [54, 154], [55, 155], [56, 156]]
-    assert batch["counts"].dtype == torch.bool
-    assert batch["counts"].all()
+    assert batch["mask"].dtype == torch.bool
+    assert batch["mask"].all()
 
 
 def test_beyond_an_episode_a_frame_stands_still_and_does_not_count():
-    batch = Clips([arrays(6), arrays(6, 50)], 4, told=4).__getitems__([(1, -2, 0, 4), (0, 4, 0, 4), (0, 4, 1, 4)])
+    batch = Clips([arrays(6), arrays(6, 50)], 4, num_targets=4).__getitems__(
+        [(1, -2, 0, 4), (0, 4, 0, 4), (0, 4, 1, 4)]
+    )
     assert numbers(batch) == [[50, 50, 50, 51], [4, 5, 5, 5], [4, 5, 5, 5]]
-    assert batch["counts"].tolist() == [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 0]]
+    assert batch["mask"].tolist() == [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 0, 0]]
 
 
 def test_a_causal_window_is_asked_for_its_last_frame():
-    batch = Clips([arrays(6)], 4, told=1).__getitems__([(0, 1, 3, 4), (0, -3, 3, 4)])
+    batch = Clips([arrays(6)], 4, num_targets=1).__getitems__([(0, 1, 3, 4), (0, -3, 3, 4)])
     assert numbers(batch) == [[1, 2, 3, 4], [0, 0, 0, 0]]
     assert batch["keys"].tolist() == [[[4, 104]], [[0, 100]]]
-    assert batch["counts"].tolist() == [[True], [True]]
+    assert batch["mask"].tolist() == [[True], [True]]
 
 
 # ------------------------------------------------------------------------------------------------------- recordings
@@ -137,9 +139,9 @@ def test_no_window_mixes_episodes_and_each_key_belongs_to_its_frame(folder):
         for batch in loader:
             episode, step = seen(batch["frames"])  # (B, T)
             assert (episode == episode[:, :1]).all()
-            moved, counts = step.diff(dim=1), batch["counts"]
+            moved, mask = step.diff(dim=1), batch["mask"]
             assert ((moved == 1) | (moved == 0)).all()
-            assert (moved[counts[:, 1:] & counts[:, :-1]] == 1).all()
+            assert (moved[mask[:, 1:] & mask[:, :-1]] == 1).all()
             assert batch["keys"].equal(expected[episode, step])
 
 
@@ -150,8 +152,8 @@ def test_each_frame_of_validation_and_test_is_asked_for_once(folder, window, cau
     for split, loader in (("val", module.val_dataloader()), ("test", module.test_dataloader())):
         asked = []
         for batch in loader:
-            frames = batch["frames"][:, -batch["counts"].shape[1] :]
-            episode, step = (part[batch["counts"]] for part in seen(frames))
+            frames = batch["frames"][:, -batch["mask"].shape[1] :]
+            episode, step = (part[batch["mask"]] for part in seen(frames))
             asked += zip(episode.tolist(), step.tolist(), strict=True)
         assert len(asked) == len(set(asked)) == LENGTH * len(module.episodes[split])
 
@@ -161,19 +163,19 @@ def test_what_is_asked_for_lies_in_the_middle_of_a_window(folder):
     for batch in data(folder, window=8).test_dataloader():
         _, step = seen(batch["frames"])
         place = torch.arange(8).expand_as(step)
-        inner = batch["counts"] & (step >= 6) & (step < LENGTH - 6)
-        assert inner.any() or not (batch["counts"] & (step > 6)).any()
+        inner = batch["mask"] & (step >= 6) & (step < LENGTH - 6)
+        assert inner.any() or not (batch["mask"] & (step > 6)).any()
         assert ((place[inner] >= 2) & (place[inner] < 6)).all()
 
 
 def test_a_long_validation_is_thinned_evenly(folder):
-    whole, part = (sum(int(b["counts"].sum()) for b in data(folder, val_frames=n).val_dataloader()) for n in (0, 40))
+    whole, part = (sum(int(b["mask"].sum()) for b in data(folder, val_frames=n).val_dataloader()) for n in (0, 40))
     assert whole == 80
     assert 20 <= part <= 48
     module = data(folder, val_frames=40)
     found = torch.cat([seen(batch["frames"])[0].flatten() for batch in module.val_dataloader()])
     assert len(found.unique()) >= 3  # of four episodes
-    assert sum(int(b["counts"].sum()) for b in module.test_dataloader()) == 100  # a test never is
+    assert sum(int(b["mask"].sum()) for b in module.test_dataloader()) == 100  # a test never is
 
 
 def test_causal_batches_hold_one_row_of_keys(folder):
@@ -181,11 +183,11 @@ def test_causal_batches_hold_one_row_of_keys(folder):
     assert {key: tuple(value.shape) for key, value in batch.items()} == {
         "frames": (5, 4, 128, 128),
         "keys": (5, 1, 2),
-        "counts": (5, 1),
+        "mask": (5, 1),
         "combinations": (4, 2),
-        "odds": (4,),
+        "log_weight": (4,),
     }
-    assert batch["counts"].all()
+    assert batch["mask"].all()
 
 
 @pytest.mark.parametrize("balance", [0, 0.5, 1])
@@ -194,7 +196,7 @@ def test_odds_tell_how_much_more_often_keys_are_drawn_than_pressed(folder, balan
     batch = next(iter(module.train_dataloader()))
     keys = np.concatenate([keys for _, keys in module.episodes["train"]])
     pressed = [(keys == row).all(1).mean() for row in batch["combinations"].numpy()]
-    shares = pressed * np.exp(batch["odds"].numpy())
+    shares = pressed * np.exp(batch["log_weight"].numpy())
     found = dict(zip(module.keys.decode(batch["combinations"]), shares / shares.sum(), strict=True))
     assert drawn(module) == pytest.approx(found, abs=0.015)
 

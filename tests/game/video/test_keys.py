@@ -85,8 +85,8 @@ def network(balance=0.0, focal=0.0, groups=GROUPS):
     return net
 
 
-def batch(keys=PRESSED, counts=None):
-    return {"keys": keys, "counts": torch.ones(keys.shape[:2], dtype=torch.bool) if counts is None else counts}
+def batch(keys=PRESSED, mask=None):
+    return {"keys": keys, "mask": torch.ones(keys.shape[:2], dtype=torch.bool) if mask is None else mask}
 
 
 def logits(seed=0, rows=2, frames=4):
@@ -134,20 +134,20 @@ def test_plain_settings_are_the_cross_entropy_of_torch():
 
 
 def test_frames_that_do_not_count_do_not_matter():
-    answers, counts = logits(), torch.tensor([[True, False, True, True], [False, False, True, False]])
-    other = torch.where(counts[..., None], PRESSED, (PRESSED + 1) % torch.tensor([3, 2]))
+    answers, mask = logits(), torch.tensor([[True, False, True, True], [False, False, True, False]])
+    other = torch.where(mask[..., None], PRESSED, (PRESSED + 1) % torch.tensor([3, 2]))
     assert not other.equal(PRESSED)
     net = network(0.5, 2.0)
-    loss = net.nats(answers, batch(counts=counts))
-    assert loss == net.nats(answers, batch(other, counts))
+    loss = net.nats(answers, batch(mask=mask))
+    assert loss == net.nats(answers, batch(other, mask))
     assert loss != net.nats(answers, batch(other))
-    kept = net.nats([a[counts][None] for a in answers], batch(PRESSED[counts][None]))  # as if the others were not there
+    kept = net.nats([a[mask][None] for a in answers], batch(PRESSED[mask][None]))  # as if the others were not there
     torch.testing.assert_close(loss, kept)
 
 
 def test_a_batch_in_which_nothing_counts_costs_nothing():
     answers = [a.requires_grad_() for a in logits()]
-    loss = network(0.5).nats(answers, batch(counts=torch.zeros(2, 4, dtype=torch.bool)))
+    loss = network(0.5).nats(answers, batch(mask=torch.zeros(2, 4, dtype=torch.bool)))
     loss.backward()
     assert loss.item() == 0
     assert all((a.grad == 0).all() for a in answers)

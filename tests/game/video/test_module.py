@@ -29,14 +29,14 @@ TINY = {"window": 8, "stem_width": 8, "stem_stride": 8, "stacks": (8,), "width":
 def test_scores_are_those_of_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     pressed = rng.choice(6, 300, p=(0.5, 0.2, 0.2, 0.09, 0.01, 0.0))  # one key is never pressed, but told
-    told = np.where(rng.random(300) < 0.6, pressed, rng.integers(0, 6, 300))
-    found = key_scores(torch.from_numpy(confusion_matrix(pressed, told, labels=range(6))))
+    predicted = np.where(rng.random(300) < 0.6, pressed, rng.integers(0, 6, 300))
+    found = key_scores(torch.from_numpy(confusion_matrix(pressed, predicted, labels=range(6))))
     met = np.unique(pressed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of keys that were told and not pressed
-        assert found["balanced_accuracy"].item() == pytest.approx(balanced_accuracy_score(pressed, told))
-    assert found["macro_f1"].item() == pytest.approx(f1_score(pressed, told, labels=met, average="macro"))
-    recall = recall_score(pressed, told, labels=range(6), average=None, zero_division=np.nan)
+        assert found["balanced_accuracy"].item() == pytest.approx(balanced_accuracy_score(pressed, predicted))
+    assert found["macro_f1"].item() == pytest.approx(f1_score(pressed, predicted, labels=met, average="macro"))
+    recall = recall_score(pressed, predicted, labels=range(6), average=None, zero_division=np.nan)
     np.testing.assert_allclose(found["recall"], recall)
     assert np.isnan(recall[5])
     most = np.full(300, np.bincount(pressed).argmax())
@@ -302,7 +302,7 @@ def test_only_misses_in_a_row_stop_a_run():
     stopped = []
     for share in (0, 50, 0, 9):  # percent of the answers that changed
         stop.on_validation_epoch_start(Run, Module)
-        stop.swapped, stop.total, stop.told = share, 100, [torch.zeros(1, 2, dtype=torch.long)]
+        stop.swapped, stop.total, stop.predictions = share, 100, [torch.zeros(1, 2, dtype=torch.long)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             stop.on_validation_epoch_end(Run, Module())

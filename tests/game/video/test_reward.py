@@ -81,28 +81,28 @@ def constant(folder, reward):
 
 def test_an_agent_is_paid_by_the_model_and_scored_by_the_game(tmp_path):
     module = DQN(
-        QNetwork("CartPole-v1", hidden=[4]), num_envs=2, rollout=1, capacity=100, warmup_steps=10,
+        QNetwork("CartPole-v1", hidden=[4]), num_envs=2, num_steps=1, buffer_size=100, learning_starts=10,
         reward_model=constant(tmp_path / "model", 7.0),
     )  # fmt: skip
     envs = module.net.vector(2, **module.vector_options)
     module.envs = envs
-    module.judge = zoo.load(module.reward_model).model.forward
+    module.reward_net = zoo.load(module.reward_model).model.forward
     module.film = np.zeros((2, 2, 128, 128), np.uint8)
     AgentModule.reset(module)
     kept = []
     for _ in range(40):
-        reward, _, over, dead, _ = module.step(np.array([0, 1]))
-        kept.append((reward, over, dead))
+        reward, _, done, autoreset, _ = module.step(np.array([0, 1]))
+        kept.append((reward, done, autoreset))
     envs.close()
-    assert all((reward == np.where(dead, 0, np.float32(7))).all() for reward, _, dead in kept)
-    assert any(over.any() for _, over, _ in kept)
+    assert all((reward == np.where(autoreset, 0, np.float32(7))).all() for reward, _, autoreset in kept)
+    assert any(done.any() for _, done, _ in kept)
     assert all(total == length for total, length in module.recent)  # the game pays 1 a step
 
 
 def test_an_agent_learns_from_it(tmp_path):
     words = ["fit", "--config", "configs/game/ppo.yaml", "--runs", str(tmp_path), "--run", "paid", "--log", "csv"]
     words += ["--model.init_args.network.init_args", '{"env": "CartPole-v1", "options": {}, "hidden": [8]}']
-    settings = {"num_envs": 2, "rollout": 32, "val_episodes": 2, "reward_model": constant(tmp_path / "model", 1.0)}
+    settings = {"num_envs": 2, "num_steps": 32, "val_episodes": 2, "reward_model": constant(tmp_path / "model", 1.0)}
     words += [f"--model.init_args.{key}={value}" for key, value in settings.items()]
     words += ["--data.steps", "128", "--data.epoch_steps", "64", "--trainer.enable_progress_bar", "false"]
     assert main(words) == 0
