@@ -82,7 +82,8 @@ def read_yaml(content: bytes | str) -> Any:
 
     loader = None
     try:
-        loader = yaml.SafeLoader(content)
+        # libyaml's, where PyYAML has it: on deep nesting the other takes time by the square of the depth.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(content)
         node = loader.get_single_node()
         left, waiting = NODES, [node]
         while waiting:
