@@ -210,13 +210,13 @@ def test_the_loss_takes_back_how_often_keys_were_drawn():
     def batch(odds):
         keys = combinations.repeat_interleave(drawn, dim=0)[:, None]
         frames = torch.zeros(len(keys), 4, 128, 128, dtype=torch.uint8)
-        return {"frames": frames, "keys": keys, "counts": torch.ones(len(keys), 1, dtype=bool)} | odds
+        return {"frames": frames, "keys": keys, "mask": torch.ones(len(keys), 1, dtype=bool)} | odds
 
     network = policy()
     with torch.no_grad():  # of fire alone, so that 1, 0 and 2, 1 differ by it: logits of each value
         network.head.bias[:3] = torch.tensor([12.0, 3.0, 1.0]).log()
     bias = network.head.bias.requires_grad_(True)
-    odds = {"combinations": combinations, "odds": (drawn / often).log()}
+    odds = {"combinations": combinations, "log_weight": (drawn / often).log()}
     network.loss(batch(odds))["loss"].backward()
     torch.testing.assert_close(bias.grad[:3], torch.zeros(3), atol=1e-6, rtol=0)
     bias.grad = None
