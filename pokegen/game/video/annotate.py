@@ -9,6 +9,7 @@ Memory holds one shard, however long the video is.
 """
 
 import glob
+import hashlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from pokegen.files import atomic_file, writable_folder, write_csv
 from pokegen.game.video.idm import VideoReader
 from pokegen.game.video.recording import FPS, HEADER, VIDEOS, count_frames, frames
 from pokegen.quiet import quiet
+from pokegen.trust import echo
 
 COLUMNS = (*HEADER, "confidence")  # the last in [0, 1]: how likely the model holds all keys of the frame to be
 
@@ -63,22 +65,122 @@ class Shards(Dataset):
 
 
 class Annotator(L.LightningModule):
-    """Writes the labels of each shard that it is given."""
+    """Writes the labels of each shard that it is given.
+
+    Args:
+        network: in evaluation mode.
+    """
 
     def __init__(self, network: VideoReader):
         super().__init__()
         self.network = network
 
     def predict_step(self, batch: tuple[Shard, int, Tensor], _: int) -> Path:
-        shard, before, pictures = batch
-        values, sure = self.network.read(pictures)
-        rows = slice(before, before + shard.stop - shard.start)
-        pressed = self.network.keys.decode(values[rows].cpu().numpy())
-        labels = zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True)
-        return write_csv(
-            shard.file,
-            ((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}") for frame, key, share in labels),
-        )
+        return write_labels(self.network, *batch)
+
+
+def write_labels(network: VideoReader, shard: Shard, before: int, pictures: Tensor) -> Path:
+    """Label a shard, whose first frame is pictures[before], uint8 (N, 128, 128); the path of its CSV."""
+    values, sure = network.read(pictures)
+    rows = slice(before, before + shard.stop - shard.start)
+    pressed = network.keys.decode(values[rows].cpu().numpy())
+    labels = zip(range(shard.start, shard.stop), pressed, sure[rows].tolist(), strict=True)
+    return write_csv(
+        shard.file,
+        ((frame, f"{frame / FPS:.4f}", key, 0.0, shard.number, f"{share:.4f}") for frame, key, share in labels),
+    )
+
+
+class AnnotationDataModule(L.LightningDataModule):
+    """Videos for `predict` with a KeysModule. After it, the labels of each are NAME.csv and NAME.parquet.
+
+    Args:
+        videos: paths, of any size and frame rate.
+        out: folder of the labels, which also gets a link to each video, so that it is a folder of recordings; None for
+            the folder of each video.
+        shard_frames: frames of a shard, 15 a second.
+        mark: of the model, so that shards of another are not taken for its own; empty for a hash of its weights.
+    """
+
+    def __init__(self, videos: list[str], out: str | None = None, shard_frames: int = 4500, mark: str = ""):
+        super().__init__()
+        self.videos, self.out, self.shard_frames, self.mark = [Path(v) for v in videos], out, shard_frames, mark
+        self.plan: list[list[Shard]] = []
+
+    def setup(self, stage: str) -> None:
+        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
+        network = getattr(module, "ema", module.network)
+        if not isinstance(network, VideoReader):
+            raise UserError(f"A {type(network).__name__} reads no keys: expected an inverse dynamics model.")
+        self.margin = network.window
+        mark = self.mark or _hash(network)
+        self.plan = plan(self.videos, self.margin, mark, Path(self.out) if self.out else None, self.shard_frames)
+        for shards in self.plan:
+            writable_folder(shards[0].file.parent)
+
+    def predict_dataloader(self) -> DataLoader:
+        processes = self.trainer.world_size if self.trainer else 1
+        return loader([shard for shards in self.plan for shard in shards], self.margin, processes)
+
+    def teardown(self, stage: str) -> None:
+        done = [shards for shards in self.plan if all(shard.file.is_file() for shard in shards)]
+        if stage == "predict" and self.trainer and self.trainer.is_global_zero:
+            for table in merge(done):
+                echo(table)
+
+
+def _hash(network: VideoReader) -> str:
+    digest = hashlib.sha256()
+    for value in network.state_dict().values():
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def loader(shards: Sequence[Shard], margin: int, processes: int) -> DataLoader:
+    """Of the shards that are not labelled yet. Lightning's sampler wants one for each process."""
+    return DataLoader(Shards(shards, margin, least=processes), batch_size=1, collate_fn=lambda items: items[0])
+
+
+def plan(videos: Sequence[Path], window: int, mark: str, out: Path | None, shard_frames: int) -> list[list[Shard]]:
+    """The shards of each video. UserError for a video that cannot be read, or whose labels are there.
+
+    Args:
+        window: of the model, in frames.
+        videos, mark, out, shard_frames: see AnnotationDataModule.
+    """
+    if shard_frames < window:
+        raise UserError(f"shard_frames must be at least the model's window, {window}, got {shard_frames}.")
+    found: dict[Path, list[Shard]] = {}
+    for video in videos:
+        folder = out or video.parent
+        table = folder / f"{video.stem}.csv"
+        work = folder / f".{video.stem}-{mark}-{shard_frames}"
+        if table.exists():
+            shutil.rmtree(work, ignore_errors=True)  # of an annotation that was killed after its last step but this
+            raise UserError(f"{table} exists. Remove it, or name another folder with --out.")
+        if table in found:
+            raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
+        count = count_frames(video)
+        _check_found(video, table)
+        starts = range(0, count, shard_frames)
+        found[table] = [
+            Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)
+        ]
+    return list(found.values())
+
+
+def merge(plan: Sequence[Sequence[Shard]]) -> list[Path]:
+    """Make the labelled shards of each video one CSV and one parquet file, next to the video or a link to it."""
+    tables = []
+    for shards in plan:
+        video, work = shards[0].video, shards[0].file.parent
+        table = work.parent / f"{video.stem}.csv"
+        if not (beside := table.with_suffix(video.suffix)).exists():
+            _link(video, beside)
+        _merge(shards, table)
+        shutil.rmtree(work)
+        tables.append(table)
+    return tables
 
 
 def annotate(
@@ -88,32 +190,11 @@ def annotate(
     be read, or whose CSV is there, and for options that Lightning refuses.
 
     Args:
-        videos: of any size and rate.
         network: in evaluation mode.
-        mark: of the model, so that shards of another are not taken for its own.
-        out: folder of the labels, which also gets a link to each video, so that it is a folder of recordings; None for
-            the folder of each video.
-        shard_frames: frames of a shard, 15 a second.
+        videos, mark, out, shard_frames: see AnnotationDataModule.
         options: of Lightning's Trainer: devices, num_nodes, precision, …
     """
-    if shard_frames < network.window:
-        raise UserError(f"shard_frames must be at least the model's window, {network.window}, got {shard_frames}.")
-    labels, plan = [], []
-    for video in videos:
-        folder = out or video.parent
-        table = folder / f"{video.stem}.csv"
-        work = folder / f".{video.stem}-{mark}-{shard_frames}"
-        if table.exists():
-            shutil.rmtree(work, ignore_errors=True)  # of an annotation that was killed after its last step but this
-            raise UserError(f"{table} exists. Remove it, or name another folder with --out.")
-        if table in labels:
-            raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
-        count = count_frames(video)
-        _check_found(video, table)
-        starts = range(0, count, shard_frames)
-        shards = [Shard(video, start, min(start + shard_frames, count), work, n) for n, start in enumerate(starts)]
-        plan.append(shards)
-        labels.append(table)
+    shards = plan(videos, network.window, mark, out, shard_frames)
     quiet()
     bar = options.setdefault("enable_progress_bar", sys.stderr.isatty())  # standard output is for the paths
     try:
@@ -127,21 +208,13 @@ def annotate(
         )
     except (ValueError, MisconfigurationException) as error:  # a precision that is none, GPUs that are not there
         raise UserError(f"{error}") from error
-    for each in plan:  # not before videos and options are known to be good
+    for each in shards:  # not before videos and options are known to be good
         writable_folder(each[0].file.parent)
-    # Lightning's sampler wants a shard for each process.
-    todo = Shards([shard for each in plan for shard in each], network.window, least=trainer.world_size)
-    if len(todo):
-        loader = DataLoader(todo, batch_size=1, collate_fn=lambda items: items[0])
-        trainer.predict(Annotator(network), loader, return_predictions=False)
+    batches = loader([shard for each in shards for shard in each], network.window, trainer.world_size)
+    if len(batches):
+        trainer.predict(Annotator(network), batches, return_predictions=False)
     trainer.strategy.barrier()
-    if trainer.is_global_zero:
-        for video, each, table in zip(videos, plan, labels, strict=True):
-            if not (beside := table.with_suffix(video.suffix)).exists():
-                _link(video, beside)
-            _merge(each, table)
-            shutil.rmtree(each[0].file.parent)
-    return labels if trainer.is_global_zero else []
+    return merge(shards) if trainer.is_global_zero else []
 
 
 def _check_found(video: Path, table: Path) -> None:

@@ -25,6 +25,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from pokegen.files import write_csv
+from pokegen.game.video.annotate import write_labels
 from pokegen.game.video.keys import KeyNetwork
 from pokegen.trainers.likelihood import LikelihoodModule
 
@@ -66,6 +67,10 @@ class KeysModule(LikelihoodModule):
 
     def test_step(self, batch: dict[str, Any], _: int) -> None:
         self._score(batch, "test")
+
+    def predict_step(self, batch: Any, _: int) -> Path:
+        """Label a shard of a video, see annotate.AnnotationDataModule."""
+        return write_labels(self.ema, *batch)
 
     def _score(self, batch: dict[str, Any], stage: str) -> list[Tensor]:
         """Count correct predictions. Returns the logits of each group."""

@@ -147,6 +147,29 @@ def test_test_scores_the_test_episodes(run, folder, capsys):
     assert sum(sum(row.values()) for row in matrices(run / "confusion_test.csv")["fire"].values()) == 120
 
 
+def test_predict_labels_videos_as_annotate_does(run, folder, tmp_path, capsys):
+    (video,) = folder.glob("*.mkv")
+    started = ["predict", "--config", str(run / "config.yaml"), "--runs", str(run.parent), "--run", "idm"]
+    videos = ["--data", "AnnotationDataModule", "--data.videos", f"[{video}]", "--data.shard_frames", "100"]
+    assert main([*started, *videos, "--data.out", str(tmp_path / "labels")]) == 0
+    table = tmp_path / "labels" / "one.csv"
+    assert str(table) in capsys.readouterr().out.split()
+    assert sorted(p.name for p in table.parent.iterdir()) == ["one.csv", "one.mkv", "one.parquet"]
+    assert main(["zoo", "export", str(run), str(tmp_path / "idm")]) == 0
+    words = ["game", "annotate", str(video), "--model", str(tmp_path / "idm"), "--out", str(tmp_path / "again")]
+    assert main([*words, "--shard_frames", "100"]) == 0
+    found, again = (path.read_text().splitlines() for path in (table, tmp_path / "again" / "one.csv"))
+    assert len(found) == 601
+    same = sum(a.split(",")[2] == b.split(",")[2] for a, b in zip(found, again, strict=True))
+    assert same > 590  # an export rounds to float16
+
+
+def test_predict_of_a_video_that_is_missing_is_one_line(run, tmp_path, capsys):
+    started = ["predict", "--config", str(run / "config.yaml"), "--runs", str(run.parent), "--run", "idm"]
+    assert main([*started, "--data", "AnnotationDataModule", "--data.videos", f"[{tmp_path / 'none.mp4'}]"]) == 2
+    assert "none.mp4" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_what_is_exported_answers_alike(run, folder, tmp_path):
     exported = tmp_path / "tiny"
     assert main(["zoo", "export", str(run), str(exported), "--full"]) == 0
