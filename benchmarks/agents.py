@@ -1,10 +1,9 @@
-"""The agents of the zoo: how fast they learn beside Stable-Baselines3, and how well they play beside random play and
-what is published.
+"""The agents of the zoo: speed of learning against Stable-Baselines3; scores against random play and published ones.
 
     pip install --no-deps --target runs/sb3 stable-baselines3      the reference; gymnasium stays as pokegen needs it
-    python benchmarks/agents.py speed        DQN on Space Invaders, PPO on LunarLander, each beside the reference's
+    python benchmarks/agents.py speed        DQN on Space Invaders, PPO on LunarLander, each against the reference
     python benchmarks/agents.py scores       100 episodes of each shipped agent, with 95 % intervals
-    python benchmarks/agents.py curves       evolution beside PPO at equal steps, three seeds; its figure
+    python benchmarks/agents.py curves       evolution against PPO at equal steps, three seeds; its figure
     python benchmarks/agents.py cross        simple_adversary: learned, scripted and random players on both sides
     python benchmarks/agents.py film         a game of each, docs/figures/agents.png
     python benchmarks/agents.py first        the Space Invaders notebook's setting, three seeds
@@ -76,7 +75,7 @@ def reference(name: str) -> None:
 
 
 def ours(name: str) -> None:
-    """The same of pokegen's, by the clock of the training steps behind the warm-up, and the share outside of them."""
+    """The same of pokegen's, by the clock of the training steps after the warm-up, and the share outside of them."""
     import torch
 
     torch.set_num_threads(1)

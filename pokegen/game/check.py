@@ -109,7 +109,7 @@ _KNOWN = (
 
 
 def known(ids: Sequence[str] | None = None) -> tuple[Known, ...]:
-    """Those of the ids, or without any the rows of the matrix, each a line as text; nothing is imported to tell them.
+    """Those of the ids, or without any the rows of the matrix, each a line as text; nothing is imported for it.
     Any other id that `make` takes is known too. Raises UserError for one that Gymnasium's registry lacks.
     """
     return tuple(_entry(id) for id in ids) if ids else _KNOWN
@@ -123,7 +123,7 @@ class CheckRow:
         id: what `make` takes.
         package: and its version.
         reward: a reward other than 0 and an episode's end came within seconds of random play.
-        state: RAM, or a vector of the state, beside the pixels.
+        state: RAM, or a vector of the state, in addition to the pixels.
         seed: the same seed and actions give the same frames and rewards.
         compound: an action may have several parts at once.
         video: `render()` gives RGB frames that change, and a recorder writes them as H.264.
@@ -283,7 +283,7 @@ def measure(id: str, seconds: float = 1.5) -> CheckRow:
 def _options(id: str, stack: ExitStack) -> dict[str, Any]:
     """What an environment needs to be measured at all."""
     if id.startswith("Vizdoom"):
-        return {"objects_info_enabled": True}  # the state beside the pixels
+        return {"objects_info_enabled": True}  # the state in addition to the pixels
     if id != "pokegen/Desktop-v0":
         return {}
     from pokegen.game.envs import desktop, sample_window
@@ -352,7 +352,7 @@ def _has_state(env: gymnasium.Env, observation: Any, info: dict[str, Any]) -> bo
         return inner.ale.getRAM().size > 0
     if hasattr(inner, "ram"):  # of an emulator
         return inner.ram().size > 0
-    if hasattr(inner, "game") and hasattr(inner, "state"):  # ViZDoom: every object's place, if asked for
+    if hasattr(inner, "game") and hasattr(inner, "state"):  # ViZDoom: every object's place, if enabled
         return bool(inner.state.objects)
     parts = observation.values() if isinstance(observation, dict) else [observation]
     vectors = [*parts, *(info.get(name) for name in ("state", "ram"))]
@@ -383,7 +383,7 @@ def _restores(env: gymnasium.Env, actions: Sequence[Any]) -> bool:
 
 
 def _records(env: gymnasium.Env, actions: Sequence[Any]) -> tuple[bool, bool]:
-    """Whether a recorder takes its frames, and whether it takes the actions' names beside them."""
+    """Whether a recorder takes its frames, and whether it takes the actions' names too."""
     from pokegen.game.video.recording import Recorder, count_frames
 
     try:

@@ -1,7 +1,7 @@
 """The five phases of an agent that learns from a teacher first: teacher, study, exploration, consolidation, play.
 
-A plan is a YAML file with the commands of each phase, as one would type them behind `pokegen`, and the player that each
-leaves behind:
+A plan is a YAML file with the commands of each phase, as one would type them after `pokegen`, and the player that each
+leaves:
 
     episodes: 100                     of each phase's player, for the table
     env: pokegen/Fighter-v0           for players that have none of their own
@@ -144,10 +144,10 @@ def write(scores: list[Score], path: Path) -> None:
 
 
 def _run(phase: str, words: list[str]) -> None:
-    status, said = workers.run(python("-m", "pokegen.cli.main", *words))
+    status, output = workers.run(python("-m", "pokegen.cli.main", *words))
     if status:
-        told = next(iter(reversed(said.strip().splitlines())), "no reason given")
-        raise UserError(f"Phase {phase} failed at `pokegen {shlex.join(words)}`: {told.removeprefix('pokegen: ')}")
+        last_line = next(iter(reversed(output.strip().splitlines())), "no reason given")
+        raise UserError(f"Phase {phase} failed at `pokegen {shlex.join(words)}`: {last_line.removeprefix('pokegen: ')}")
 
 
 def _returns(player: str, facts: dict[str, Any]) -> list[float]:

@@ -99,7 +99,7 @@ class Uneven:
     """Plays as another does, and as unevenly as a person: in bursts between pauses, with keys out of curiosity.
 
     Args:
-        player: who is asked in a burst.
+        player: acts during a burst.
         burst, pause: mean steps of each; their lengths are geometric.
         curious: share of a burst's steps at which any key is pressed instead.
     """

@@ -107,7 +107,7 @@ class Window:
                 self._held[name] = seen[name] = self._downs
             elif event.type == pygame.KEYUP and name:
                 self._held.pop(name, None)
-            elif event.type == pygame.WINDOWFOCUSLOST:  # what comes up elsewhere is not told
+            elif event.type == pygame.WINDOWFOCUSLOST:  # keys released elsewhere send no event
                 self._held.clear()
         return seen
 

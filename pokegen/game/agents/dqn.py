@@ -188,9 +188,9 @@ class Replay:
             ahead += going
             ended |= going & self.terminal[row, e]
             going &= ~(self.done[row, e] | self.terminal[row, e])
-        behind = np.where(ended, 0, factor).astype(np.float32)
+        bootstrap = np.where(ended, 0, factor).astype(np.float32)
         rows = np.stack([t % self.rows, e], axis=1)
-        return self._at(t, e), self.actions[rows[:, 0], e], total, self._at(t + ahead, e), behind, rows, weights
+        return self._at(t, e), self.actions[rows[:, 0], e], total, self._at(t + ahead, e), bootstrap, rows, weights
 
     def _at(self, t: np.ndarray, e: np.ndarray) -> np.ndarray:
         """The observations of rows `t`, counted since the first ever, of environments `e`."""

@@ -9,7 +9,7 @@
     make("mpe/simple_spread_v3")          several agents at once: actions and observations are Dicts by agent
     make("unity/PATH"), "unrealcv/HOST:PORT", "malmo/MISSION.xml", "sc2/MAP", "dmlab/LEVEL"   clients of a user's binary
 
-A package is imported when its environment is asked for; what is not installed is said in one line.
+A package is imported when its environment is made; an error of one line names a missing one.
 """
 
 import contextlib
@@ -97,7 +97,7 @@ def make(id: str, render_mode: str | None = "rgb_array", **options: Any) -> gymn
 
 
 class _Doom(gymnasium.Wrapper):
-    """ViZDoom tells a time limit as an end of the game too: here it is a truncation alone."""
+    """ViZDoom reports a time limit as an end of the game too; here it is only a truncation."""
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -113,9 +113,9 @@ def action_names(env: gymnasium.Env) -> tuple[str, ...]:
     """The name of each action, in the order of `action_index`: lower case, the idle action "none", keys that are
     pressed together joined by "+", as in ("none", "fire", "right", "right+fire").
 
-    They are what the environment says: its attribute `action_names`, Atari's meanings, ViZDoom's buttons, LunarLander's
+    They are the environment's own: its attribute `action_names`, Atari's meanings, ViZDoom's buttons, LunarLander's
     engines, or, of a MultiDiscrete space, `action_parts`, a tuple of names for each part, the first of which is idle.
-    Raises UserError where it says nothing: names are never guessed.
+    Raises UserError where it has none: names are never guessed.
     """
     inner: Any = env.unwrapped
     names: tuple[str, ...] = ()

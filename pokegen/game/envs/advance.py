@@ -59,7 +59,7 @@ class GameBoyAdvance(gymnasium.Env[np.ndarray, int]):
     ## Observation space
 
     `Box(0, 255, (128, 128, 3), uint8)`: the screen in RGB, 240×160 squeezed to a square by areas. `render()` is the
-    same frame. `ram()` is the work RAM beside it.
+    same frame. `ram()` is the work RAM.
 
     ## Reward
 

@@ -1,7 +1,7 @@
 """Clients of simulators that the user installs: Unity ML-Agents, UnrealCV, Malmo, StarCraft II and DeepMind Lab.
 
 Each maps the simulator's own Python interface to Gymnasium's, and starts where its package and its program are there;
-where not, a UserError says in one line what is missing. `connect` makes one by the name of an id. Written after
+where not, a UserError of one line names what is missing. `connect` makes one by the name of an id. Written after
 mlagents_envs 0.28, unrealcv 1.3, malmoenv 0.0.8, pysc2 4.0, and the Python page of DeepMind Lab's repository.
 
 All give `render()` as uint8 RGB (H, W, 3). Left out: more than one agent of the user's in a scene; save and restore,
@@ -45,7 +45,7 @@ class Unity(Client):
     Observation: the sensor's array, or a Dict of them by the sensor's name: cameras float32 in [0, 1] as Unity sends
     them, vectors float32. Action: Discrete or MultiDiscrete for branches, Box in [-1, 1] for continuous ones, a Dict
     with "discrete" and "continuous" for both. An episode that the scene interrupts is truncated. `reset(seed=…)` starts
-    the program anew, since Unity takes a seed only then.
+    the program again, since Unity takes a seed only then.
 
     Args:
         path: of the program.
@@ -159,7 +159,7 @@ class UnrealCV(Client):
         host, port = endpoint(address, 9000)
         self._camera, self.stride, self.turn, self.reward, self.done = f"/camera/{camera}", stride, turn, reward, done
         self._client = unrealcv.Client((host, port))
-        logging.getLogger("unrealcv").setLevel(logging.CRITICAL)  # it logs what is said here in a line
+        logging.getLogger("unrealcv").setLevel(logging.CRITICAL)  # it logs what the error here contains
         with contextlib.redirect_stdout(io.StringIO()):
             connected = self._client.connect()
         if not connected:
@@ -210,8 +210,8 @@ class Malmo(Client):
     """A Minecraft mission with Malmo: malmo/MISSION.xml, where Minecraft with MalmoEnv runs.
 
     Observation: the mission's video, uint8 RGB (H, W, 3), or (H, W, 4) with depth. Action: Discrete, with the names of
-    the mission's commands, such as "move 1". info["malmo"] is the mission's JSON text. Malmo does not tell an end from
-    a time limit: each is terminated. The mission holds its own seed.
+    the mission's commands, such as "move 1". info["malmo"] is the mission's JSON text. Malmo does not distinguish an
+    end from a time limit: each is terminated. The mission holds its own seed.
 
     Args:
         mission: file of the mission.
@@ -273,7 +273,7 @@ class StarCraft(Client):
     int32 (11,), and `available`, int8 (functions,): 1 where a function may be called now. Action: MultiDiscrete of the
     function and, one after the other, each argument of each argument type, as in the paper's section 3.3; what the
     function does not take is ignored, and one that is not available does nothing. `render()` paints the screen's layer
-    of unit types. Game over is terminated, the step limit truncated. `reset(seed=…)` starts the game anew.
+    of unit types. Game over is terminated, the step limit truncated. `reset(seed=…)` restarts the game.
 
     Args:
         map: such as MoveToBeacon.
@@ -343,9 +343,9 @@ class StarCraft(Client):
             given[kind.name], rest = rest[: len(kind.sizes)], rest[len(kind.sizes) :]
         chosen = chosen if self._available[chosen] else 0  # no_op
         arguments = [given[kind.name] for kind in self._functions[chosen].args]
-        told = self._game.step([self._actions.FunctionCall(chosen, arguments)])[0]
-        over, cut = told.last(), told.last() and bool(told.discount)
-        return self._see(told.observation), float(told.reward), over and not cut, cut, {}
+        step = self._game.step([self._actions.FunctionCall(chosen, arguments)])[0]
+        done, cut = step.last(), step.last() and bool(step.discount)
+        return self._see(step.observation), float(step.reward), done and not cut, cut, {}
 
     def close(self) -> None:
         self._game.close()
@@ -356,7 +356,7 @@ class DeepMindLab(Client):
 
     Observation: uint8 RGB (height, width, 3). Action: MultiDiscrete of the level's action specification, seven parts in
     its own ranges: look left and right, look down and up (pixels a frame), strafe, move, fire, jump, crouch. The Lab
-    does not tell an end from a time limit: each is terminated.
+    does not distinguish an end from a time limit: each is terminated.
 
     Args:
         level: its script.
@@ -398,8 +398,8 @@ class DeepMindLab(Client):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         reward = float(self._lab.step(np.asarray(action, np.intc), num_steps=self.frame_skip))
-        over = not self._lab.is_running()  # and then it shows nothing more
-        return self._frame if over else self._see(), reward, over, False, {}
+        done = not self._lab.is_running()  # and then it shows nothing more
+        return self._frame if done else self._see(), reward, done, False, {}
 
     def close(self) -> None:
         self._lab.close()
@@ -415,7 +415,7 @@ _KINDS: dict[str, Callable[..., Client]] = {
 
 
 def connect(kind: str, name: str, render_mode: str | None = "rgb_array", **options: Any) -> Client:
-    """The client of an id kind/name; `options` as its class says. UserError where a package or a program is missing."""
+    """The client of an id kind/name; `options`: see its class. UserError where a package or a program is missing."""
     return _KINDS[kind](name, render_mode=render_mode, **options)
 
 

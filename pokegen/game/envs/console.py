@@ -80,7 +80,7 @@ class Console(gymnasium.Env[np.ndarray, int]):
     ## Observation space
 
     `Box(0, 255, (H, W, 3), uint8)`: the screen in RGB, in the console's own size, as `render()` gives it. `ram()` is
-    the work RAM beside it, and the info holds the game's variables, such as score and lives.
+    the work RAM, and the info holds the game's variables, such as score and lives.
 
     ## Reward
 

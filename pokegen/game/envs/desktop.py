@@ -50,7 +50,7 @@ class Desktop(gymnasium.Env):
         reward: from a frame to a number.
         done: from a frame to whether the episode ends with it.
         command: a program that is started at the first reset, on the same display, and ended by `close`.
-        restart: whether the program is started anew at every reset.
+        restart: whether the program is restarted at every reset.
         timeout: seconds that reset waits for the window, if there is a command.
         render_mode: "rgb_array" or None.
     """
@@ -173,7 +173,7 @@ class Desktop(gymnasium.Env):
                     time.sleep(0.01)
 
     def _find(self) -> Any:
-        """The X window that is asked for, once it is shown; where there is a program, one that came after it."""
+        """The requested X window, once it is shown; where there is a program, one that came after it."""
         root = self._server.screen().root
         if self.window is None:
             return root

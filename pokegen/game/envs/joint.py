@@ -52,8 +52,8 @@ class Joint(gymnasium.Env):
         self._cut |= any(cut.values())
         rewards = {agent: float(gained.get(agent, 0)) for agent in self.agents}
         mean = sum(rewards.values()) / len(rewards)
-        over = not self.parallel.agents
-        return dict(self._observation), mean, over and not self._cut, over and self._cut, {"rewards": rewards}
+        done = not self.parallel.agents
+        return dict(self._observation), mean, done and not self._cut, done and self._cut, {"rewards": rewards}
 
     def render(self) -> np.ndarray | None:
         return self.parallel.render()
@@ -77,7 +77,7 @@ def make_joint(name: str, render_mode: str | None = None, **options: Any) -> Joi
     Args:
         name: the package's module.
         render_mode: "rgb_array" for uint8 RGB (700, 700, 3), "human" for a window, or None.
-        options: as its page says: N, local_ratio, max_cycles, continuous_actions, dynamic_rescaling, …
+        options: see its page: N, local_ratio, max_cycles, continuous_actions, dynamic_rescaling, …
     """
     return Joint(require("mpe2").__dict__[name].parallel_env(render_mode=render_mode, **options))
 

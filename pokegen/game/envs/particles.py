@@ -62,7 +62,7 @@ class Trail:
 
 
 class Packed(gymnasium.Wrapper):
-    """A joint environment whose observations are float32 (A, D), zeros behind what an agent sees, and whose actions are
+    """A joint environment whose observations are float32 (A, D), padded with zeros, and whose actions are
     int64 (A,), or float32 (A, D') in [0, 1].
 
     Args:
@@ -133,7 +133,7 @@ class Particles(VectorEnv):
         options: mpe2's N, local_ratio (of simple_spread), max_cycles, continuous_actions.
 
     The state is `position` (N, A, 2), `velocity` (N, A, 2), `landmarks` (N, L, 2), `goal` (N,), an index of landmarks
-    which simple_adversary alone has, and `steps` (N,). At a step behind an episode's end an environment is reset.
+    which simple_adversary alone has, and `steps` (N,). At the step after an episode's end an environment is reset.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium has it

@@ -1,11 +1,11 @@
 """Several environments of one id, stepped at once, with Gymnasium's vector interface.
 
 An environment that has ended is reset by the step after (Gymnasium's AutoresetMode.NEXT_STEP): the observation of an
-episode's end is seen like any other, and the step after it, whose action is ignored and whose reward is 0, is dead.
+episode's end is returned like any other; the step after it is the autoreset step: its action is ignored, its reward 0.
 
 Atari is ALE's own C++ vector environment: gray 84×84 screens, the last four stacked, each the maximum of the last two
 of the frames that a step skips (Mnih et al. 2015, methods), up to 30 idle steps at the start, rewards as the game gives
-them. Its options `height`, `width`, `color` and `stack` say otherwise. `single` is one environment which shows the same
+them. Its options `height`, `width`, `color` and `stack` change that. `single` is one environment which shows the same
 to a player, and can be rendered.
 """
 

@@ -43,7 +43,7 @@ class Shard:
 
 
 class Shards(Dataset):
-    """Shards that are not labelled yet, decoded when asked for, with `margin` frames or a little more on both sides:
+    """Shards that are not labelled yet, decoded on access, with `margin` frames or a little more on both sides:
     a model's window, so that labels do not depend on where shards begin. Of fewer than `least` some come twice."""
 
     def __init__(self, shards: Sequence[Shard], margin: int, least: int = 1):
@@ -54,10 +54,10 @@ class Shards(Dataset):
         return len(self.shards)
 
     def __getitem__(self, index: int) -> tuple[Shard, int, Tensor]:
-        """The shard, how many frames stand before its first, and the frames, uint8 (N, 128, 128)."""
+        """The shard, the number of frames before its first, and the frames, uint8 (N, 128, 128)."""
         shard = self.shards[index]
         first = max(0, shard.start - self.margin)
-        first -= first % max(1, self.margin // 2)  # windows stand as in the whole video, half a window apart
+        first -= first % max(1, self.margin // 2)  # windows begin as in the whole video, half a window apart
         pictures = [torch.from_numpy(f) for f in frames(shard.video, start=first, stop=shard.stop + self.margin)]
         if len(pictures) < shard.stop - first:
             raise UserError(f"{shard.video} cannot be decoded beyond {(first + len(pictures)) / FPS:.1f} seconds.")
@@ -218,7 +218,7 @@ def annotate(
 
 
 def _check_found(video: Path, table: Path) -> None:
-    """UserError unless whoever reads the labels in `table` will find this video for them."""
+    """UserError unless a reader of the labels in `table` will find this video."""
     if video.suffix.lower() not in VIDEOS:
         raise UserError(
             f"Whoever trains on {video} would not find it: give its name one of the ends {', '.join(VIDEOS)}."

@@ -9,8 +9,8 @@ keys:
     */majority_f1_GROUP         the same of a model that always answers the commonest key: what must be beaten
     */balanced_accuracy_GROUP   mean recall of the keys that were pressed; higher is better, chance is 1 / keys
     */recall_GROUP_KEY          share of the frames with this key that are predicted so; higher is better
-    */changed_accuracy          share of the frames told right whose keys differ from those of the frame before; higher
-                                is better (not of a policy, which is asked for one frame of a window)
+    */changed_accuracy          accuracy on the frames whose keys differ from those of the frame before; higher is
+                                better (not for a policy, which predicts one frame of a window)
     val/depends                 share of the answers that change when the frames are swapped for others; 0 is collapse
 """
 
@@ -168,8 +168,8 @@ class StopOnCollapse(L.Callback):
         other = frames[torch.randperm(len(frames), generator=generator)].view_as(batch["frames"])
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             again = module.ema(other)
-        for logits, anew in zip(outputs, again, strict=True):
-            self.swapped += int((logits.argmax(2) != anew.argmax(2)).sum())
+        for logits, swapped in zip(outputs, again, strict=True):
+            self.swapped += int((logits.argmax(2) != swapped.argmax(2)).sum())
             self.total += logits[..., 0].numel()
         self.predictions.append(torch.stack([logits.argmax(2).flatten() for logits in outputs], dim=1).cpu())
 

@@ -1,4 +1,4 @@
-"""Recordings of play: a video and a CSV beside it, one row a frame. Writing, reading, and importing outside video.
+"""Recordings of play: a video and a CSV next to it, one row a frame. Writing, reading, and importing outside video.
 
 NAME.mkv is H.264 in Matroska, 128×128 pixels, 15 frames a second; NAME.csv has the header of `HEADER`:
 
@@ -16,7 +16,7 @@ of the next.
 Outside video of any size and rate is read as if it were 15 frames a second: at each tick the nearest earlier frame by
 its time stamp, squeezed to 128×128 without regard to aspect, upright as a telephone notes. Where it is damaged, the
 frame before the damage is repeated to the next keyframe, and a line on stderr gives the times. With a CSV of 15 rows a
-second beside it, it is a recording too. Left out: sound.
+second next to it, it is a recording too. Left out: sound.
 """
 
 import codecs
@@ -157,7 +157,7 @@ class Recorder:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        with suppress(UserError) if kind else nullcontext():  # the first error is told, not what follows from it
+        with suppress(UserError) if kind else nullcontext():  # report the first error, not what follows from it
             self.close()
 
 
@@ -245,7 +245,7 @@ class Recording:
     keys: list[str]  # (n)
     reward: np.ndarray  # (n) float64
     episode: np.ndarray  # (n) int64
-    confidence: np.ndarray  # (n) float64, 1 where the CSV does not say
+    confidence: np.ndarray  # (n) float64, 1 where the CSV has no such column
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -270,7 +270,7 @@ def read_recording(path: Path, shortest: int = SHORTEST) -> Recording:
     if not table.exists():
         raise UserError(f"{table} does not exist. A recording is a video and a CSV of the same name.")
     if video is None:
-        raise UserError(f"{table} has no video beside it: {table.stem}.mkv, or {', '.join(VIDEOS[1:])}, was expected.")
+        raise UserError(f"{table} has no video next to it: {table.stem}.mkv, or {', '.join(VIDEOS[1:])}, was expected.")
     rows = _read_rows(table, HEADER, ("confidence",))
     _check_length(table, len(rows.key), shortest)
     stamps, _, _ = _probe(video)
@@ -309,7 +309,7 @@ def frames(path: Path, gray: bool = True, start: int = 0, stop: int | None = Non
         stop: frame before which to end; None for the video's end.
 
     UserError: the file is missing, not a video, has no time stamps, or nothing of it can be decoded. Parts that cannot
-    are told on stderr, and the frame before them is repeated, or that after them at the start.
+    are reported on stderr, and the frame before them is repeated, or that after them at the start.
     """
     if start < 0:
         raise ValueError(f"start must be at least 0, not {start}")

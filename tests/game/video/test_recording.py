@@ -334,7 +334,7 @@ def edited(path, old, new):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda v, c: v.unlink(), r"play\.csv has no video beside it: play\.mkv, or \.mp4, .* was expected"),
+        (lambda v, c: v.unlink(), r"play\.csv has no video next to it: play\.mkv, or \.mp4, .* was expected"),
         (lambda v, c: c.unlink(), r"play\.csv does not exist\. A recording is a video and a CSV of the same name"),
         (lambda v, c: v.write_bytes(b"no video" * 500), r"play\.mkv cannot be read as a video: Invalid data"),
         (lambda v, c: v.write_bytes(b""), r"play\.mkv cannot be read as a video"),

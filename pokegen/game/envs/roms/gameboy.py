@@ -271,7 +271,7 @@ def assemble(
     A line is `label: instruction | instruction ; comment`. Numbers are decimal or 0x…, 'c' is the tile of a character,
     terms add up with + and -. Beside the processor's instructions there are `db` (bytes), `text "…"` (tiles by
     character), `row "…"` (the same, filled up to the 32 tiles of a map's row), `align N`, and the names of `data`.
-    ValueError tells which line could not be assembled.
+    ValueError names the line that could not be assembled.
     """
     names = dict(symbols)
     for strict in (False, True):  # the first pass finds the labels: no length depends on a value
