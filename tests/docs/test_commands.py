@@ -52,7 +52,16 @@ def verb_parser(verb: str) -> VerbParser:
 
 def filled(word: str) -> str:
     """A word of a command with something in place of a placeholder."""
-    word = re.sub(r"^runs/([a-z_]+)/config\.yaml$", r"configs/\1.yaml", word.replace("configs/NAME", "configs/cgan"))
+    word = word.replace("configs/NAME", "configs/cgan")
+    if run := re.fullmatch(r"runs/([a-z_]+)/config\.yaml", word):  # the config that the run was started with
+        word = next(
+            (
+                f"{folder}/{run[1]}.yaml"
+                for folder in ("configs", "configs/game")
+                if (ROOT / folder / f"{run[1]}.yaml").is_file()
+            ),
+            word,
+        )
     return {"JSON": "{}"}.get(word, "1" if re.fullmatch("[A-Z]", word) else word)
 
 
