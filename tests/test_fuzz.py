@@ -69,6 +69,13 @@ def test_a_pipe_in_place_of_a_table_of_keys(fuzzer, tmp_path):
     assert not fuzzer.attempt(lambda folder: _read_rows(folder / "keys.csv", HEADER[:3]), tmp_path)
 
 
+def test_a_pipe_in_place_of_a_plan(fuzzer, tmp_path):
+    from pokegen.game.phases import read_plan
+
+    os.mkfifo(tmp_path / "plan.yaml")
+    assert not fuzzer.attempt(lambda folder: read_plan(folder / "plan.yaml", folder, 0), tmp_path)
+
+
 @pytest.mark.parametrize("text", ["[" * 20_000, "a: 2020-99-99"], ids=["deep", "date"])
 def test_configs_and_plans(text, tmp_path):
     from pokegen.cli.fit import _find_configs

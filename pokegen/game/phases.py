@@ -64,6 +64,8 @@ def read_plan(path: Path, out: Path, seed: int) -> tuple[list[Phase], dict[str, 
     A path that does not exist is looked for among the shipped configs. Raises UserError for a plan that is none.
     """
     found = path if path.is_file() else shipped() / path
+    if found.exists() and not found.is_file():  # a named pipe would wait for its writer
+        raise UserError(f"{path} is no plan of phases: not a file.")
     try:
         plan = read_yaml(found.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
