@@ -25,8 +25,8 @@ from sklearn.pipeline import make_pipeline
 from pokegen.data.reader import ReaderDataModule
 from pokegen.data.splits import split_of
 from pokegen.evaluation.reader import METRICS, scores
-from pokegen.hub import export, load
 from pokegen.models.reader import CODES
+from pokegen.zoo import export, load
 
 SETTINGS = {
     "names alone": ["--data.words", "0", "--data.lexicon", "false", "--data.epoch_names", "8300"],

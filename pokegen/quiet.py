@@ -7,7 +7,7 @@ import warnings
 WARNINGS = (
     "does not have many workers",  # one process feeds these small models fast enough
     "Found .* module.* in eval mode",  # the averaged copy is meant to be
-    "but have no `validation_step`",
+    "but have no `validation_step`",  # a GAN is scored by the panel
     "is not supported by the model summary",
     "LeafSpec",
     "LightningCLI's args parameter is intended",

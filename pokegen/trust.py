@@ -16,6 +16,7 @@ from pokegen.errors import UserError
 
 CONFIG_BYTES = 2**20  # of a config.yaml; the largest shipped one has 4 kB
 NODES = 20_000  # of a YAML document, each alias counted with all that it stands for
+DEPTH = 100  # of YAML: whoever walks it may recurse
 
 # Text
 
@@ -77,7 +78,7 @@ def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = 
 
 def read_yaml(content: bytes | str) -> Any:
     """A YAML document of plain values. Raises yaml.YAMLError where it is none, and where its aliases would unfold to
-    more than NODES values: ten short lines can stand for 10¹⁰."""
+    more than NODES values (ten short lines can stand for 10¹⁰), or where it is nested more than DEPTH deep."""
     import yaml  # here, so that help needs the standard library alone
 
     loader = None
@@ -85,15 +86,18 @@ def read_yaml(content: bytes | str) -> Any:
         # libyaml's, where PyYAML has it: on deep nesting the other takes time by the square of the depth.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(content)
         node = loader.get_single_node()
-        left, waiting = NODES, [node]
+        left, waiting = NODES, [(node, 0)]
         while waiting:
-            value = waiting.pop()
+            value, depth = waiting.pop()
             left -= 1
+            if depth > DEPTH:
+                raise ValueError(f"nested more than {DEPTH} deep")
             if left < 0:
                 raise ValueError(f"more than {NODES:,} values")
             if isinstance(value, yaml.CollectionNode):
-                inner = value.value
-                waiting += [x for pair in inner for x in pair] if isinstance(value, yaml.MappingNode) else inner
+                pairs = isinstance(value, yaml.MappingNode)
+                inner = [part for pair in value.value for part in pair] if pairs else value.value
+                waiting += [(part, depth + 1) for part in inner]
         return None if node is None else loader.construct_document(node)
     except (ValueError, RecursionError) as error:  # of what is no number, no date, no UTF-8, or nested too deeply
         raise yaml.YAMLError(str(error)) from error

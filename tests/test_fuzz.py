@@ -76,7 +76,9 @@ def test_a_pipe_in_place_of_a_plan(fuzzer, tmp_path):
     assert not fuzzer.attempt(lambda folder: read_plan(folder / "plan.yaml", folder, 0), tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[" * 20_000, "a: 2020-99-99"], ids=["deep", "date"])
+@pytest.mark.parametrize(
+    "text", ["[" * 20_000, "a: " + "[" * 700 + "]" * 700, "a: 2020-99-99"], ids=["open", "deep", "date"]
+)
 def test_configs_and_plans(text, tmp_path):
     from pokegen.cli.fit import _find_configs
     from pokegen.game.phases import read_plan

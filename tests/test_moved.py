@@ -45,6 +45,12 @@ def test_an_old_key_next_to_its_new_one_stays_and_is_refused_later() -> None:
     assert moved.renewed(both) == both
 
 
+def test_the_zoo_goes_by_its_earlier_name_too() -> None:
+    from pokegen import hub
+
+    assert hub.load is zoo.load
+
+
 def test_paths_of_today_stay() -> None:
     assert moved.class_path("pokegen.models.vae.VAE") == "pokegen.models.vae.VAE"
     assert moved.class_path("torch.nn.Linear") == "torch.nn.Linear"

@@ -453,7 +453,7 @@ class Generator:
             yield names
 
     def ignored(self, request: Request) -> list[str]:
-        """What is asked for that the sprite model does not heed, such as the types where it knows no conditions."""
+        """What is asked for that the sprite model does not support, such as the types where it knows no conditions."""
         asked = _condition(request, 1)
         supported = getattr(self._model("sprites"), "conditions", asked)
         return [key for key in asked if key not in supported]

@@ -34,7 +34,7 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
 
 
 def add_looks(parser: argparse.ArgumentParser) -> None:
-    """All that a sprite model may heed, and the model."""
+    """All that a sprite model may support, and the model."""
     add_types(parser)
     parser.add_argument("--color", help=f"{', '.join(COLORS)}; default: drawn")
     add_legendary(parser)

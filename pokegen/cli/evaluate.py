@@ -232,7 +232,7 @@ def _load(name: str, class_path: str) -> Any:
     from pokegen import zoo
 
     found = zoo.read_config(zoo.folder_of(name))["class_path"]
-    if found != class_path:
+    if found.rpartition(".")[2] != class_path.rpartition(".")[2]:
         raise CheckpointError(f"{name} is a {found}; this panel scores a {class_path}.")
     return zoo.load(name).model
 

@@ -225,8 +225,9 @@ class CLI(LightningCLI):
 
 def _share_size(config: Any) -> None:
     """Give the nets the side of the data's images, where they have the default."""
-    size = config.data.get("init_args", {}).get("size")
-    nets = [spec for spec in vars(config.model.init_args).values() if isinstance(spec, Namespace)]
+    size = (config.data.get("init_args") or {}).get("size")
+    specs = vars(config.model.get("init_args") or Namespace()).values()
+    nets = [spec for spec in specs if isinstance(spec, Namespace) and "class_path" in spec]
     for net in nets if size else []:
         if "size" in _keys_of(net.class_path) and net.get("init_args.size", SPRITE_SIZE) == SPRITE_SIZE:
             net["init_args.size"] = size
@@ -319,7 +320,8 @@ def _user_error(error: BaseException | None) -> UserError | None:
 
 def _find_configs(argv: list[str]) -> list[str]:
     """Where a config is not found from here, take the shipped one of that name. Each must be a YAML of keys."""
-    found = list(argv)
+    found, stems, old = list(argv), [], False
+    named = any(word.partition("=")[0] == "--run" for word in argv)
     for i, word in enumerate(argv):
         flag, equals, value = word.partition("=")
         if flag not in ("--config", "-c") or (not equals and i + 1 == len(argv)):
@@ -350,9 +352,12 @@ def _find_configs(argv: list[str]) -> list[str]:
         if changes:
             names = ", ".join(f"{old} is now {new}" for old, new in changes.items())
             rank_zero_warn(f"{path} has names of an earlier version: {names}.")
-            path = yaml.safe_dump(renewed, sort_keys=False)  # type: ignore[assignment]  # --config takes YAML too
-        found[place] = f"{flag}={path}" if equals else str(path)
-    return found
+            old = True
+        named = named or bool(content.get("run"))
+        stems.append(path.stem)
+        shown = yaml.safe_dump(renewed, sort_keys=False) if changes else str(path)  # --config takes YAML too
+        found[place] = f"{flag}={shown}" if equals else shown
+    return found if named or not old else [*found, "--run", stems[0]]  # which a YAML text would not tell
 
 
 def _short(message: str) -> str:

@@ -182,7 +182,9 @@ def _advised(error: WriteError, args: argparse.Namespace) -> UserError:
     for option in ("out", "json", "runs"):
         if hasattr(args, option):
             chosen = getattr(args, option)
-            if place.startswith(os.path.abspath(chosen)) if chosen else option == "out":  # not given: it would choose
+            if (
+                Path(place).is_relative_to(os.path.abspath(chosen)) if chosen else option == "out"
+            ):  # not given: it would choose
                 return UserError(f"{str(error).removesuffix('.')} with --{option}.")
     return error
 

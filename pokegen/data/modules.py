@@ -25,7 +25,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, get_worker_info
 
 from pokegen import schema
 from pokegen.data.pokedex import load_pokedex
@@ -99,9 +99,16 @@ class SpriteDataset(Dataset):
         return batch | conditions | {"species": self.species[indices]}
 
 
-def _as_it_is(batch: Any) -> Any:
+def identity_collate(batch: Any) -> Any:
     """What the dataset fetches is a batch already."""
     return batch
+
+
+def _seed_worker(_: int) -> None:
+    """Augmentation of each worker, and of each epoch, has random numbers of its own."""
+    dataset: Any = get_worker_info().dataset  # type: ignore[union-attr]
+    if hasattr(dataset, "rng"):
+        dataset.rng.manual_seed(torch.initial_seed())
 
 
 class BalancedSampler(DistributedSampler[int]):
@@ -139,6 +146,7 @@ class ImageDataModule(L.LightningDataModule):
     datasets: Mapping[str, Any]
     batch_size: int
     num_workers: int
+    seed: int
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val")
@@ -150,10 +158,11 @@ class ImageDataModule(L.LightningDataModule):
         return DataLoader(
             self.datasets[split],
             batch_size=self.batch_size,
-            collate_fn=_as_it_is,
+            collate_fn=identity_collate,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # its own, or each loader takes from the noise of the training
+            generator=torch.Generator().manual_seed(self.seed),  # or each loader takes from the training's noise
+            worker_init_fn=_seed_worker,
             **options,
         )
 
@@ -267,8 +276,7 @@ class SpriteDataModule(ImageDataModule):
         return A.Compose([white])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Kept in a checkpoint, so that a resumed training augments as an undisturbed one would; but for workers, each
-        of which has random numbers of its own."""
+        """Kept in a checkpoint, so that a resumed training augments as an undisturbed one would, if no workers do."""
         return {"random_state": self.datasets["train"].rng.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:

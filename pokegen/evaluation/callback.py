@@ -59,7 +59,7 @@ class KernelDistance(L.Callback):
             value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
         value = trainer.strategy.broadcast(value)
         module.log("val/kernel_distance", value, rank_zero_only=True)
-        whole = getattr(module, "condition_strength", 1.0) == 1  # or the best might not heed what is asked
+        whole = getattr(module, "condition_scale", 1.0) == 1  # or the best might ignore its conditions
         if value < self.lowest and whole:
             self.lowest = value
             trainer.save_checkpoint(self.best)

@@ -90,7 +90,7 @@ class CGANGenerator(ImageModel):
         width: channels at 32×32; smaller maps have up to four times as many, larger ones fewer.
         embedding_dim: E, size of the condition's vector.
         size: S; 64, 128 or 256.
-        conditions: those that it supports; the discriminator must heed the same.
+        conditions: those that it supports; the discriminator must support the same.
     """
 
     def __init__(

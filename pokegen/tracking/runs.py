@@ -101,7 +101,7 @@ class WandbLog(_Lasting, WandbLogger):
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
-        del self._wandb_init["anonymous"]  # W&B warns of it at each start, though nobody set it
+        self._wandb_init.pop("anonymous", None)  # W&B warns of it at each start, though nobody set it
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

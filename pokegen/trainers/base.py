@@ -21,6 +21,7 @@ Metrics are named `stage/quantity`; all losses are lower-is-better:
 """
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,9 @@ class TrainingModule(L.LightningModule):
         """Take those weights of another training whose name and shape match; the average and what was counted begin
         anew. Says how many match. UserError where none does."""
         own = {k: v for k, v in self.state_dict().items() if k != "images_seen" and not k.startswith("ema.")}
+        weights = {
+            re.sub(r"\bstrength$", "condition_scale", key): value for key, value in weights.items()
+        }  # its old name
         matching = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
         if not matching:
             raise UserError("init_from: none of its weights has the name and shape of one of this model's.")

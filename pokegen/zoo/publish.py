@@ -9,7 +9,7 @@ import yaml
 
 from pokegen import __version__, trust
 from pokegen.errors import CheckpointError
-from pokegen.zoo.checkpoint import CARD, CONFIG, WEIGHTS, class_of, read_config, root
+from pokegen.zoo.checkpoint import CARD, CONFIG, WEIGHTS, class_of, place, read_config, root
 from pokegen.zoo.download import HUB, REPOSITORY, folder_of, refusal
 from pokegen.zoo.loading import load
 
@@ -107,7 +107,7 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
         "license_name": "see-use-and-rights",
         "license_link": f"https://huggingface.co/{repo}/blob/main/{CARD}",
         "library_name": "pokegen",
-        "tags": ["pokemon", class_path.split(".")[-2]],
+        "tags": ["pokemon", place(class_path)[0].rpartition(".")[2]],
     } | ({"pipeline_tag": kind.hub_task} if kind.hub_task else {})
     use = f"pokegen sprites --model {HUB}{repo}" if draws else f'pokegen.zoo.load("{HUB}{repo}")'
     front = yaml.safe_dump(facts | own, sort_keys=False, allow_unicode=True)

@@ -13,6 +13,7 @@ import time
 import pytest
 import torch
 import yaml
+from jsonargparse import Namespace
 
 from pokegen.cli import fit
 from pokegen.cli.main import main
@@ -307,7 +308,7 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(mistake, imported, tmp_path,
             "model: {class_path: pokegen.trainers.likelihood.Likely}",
             ["no class 'Likely' in pokegen.trainers.likelihood"],
         ),
-        ("model: [1,", ["mine.yaml, line 2: not YAML", "not YAML"]),
+        ("model: [1,", ["mine.yaml, line 2: not YAML"]),
         ("model", ["mine.yaml", "expected YAML keys such as model", "got 'model'"]),
         ("", ["mine.yaml", "expected YAML keys"]),
     ],
@@ -481,7 +482,10 @@ def test_a_run_of_an_earlier_version_resumes_and_is_exported(imported, tmp_path)
         text = text.replace(new, old)
     config.write_text(text)
     assert main(["zoo", "export", "runs/dcgan", "mine"]) == 0
-    again = ["fit", "--config", str(config), "--run", "dcgan", "--ckpt_path", "last", "--trainer.max_epochs", "2"]
+    mine = tmp_path / "dcgan.yaml"  # a user's own, which does not name the run
+    mine.write_text(text.replace("\nrun: dcgan\n", "\n"))
+    assert "run: dcgan" not in mine.read_text()
+    again = ["fit", "--config", str(mine), "--ckpt_path", "last", "--trainer.max_epochs", "2"]
     with pytest.warns(UserWarning, match="has names of an earlier version"):
         assert main(again) == 0
     assert images_seen(tmp_path / "runs" / "dcgan") == 2 * EPOCH
@@ -496,6 +500,15 @@ def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp
     line = one_line(capsys, words(imported, "dcgan", verb=verb, score_images=0))
     assert f"AdversarialModule: nothing to {verb}" in line
     assert instead in line
+
+
+def test_a_trainer_of_ones_own_needs_no_network(imported):
+    """Its settings have no nets whose size could follow the data's."""
+    config = Namespace(model=Namespace(class_path="mine.Trainer"), data=Namespace(init_args=Namespace(size=64)))
+    fit._share_size(config)
+    config.model.init_args = Namespace(options=Namespace(depth=3), size=7)
+    fit._share_size(config)
+    assert config.model.init_args == Namespace(options=Namespace(depth=3), size=7)
 
 
 def test_size_is_given_once(drawn, tmp_path):

@@ -195,6 +195,15 @@ def test_training_images_vary_and_validation_images_do_not(module):
     )
 
 
+def test_workers_augment_each_epoch_otherwise(imported):
+    module = SpriteDataModule(str(imported), batch_size=16, epoch_images=32, rotation=0, num_workers=2)
+    module.setup("fit")
+    loader = module._loader("train", sampler=[0] * 32)  # the same row again and again
+    first, second = (torch.cat([batch["image"] for batch in loader]) for _ in range(2))
+    assert not first.equal(second)
+    assert not first[:16].equal(first[16:])
+
+
 def test_same_seed_same_order(imported):
     def order(seed):
         module = SpriteDataModule(str(imported), batch_size=8, epoch_images=32, seed=seed)

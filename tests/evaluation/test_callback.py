@@ -15,6 +15,8 @@ from pokegen.data.modules import SampleSpriteDataModule
 from pokegen.data.teaching import DigitsDataModule
 from pokegen.evaluation import callback
 from pokegen.evaluation.callback import KernelDistance
+from pokegen.models import CGANDiscriminator, CGANGenerator
+from pokegen.trainers.adversarial import AdversarialModule
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,11 @@ def test_no_checkpoint_is_the_best_while_a_condition_fades_in(monkeypatch, tmp_p
     score.eye = SimpleNamespace(look=lambda pictures: pictures, kernel_distance=lambda _: 0.5)
     trainer = SimpleNamespace(current_epoch=0, max_epochs=9, is_global_zero=True, save_checkpoint=saved.append)
     trainer.strategy = SimpleNamespace(broadcast=lambda value: value)
-    for images, strength, expected in ((10, 0.0, 0), (20, 0.9, 0), (30, 1.0, 1)):
-        module = SimpleNamespace(images_seen=images, condition_strength=strength, log=lambda *_, **__: None)
+    module = AdversarialModule(
+        CGANGenerator(8, 8, 8), CGANDiscriminator(8), condition_start=15, condition_full=25, ema_images=0
+    )
+    module.log = lambda *_, **__: None
+    for images, expected in ((10, 0), (20, 0), (30, 1)):
+        module.images_seen.fill_(images)
         score.on_train_epoch_end(trainer, module)
         assert len(saved) == expected

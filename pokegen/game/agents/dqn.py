@@ -35,7 +35,7 @@ class QNetwork(AgentNetwork):
     """Observations → the value of each action.
 
     Args:
-        env, options, plain_spaces: see agents.AgentNetwork; the action space must be Discrete.
+        env, options, plain_spaces: see base.AgentNetwork; the action space must be Discrete.
         hidden: units of the layers; with screens, of those after the convolutions. Dueling splits the last.
         widths: channels of the convolutions.
         dueling: value and advantages apart, joined as value + advantage − mean advantage.
@@ -231,7 +231,7 @@ class DQN(AgentModule):
     """Trains a QNetwork.
 
     Args:
-        network, num_envs: see agents.AgentModule.
+        network, num_envs: see base.AgentModule.
         num_steps: steps of each environment in a training step; Stable-Baselines3's train_freq, CleanRL's
             train_frequency.
         learning_rate: Adam's step size.
@@ -256,7 +256,7 @@ class DQN(AgentModule):
         terminal_on_life_loss: a lost life ends the episode for the targets; the game goes on.
         max_grad_norm: largest norm of the gradient; 0 does not clip.
         save_replay: save the replay buffer in checkpoints, so that a resumed run equals one that never stopped.
-        kwargs: see agents.AgentModule.
+        kwargs: see base.AgentModule.
     """
 
     replay: Replay

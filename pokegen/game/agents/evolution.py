@@ -46,7 +46,7 @@ class Evolution(AgentModule):
         gamma: discount factor of one step in the fitness; 1 for plain returns.
         rate, rate_end: share of a copy's weights that change, at the start and at the budget's end, in a straight line.
         sigma, sigma_end: standard deviation of these changes, likewise, in units of 1 / √(inputs of the layer).
-        val_episodes, threads, processes: see agents.AgentModule.
+        val_episodes, threads, processes: see base.AgentModule.
     """
 
     scale: Tensor  # (W,)

@@ -75,7 +75,7 @@ class MADDPGActors(AgentNetwork):
     """The actors: each agent's observation → its action.
 
     Args:
-        env, options, plain_spaces: see agents.AgentNetwork; the environment is one of mpe/…. `trail: true`
+        env, options, plain_spaces: see base.AgentNetwork; the environment is one of mpe/…. `trail: true`
             lets agents remember, see particles.Trail.
         hidden: units of the layers.
         share: agents of a kind share one net, which distinguishes them by their observations.
@@ -247,7 +247,7 @@ class MADDPG(AgentModule):
     """Trains a MADDPGActors.
 
     Args:
-        network, num_envs, num_steps, ema_steps, val_episodes, threads: see agents.AgentModule.
+        network, num_envs, num_steps, ema_steps, val_episodes, threads: see base.AgentModule.
         critic_hidden: units of the critics' layers.
         norm: normalise the outputs of the critics' layers.
         learning_rate, critic_lr: Adam's step sizes for actors and critics.

@@ -45,7 +45,7 @@ class ActorCritic(AgentNetwork):
     of a Box the means, whose deviations do not depend on the observation.
 
     Args:
-        env, options, plain_spaces: see agents.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
+        env, options, plain_spaces: see base.AgentNetwork; actions are Discrete, MultiDiscrete or Box.
         hidden: units of the actor's layers; with screens, of the layers after the convolutions, which are
             shared with the critic.
         critic_hidden: units of the critic's own layers; null for as many as the actor's. Not for screens.
@@ -214,7 +214,7 @@ def advantages(
     Args:
         rewards: (T, N).
         values: (T + 1, N), of the observation before each step, and of the last one.
-        terminated, done, autoreset: (T, N), see agents.AgentModule.step.
+        terminated, done, autoreset: (T, N), see base.AgentModule.step.
         gamma: γ.
         gae_lambda: λ.
     """
@@ -273,7 +273,7 @@ class PPO(AgentModule):
     """Trains an ActorCritic.
 
     Args:
-        network, num_envs, num_steps: see agents.AgentModule.
+        network, num_envs, num_steps: see base.AgentModule.
         learning_rate: Adam's step size.
         lr_end: share of learning_rate left at the end of the budget; it falls linearly. 0 is CleanRL's `anneal_lr`.
         gamma: discount factor of one step, γ.
@@ -293,7 +293,7 @@ class PPO(AgentModule):
         target_kl: stop the passes over a rollout after one whose mean approx_kl is above this; 0 makes all passes.
         critic_steps: environment steps at the start in which only the critic's own layers are trained, so that an
             untrained critic does not spoil a cloned policy.
-        kwargs: see agents.AgentModule.
+        kwargs: see base.AgentModule.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class AgentPlayer:
     """A network that plays by observations, of the environment that its `single` makes.
 
     Args:
-        network: an agents.AgentNetwork in evaluation mode.
+        network: an base.AgentNetwork in evaluation mode.
     """
 
     def __init__(self, network: Any):

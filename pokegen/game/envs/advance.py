@@ -1,4 +1,4 @@
-"""A Game Boy Advance on stable-retro's mGBA core: the ROM of our own (advance_rom.py), or one that the user has, such
+"""A Game Boy Advance on stable-retro's mGBA core: the ROM of our own (roms/advance.py), or one that the user has, such
 as a Pokémon Emerald.
 
 stable-retro reads a game from a folder of its form, which is written for the time that the environment is open. It
@@ -50,7 +50,7 @@ class GameBoyAdvance(gymnasium.Env[np.ndarray, int]):
 
     One Game Boy Advance runs in step with the agent: a step presses one key, or none, for `frame_skip` frames of 1/60
     second and then looks at the screen. A key that is chosen again stays down; one that is not is let go. Without `rom`
-    it is the meadow of advance_rom.py: a trainer gathers nine berries in 30 seconds.
+    it is the meadow of roms/advance.py: a trainer gathers nine berries in 30 seconds.
 
     ## Action space
 
@@ -157,7 +157,7 @@ class GameBoyAdvance(gymnasium.Env[np.ndarray, int]):
         self._folder.cleanup()
 
     def ram(self) -> np.ndarray:
-        """Work RAM, from 0x02000000 and then from 0x03000000: uint8 (294912,). The meadow's is in `advance_rom.RAM`."""
+        """Work RAM, from 0x02000000, then from 0x03000000: uint8 (294912,). The meadow's is in `roms.advance.RAM`."""
         blocks = self._retro.data.memory.blocks
         return np.concatenate([np.frombuffer(blocks[start], np.uint8) for start in (0x02000000, 0x03000000)])
 

@@ -123,8 +123,11 @@ class AnnotationDataModule(L.LightningDataModule):
         return loader([shard for shards in self.plan for shard in shards], self.margin, processes)
 
     def teardown(self, stage: str) -> None:
+        if stage != "predict" or self.trainer is None:
+            return
+        self.trainer.strategy.barrier()  # another process may still write
         done = [shards for shards in self.plan if all(shard.file.is_file() for shard in shards)]
-        if stage == "predict" and self.trainer and self.trainer.is_global_zero:
+        if self.trainer.is_global_zero:
             for table in merge(done):
                 echo(table)
 
@@ -157,7 +160,7 @@ def plan(videos: Sequence[Path], window: int, mark: str, out: Path | None, shard
         work = folder / f".{video.stem}-{mark}-{shard_frames}"
         if table.exists():
             shutil.rmtree(work, ignore_errors=True)  # of an annotation that was killed after its last step but this
-            raise UserError(f"{table} exists. Remove it, or name another folder with --out.")
+            raise UserError(f"{table} exists. Remove it, or choose another folder for the labels.")
         if table in found:
             raise UserError(f"Two videos are called {video.stem}. Annotate them into different folders.")
         count = count_frames(video)
@@ -226,7 +229,7 @@ def _check_found(video: Path, table: Path) -> None:
     beside = table.parent.glob(f"{glob.escape(table.stem)}.*") if table.parent.is_dir() else ()
     for other in beside:
         if other.suffix.lower() in VIDEOS and not (other.exists() and other.samefile(video)):
-            raise UserError(f"{other} has the same name as {video}: name another folder with --out.")
+            raise UserError(f"{other} has the same name as {video}: choose another folder for the labels.")
 
 
 def _link(video: Path, place: Path) -> None:

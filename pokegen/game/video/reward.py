@@ -2,8 +2,8 @@
 
 A regression of the recorded rewards, as the reward predictor of Christiano et al., NeurIPS 2017, section 2.2.3, where
 rewards are known instead of preferences. An agent can learn from it in a game without rewards: `reward_model` of
-agents.AgentModule. Left out: ensembles of predictors and their uncertainty; the reward of an episode's last step, since
-recordings do not hold the frame after it.
+agents.base.AgentModule. Left out: ensembles of predictors and their uncertainty; the reward of an episode's last step,
+since recordings do not hold the frame after it.
 
 Letters: B windows, T frames of a window.
 
