@@ -89,7 +89,8 @@ def renewed(config: Any, changes: dict[str, str] | None = None) -> Any:
     found["class_path"] = new = class_path(path)
     names = {path: new} if path != new else {}
     if isinstance(args, dict):
-        keys = {old: key for old, key in KEYS.get(new, {}).items() if old in args and key not in args}
+        known = next((keys for path, keys in KEYS.items() if f".{path}".endswith(f".{new}")), {})  # or the class alone
+        keys = {old: key for old, key in known.items() if old in args and key not in args}
         found["init_args"] = {keys.get(key, key): value for key, value in args.items()}
         names |= keys
     if changes is not None:

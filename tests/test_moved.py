@@ -85,3 +85,10 @@ def test_nested_settings_are_renewed() -> None:
 def test_classes_of_earlier_versions_are_found(old: str, new: str) -> None:
     assert moved.class_path(old) == new
     assert moved.class_path(new) == new
+
+
+def test_keys_are_renewed_of_a_class_by_its_name_alone_too() -> None:
+    changes: dict[str, str] = {}
+    old = {"class_path": "PPO", "init_args": {"discount": 0.9, "hidden": 3}}
+    assert moved.renewed(old, changes) == {"class_path": "PPO", "init_args": {"gamma": 0.9, "hidden": 3}}
+    assert changes == {"discount": "gamma"}
