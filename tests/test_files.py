@@ -100,11 +100,12 @@ import os, time
 from pathlib import Path
 from pokegen.files import *
 with atomic_file(Path('a')) as f:
-    if child := os.fork(): print(child, flush=True)
+    print(os.fork() or 'child', flush=True)
     time.sleep(99)
 """
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    child = int(parent.stdout.readline())
+    said = {parent.stdout.readline().strip() for _ in range(2)}  # of both, so that the child has begun
+    child = int((said - {"child"}).pop())
     try:
         end(parent)
         sweep(tmp_path)

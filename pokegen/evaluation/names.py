@@ -46,21 +46,21 @@ METRICS = {
     "bits_val_se": "its standard error, over families",
     "bits_test": "bits per character, the end counted as one, test families; lower is better",
     "bits_test_se": "its standard error, over families",
-    "bits_test_above_5gram": "what that is above the 5-gram's; lower is better, below 0 is better than the 5-gram",
-    "bits_test_above_5gram_se": "the standard error of this difference, over the same families: the one to compare by",
-    "names": "names behind the columns that follow",
+    "bits_test_above_5gram": "`bits_test` minus that of the 5-gram; lower is better, below 0 is better than the 5-gram",
+    "bits_test_above_5gram_se": "the standard error of this difference, over the same families: compare by this one",
+    "names": "number of names for the metrics that follow",
     "new": "share at 2 or more edits from every real name (real names: from every other); higher is better",
-    "nearest": "median of the edits to the nearest real name; near that of real names is better",
+    "nearest": "median edit distance to the nearest real name; near that of real names is better",
     "distinct": "share of different names; higher is better",
-    "readable": "share that keeps to the rules of spelling in pokegen.models.names; higher is better",
-    "pronounceable": "share that a 3-gram of the training names finds as likely, per character, as all but the least "
-    "likely 5 % of the validation names; near that of real names is better",
-    "type_top1": "share whose type, guessed from the letters, is among the asked; higher is better",
+    "readable": "share that follows the spelling rules of `pokegen.models.names`; higher is better",
+    "pronounceable": "share whose likelihood per character, under a 3-gram of the training names, reaches that of"
+    " the validation names without their least likely 5 %; near that of real names is better",
+    "type_top1": "share whose type, guessed from the letters, is one of the requested; higher is better",
     "type_top1_se": "its standard error, over names",
-    "type_top1_chance": "its floor: the asked types shuffled",
-    "type_f1": "macro-F1 of that guess over the asked types; one guess a name, so two types keep it below 1; higher is "
-    "better",
-    "type_f1_chance": "its floor: the asked types shuffled",
+    "type_top1_chance": "its floor: the requested types shuffled",
+    "type_f1": "macro-F1 of that guess over the requested types; one guess a name, so two types keep it below 1; "
+    "higher is better",
+    "type_f1_chance": "its floor: the requested types shuffled",
 }
 BY_CONSTRUCTION = ("new", "distinct", "readable")  # of what NameModel.sample returns
 

@@ -31,28 +31,29 @@ from pokegen.models.condition import CONDITIONS
 from pokegen.models.pixels import to_pixels
 
 METRICS = {
-    "pictures": "how many there are",
-    "kernel_distance": "MMD² in the judge's features, the mean over its depths, each divided by that of blends: 0 as "
-    "real, 1 as far as two sprites laid over each other; lower is better, and models are chosen by it",
+    "pictures": "number of pictures",
+    "kernel_distance": "MMD² in the judge's features, the mean over its depths, each divided by that of blends: 0"
+    " is as real sprites, 1 as far as two sprites blended; lower is better, and models are selected by it",
     "random_distance": "the same in the features of three random networks; lower is better",
-    "frechet_distance": "in 48 principal components of the judge's features, the mean over its depths, each divided by "
-    "that of blends; biased upwards, alike in each row; lower is better",
-    "sliced_wasserstein": "of patches, the mean over four scales; lower is better",
+    "frechet_distance": "in 48 principal components of the judge's features, the mean over its depths, each "
+    "divided by that of blends; biased upwards, alike in each row; lower is better",
+    "sliced_wasserstein": "sliced Wasserstein distance of patches, the mean over four scales; lower is better",
     "density": "in the judge's features at 8×8; real is about 1, higher is better",
     "coverage": "in the judge's features at 8×8; real is about 1, higher is better",
     "species_coverage": "share of the reference's species that are nearest to one of 1,000 pictures; higher is better",
-    "type_accuracy": "share whose likeliest type, as the type judge sees it, is one of the asked; higher is better",
-    "type_f1": "F1 of the types, as many as were asked, the mean over the 18; higher is better",
-    "train_on_generated": "share of unseen real sprites whose likeliest type is right, told by a linear classifier of "
-    "the judge's features that was fitted to these pictures and their asked types; higher is better",
+    "type_accuracy": "share of pictures whose likeliest type by the type judge is one of the requested types; "
+    "higher is better",
+    "type_f1": "F1 of the likeliest types, as many as were requested, the mean over the 18; higher is better",
+    "train_on_generated": "share of unseen real sprites whose likeliest type is right by a linear classifier of "
+    "the judge's features, fitted to these pictures and their requested types; higher is better",
     "white_border": "share of white pixels in the outermost ring of 2; higher is better",
-    "palette": "colours that cover 95 % of what is drawn, at 4 bits a channel, the median; like real is better",
-    "components": "separate parts of 8 pixels or more, the mean; like real is better",
-    "copy_ratio": "distance of 250 pictures to training sprites over that to unseen ones, in units of what unseen real "
-    "sprites give: 1 where nothing is copied, towards 0 for copies",
+    "palette": "colours that cover 95 % of the drawing, at 4 bits a channel, the median; near real is better",
+    "components": "separate parts of 8 pixels or more, the mean; near real is better",
+    "copy_ratio": "distance of 250 pictures to training sprites divided by their distance to unseen ones, in "
+    "units of the same ratio of unseen real sprites: 1 where nothing is copied, towards 0 for copies",
     "copies": "share of 250 pictures nearer to a training sprite than 99 % of unseen real sprites are; lower is better",
-    "inception_fid": "the Fréchet inception distance to the training sprites, of the first seed; it has no floor "
-    "or ceiling beside it; lower is better",
+    "inception_fid": "the Fréchet inception distance to the training sprites, of the first seed; without floor or"
+    " ceiling; lower is better",
 }
 
 DISTANCES = ("kernel_distance", "random_distance", "frechet_distance", "sliced_wasserstein")

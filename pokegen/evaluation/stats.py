@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 # Metric -> what it says. Every one has a second, NAME_std, over the repeats.
 METRICS = {
     "quality": "score of SDMetrics' quality report against held-out species, 0 to 1, higher is better",
-    "auc_all": "boosted trees telling the rows from all real ones, 0.5 is best",
-    "auc_held_out": "boosted trees telling the rows from held-out ones, 0.5 is best",
-    "dcr_share": "share of rows nearer to a training row than to a held-out one, 0.5 is neutral, above are copies",
-    "legendary_auc": "AUC of Legendary on held-out species, learnt from the rows, higher is better",
-    "type1_f1": "macro-F1 of Type1 on held-out species, learnt from the rows, 0 to 1, higher is better",
+    "auc_all": "AUC of boosted trees that separate the rows from all real ones, 0.5 is best",
+    "auc_held_out": "AUC of boosted trees that separate the rows from held-out ones, 0.5 is best",
+    "dcr_share": "share of rows nearer to a training row than to a held-out one, 0.5 is neutral, more means copies",
+    "legendary_auc": "AUC of Legendary on held-out species, learned from the rows, higher is better",
+    "type1_f1": "macro-F1 of Type1 on held-out species, learned from the rows, 0 to 1, higher is better",
     "violations": "share of rows that break a rule, 0 is best",
     "violations_total": "share of rows whose Total is not the sum of the six stats",
-    "violations_types": "share of rows whose two types are one",
-    "violations_stats": f"share of rows with a stat that is no whole number from {STAT_MIN} to {STAT_MAX}",
-    "violations_size": "share of rows with a height or weight that is not above 0 or no multiple of 0.1",
+    "violations_types": "share of rows whose two types are equal",
+    "violations_stats": "share of rows with a stat that is not a whole number from 1 to 255",
+    "violations_size": "share of rows with a height or weight that is not above 0 or not a multiple of 0.1",
     "violations_words": "share of rows with an unknown type, colour, stage, or Legendary",
 }
 REPEATS = 3

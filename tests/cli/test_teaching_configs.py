@@ -102,7 +102,7 @@ def test_an_experiment_keeps_the_settings_of_its_report(name, capsys):
         assert (model["generator_lr"], model["discriminator_lr"]) == (2e-3, 2e-3)
         assert (model["beta1"], model["beta2"], model["loss"]) == (0.5, 0.999, "bce")
         assert (model["shift"], model["color"]) == (0, 0)
-        assert model["generator"]["class_path"] == f"pokegen.models.{kind}.Generator"
+        assert model["generator"]["class_path"] == f"pokegen.models.{kind}.{kind.upper()}Generator"
         assert epochs == 9 or source == "digits"
 
 
