@@ -236,7 +236,7 @@ def refused(videos, network, message, out=None, shard=40, **options):
 def test_labels_that_are_there_are_kept(network, video):
     table = video.with_suffix(".csv")
     table.write_text("mine")
-    refused([video], network, r"one\.csv exists\. Remove it, or name another folder with --out")
+    refused([video], network, r"one\.csv exists\. Remove it, or choose another folder for the labels")
     assert table.read_text() == "mine"
 
 
@@ -309,7 +309,7 @@ def test_what_is_labelled_is_what_training_reads(network, video, whole, tmp_path
 def test_what_training_would_not_find_is_not_labelled(network, video, tmp_path):
     other = video.with_suffix(".mp4")
     other.write_bytes(video.read_bytes())
-    refused([other], network, r"one\.mkv has the same name as .*one\.mp4: name another folder")
+    refused([other], network, r"one\.mkv has the same name as .*one\.mp4: choose another folder")
     out = tmp_path / "out"
     assert read_recording(label(other, network, out)[0]).video == out / "one.mp4"
     nameless = video.rename(video.with_suffix(".film"))
