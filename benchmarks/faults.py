@@ -106,7 +106,7 @@ def temporaries(place: Path) -> list[Path]:
 
 def verbs(place: Path, given: Path) -> dict[str, Verb]:
     """All verbs, writing below `place`. `given` holds their sources."""
-    run, zoo, labels = place / "runs" / "vae", place / "zoo", place / "labels"
+    run, exported, labels = place / "runs" / "vae", place / "zoo", place / "labels"
     settings = {
         **{"config": "configs/vae.yaml", "runs": place / "runs", "log": "csv", "score_images": 0},
         **{"model.init_args.network.init_args.width": 4, "data.init_args.root": given / "imported"},
@@ -131,11 +131,11 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
         json.loads((run / "run.json").read_text())
 
     def check_export(n: int) -> None:
-        zoo.load(zoo)
+        zoo.load(exported)
         if n == 0:
-            (zoo / "mine.txt").write_text("mine")
-        assert (zoo / "mine.txt").read_text() == "mine"
-        assert "facts" in (zoo / "README.md").read_text()
+            (exported / "mine.txt").write_text("mine")
+        assert (exported / "mine.txt").read_text() == "mine"
+        assert "facts" in (exported / "README.md").read_text()
 
     def check_record(n: int) -> None:
         assert len(read_recording(place / "play0")) == 300
@@ -177,7 +177,7 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
             lambda n: ["data", "import", str(given / "drawn"), "--out", str(place / "imported")], check_import
         ),
         "fit": Verb(fitting, check_fit),
-        "export": Verb(lambda n: ["zoo", "export", str(given / "runs" / "vae"), str(zoo)], check_export),
+        "export": Verb(lambda n: ["zoo", "export", str(given / "runs" / "vae"), str(exported)], check_export),
         "record": Verb(
             lambda n: f"game record --env {ENV} --player expert --frames 300 --out {place}/play{n}".split(),
             check_record,
