@@ -43,7 +43,7 @@ def test_every_link_of_a_page_resolves(page: Path) -> None:
 
 
 def test_a_link_that_leads_nowhere_is_found() -> None:
-    text = "[a](docs/no.md) [b](README.md#no-such) [c](#install) [d](https://pypi.org) ![e](docs/figures/card.png)"
+    text = "[a](docs/no.md) [b](README.md#no-such) [c](#install) [d](https://example.org) ![e](docs/figures/card.png)"
     assert broken(ROOT / "README.md", text + "\n# Install") == ["docs/no.md", "README.md#no-such"]
 
 
