@@ -130,6 +130,9 @@ class AnnotationDataModule(L.LightningDataModule):
         if self.trainer.is_global_zero:
             for table in merge(done):
                 echo(table)
+            for shards in self.plan:
+                if shards not in done:
+                    echo(f"{shards[0].video} is not labelled to its end. The same command goes on.", file=sys.stderr)
 
 
 def _hash(network: VideoReader) -> str:
