@@ -41,8 +41,9 @@ from pokegen.cli.main import main
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.sprites import load_sprites
+from pokegen.game.video.codec import count_frames
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import count_frames, read_recording
+from pokegen.game.video.recording import read_recording
 from pokegen.workers import end_with_parent
 
 ENV = "pokegen/Fighter-v0"

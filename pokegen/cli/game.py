@@ -195,7 +195,7 @@ def _annotate(args: argparse.Namespace) -> None:
 
 def _play(args: argparse.Namespace) -> None:
     from pokegen.game.agents.seat import seat
-    from pokegen.game.video.recording import film
+    from pokegen.game.video.film import film
 
     env, player = seat(args.agent, args.env, args.options)
     try:

@@ -17,8 +17,8 @@ from pokegen.game.envs.names import KEYS
 from pokegen.game.play import returns
 from pokegen.game.players import Expert, Invader, Random, Uneven
 from pokegen.game.video.cloning import Policy
+from pokegen.game.video.codec import gray
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import gray
 
 POLICY = {"groups": GROUPS, "window": 4, "blocks": 1, "widths": [4, 4, 4], "hidden": 16}
 

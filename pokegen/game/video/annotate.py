@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import UserError
 from pokegen.files import atomic_file, writable_folder, write_csv
+from pokegen.game.video.codec import FPS, VIDEOS, count_frames, frames
 from pokegen.game.video.idm import VideoReader
-from pokegen.game.video.recording import FPS, HEADER, VIDEOS, count_frames, frames
+from pokegen.game.video.recording import HEADER
 from pokegen.quiet import quiet
 from pokegen.trust import echo
 

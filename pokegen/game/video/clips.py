@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import DataError, UserError
 from pokegen.files import ArrayWriter, atomic_file, os_error
-from pokegen.game.video.idm import FRAME_SIZE
+from pokegen.game.video.codec import FRAME_SIZE, frames
 from pokegen.game.video.keys import Keys
-from pokegen.game.video.recording import frames, read_recording
+from pokegen.game.video.recording import read_recording
 
 SPLITS = ("train", "val", "test")
 Window = tuple[int, int, int, int]  # episode, first row (may be negative), first frame that counts, end

@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.game.video.codec import FRAME_SIZE
 from pokegen.game.video.keys import KeyNetwork
 
-FRAME_SIZE = 128
 AROUND = 5  # frames that the first convolution sees at once
 
 

@@ -16,8 +16,9 @@ from pokegen.errors import UserError
 from pokegen.game.players import Random
 from pokegen.game.video.annotate import Annotator, Shard, Shards, annotate
 from pokegen.game.video.clips import RecordingsDataModule
+from pokegen.game.video.codec import count_frames, frames
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import count_frames, frames, read_recording
+from pokegen.game.video.recording import read_recording
 
 INIT = {
     "groups": GROUPS,

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from pokegen.errors import UserError
-from pokegen.game.video.recording import Recorder, count_frames, frames, gray, import_video, read_recording, record
+from pokegen.game.video.codec import count_frames, frames, gray
+from pokegen.game.video.recording import Recorder, import_video, read_recording, record
 
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -522,7 +523,7 @@ def test_import_leaves_nothing_of_a_broken_video(tmp_path):
 
 def test_memory_is_flat_and_decoding_fast(tmp_path):
     code = (  # the peak of this process alone: getrusage's counts the parent's at the fork
-        "import re, sys\nfrom pokegen.game.video.recording import frames\nn = sum(1 for _ in frames(sys.argv[1]))\n"
+        "import re, sys\nfrom pokegen.game.video.codec import frames\nn = sum(1 for _ in frames(sys.argv[1]))\n"
         "print(n, re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     )
     film = pixel_art(200)
