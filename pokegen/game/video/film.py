@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 
 from pokegen.errors import UserError
 from pokegen.files import atomic_file, writable_file
 from pokegen.game.play import episode
 from pokegen.game.players import Player
-from pokegen.game.video.codec import FPS
+from pokegen.game.video.codec import FPS, video_frame
 from pokegen.optional import require
 
 FILMS = (".mp4", ".mkv", ".m4v", ".mov", ".avi", ".ts", ".flv", ".gif")  # what `film` writes: those that hold H.264
@@ -35,13 +34,13 @@ def film(env: gymnasium.Env, player: Player, out: Path, episodes: int, seed: int
         for number in range(episodes):
             total, steps = 0.0, 0
             for step in episode(env, player, seed + number, render=True):
-                frame = np.ascontiguousarray(step.frame)
+                frame: Any = step.frame
                 if stream is None:
                     codec, pixels = ("gif", "rgb8") if out.suffix.lower() == ".gif" else ("libx264", "yuv420p")
                     stream = file.add_stream(codec, rate=rate)
                     height, width = (side - side % 2 for side in frame.shape[:2])  # as that pixel format needs
                     stream.height, stream.width, stream.pix_fmt = height, width, pixels
-                file.mux(stream.encode(av.VideoFrame.from_ndarray(frame[:height, :width].copy(), format="rgb24")))
+                file.mux(stream.encode(video_frame(frame[:height, :width])))
                 total, steps = total + step.reward, steps + 1
             yield total, steps
         file.mux(stream.encode(None))

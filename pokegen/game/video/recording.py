@@ -13,16 +13,12 @@ A recorder that is killed loses at most the frame that was added last: each fram
 cluster of its own, and its row is written after it. One that was killed before its first row does not stand in the way
 of the next.
 
-Outside video of any size and rate is read as if it were 15 frames a second: at each tick the nearest earlier frame by
-its time stamp, squeezed to 128×128 without regard to aspect, upright as a telephone notes. Where it is damaged, the
-frame before the damage is repeated to the next keyframe, and a line on stderr gives the times. With a CSV of 15 rows a
-second next to it, it is a recording too. Left out: sound.
+Outside video of any size and rate, with a CSV of 15 rows a second next to it, is a recording too: see codec.py.
 """
 
 import codecs
 import csv
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -38,8 +34,7 @@ from pokegen.errors import UserError
 from pokegen.files import cannot_write, lock_path, scratch_folder, unlock
 from pokegen.game.play import played
 from pokegen.game.players import Player
-from pokegen.game.video.codec import FPS, FRAME_SIZE, GRACE, VIDEOS, _probe, _Squeeze, _ticks, frames
-from pokegen.optional import require
+from pokegen.game.video.codec import FPS, FRAME_SIZE, GRACE, VIDEOS, VideoWriter, frames, ticks_of, time_stamps
 
 HEADER = ("frame", "time", "key", "reward", "episode")
 SHORTEST = 15  # frames: a recording of less than a second teaches nothing
@@ -48,9 +43,6 @@ DRIFT = 0.1  # seconds by which a time column may differ from the video's time
 
 class Recorder:
     """Writes NAME.mkv and NAME.csv, a frame and its row at a time; a context manager.
-
-    Chroma is not subsampled (4:2:0 leaves 19 dB of pixel art, this 44) and luma spans 0–255: the gray picture is the
-    luma plane as decoded. A keyframe every two seconds keeps seeking cheap.
 
     Args:
         path: NAME, NAME.mkv or NAME.csv; folders are made. UserError where one of the two files exists.
@@ -61,7 +53,7 @@ class Recorder:
     def __init__(self, path: Path, fps: int = FPS, size: int = FRAME_SIZE):
         self.video, self.csv = _free_pair(path)
         self.shown = self.video  # in errors
-        self.fps, self.size = fps, size
+        self.fps = fps
         self.frames = 0  # added so far
         self._row: list[Any] | None = None  # of the frame whose cluster is not on the disk yet
         with self._writing():
@@ -69,39 +61,19 @@ class Recorder:
             self._file = self.csv.open("x", newline="", buffering=1, encoding="utf-8")  # 1: a line is written at once
             self._lock = lock_path(self.csv)
             try:
-                self._open()
+                self._rows = csv.writer(self._file, lineterminator="\n")
+                self._rows.writerow(HEADER)
+                self._film = VideoWriter(self.video, fps, size)
             except BaseException:
                 self._file.close()
                 unlock(self._lock)
                 self._remove()
                 raise
 
-    def _open(self) -> None:
-        av = require("av")
-        fps, size = self.fps, self.size
-        self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(HEADER)
-        # A limit of 0 ms ends each cluster as the next frame comes, and flush_packets hands it to the system there.
-        options = {"cluster_time_limit": "0", "flush_packets": "1"}
-        # A path from the root, or FFmpeg would take what stands before a colon for a protocol.
-        self._container = av.open(os.path.abspath(self.video), "w", format="matroska", options=options)
-        codec = {"preset": "ultrafast", "crf": "12", "tune": "zerolatency", "bf": "0", "g": str(2 * fps)}
-        self._stream = self._container.add_stream("libx264", rate=fps, options=codec)
-        self._stream.width = self._stream.height = size
-        self._stream.pix_fmt = "yuv444p"
-        self._stream.thread_count = 1
-        self._stream.codec_context.color_range = av.video.reformatter.ColorRange.JPEG
-        self._stream.codec_context.colorspace = av.video.reformatter.Colorspace.ITU601
-        self._squeeze = _Squeeze("yuv444p", size)
-
     def add(self, frame: np.ndarray, key: str, reward: float, episode: int) -> None:
         """Append `frame`, RGB uint8 (H, W, 3), and what was pressed while seeing it."""
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise ValueError(f"a frame must be uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
-        picture = self._squeeze(require("av").VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
-        picture.pts = self.frames
         with self._writing():
-            self._container.mux(self._stream.encode(picture))
+            self._film.add(frame)
             self._write_row()
         self._row = [self.frames, f"{self.frames / self.fps:.4f}", key, float(reward), int(episode)]
         self.frames += 1
@@ -112,9 +84,7 @@ class Recorder:
             return
         try:
             with self._writing():
-                if self.frames:
-                    self._container.mux(self._stream.encode(None))
-                self._container.close()
+                self._film.close()
                 self._write_row()
         finally:
             with suppress(OSError):  # what a full disk did not take is tried again here
@@ -230,8 +200,8 @@ def read_recording(path: Path, shortest: int = SHORTEST) -> Recording:
         raise UserError(f"{table} has no video next to it: {table.stem}.mkv, or {', '.join(VIDEOS[1:])}, was expected.")
     rows = _read_rows(table, HEADER, ("confidence",))
     _check_length(table, len(rows.key), shortest)
-    stamps, _, _ = _probe(video)
-    ticks = _ticks(stamps)
+    stamps = time_stamps(video)
+    ticks = ticks_of(stamps)
     if abs(ticks - len(rows.key)) > 1 >= abs(len(stamps) - len(rows.key)):
         raise UserError(
             f"{video} has {len(stamps) / ticks * FPS:.3g} frames a second and {table.name} a row for each, where {FPS} "
@@ -261,11 +231,11 @@ def import_video(video: Path, keys_csv: Path, out: Path) -> Path:
     UserError: as `read_recording`; drifted if lengths differ by more than one frame or times by more than 100 ms.
     """
     rows = _read_rows(keys_csv, HEADER[:3], HEADER[3:])
-    stamps, _, _ = _probe(video)
+    stamps = time_stamps(video)
     length = _agreed(video, len(stamps), keys_csv, len(rows.key), 1)
     stamps = stamps[:length]
     _check_drift(keys_csv, rows.time[:length] - rows.time[0], video, stamps)
-    ticks = _ticks(stamps)
+    ticks = ticks_of(stamps)
     _check_length(video, ticks, SHORTEST)
     slots = np.floor((stamps + GRACE) * FPS).astype(int)  # (length) the tick that each source frame falls to
     seen = np.searchsorted(stamps, np.arange(ticks) / FPS + GRACE, side="right") - 1  # (ticks) source frame at each
