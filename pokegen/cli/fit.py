@@ -11,7 +11,6 @@ pokegen validate --config configs/vae.yaml                  the metrics of the l
 import ctypes
 import difflib
 import importlib
-import inspect
 import os
 import re
 import shutil
@@ -27,7 +26,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import lightning as L
 import torch
 import yaml
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.rank_zero import rank_zero_info, rank_zero_only, rank_zero_warn
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -58,7 +57,7 @@ _OURS = {
 # Modules whose classes the command line knows by their names alone.
 _KNOWN = (
     *("trainers.adversarial", "trainers.autoencoder", "trainers.likelihood", "game.video.module", "game.video.reward"),
-    *("data.reader", "data.tables", "data.teaching", "game.video.annotate", "game.video.clips"),
+    *("data.reader", "data.tables", "data.teaching", "game.video.annotate", "game.video.clips", "game.video.cloning"),
     *(f"models.{name}" for name in ("autoregressive", "cvae", "dcgan", "gan", "names", "pixel_gan", "reader", "stats")),
     *(f"game.agents.{name}" for name in ("dqn", "evolution", "gail", "maddpg")),
 )
@@ -388,14 +387,7 @@ def _short(message: str) -> str:
 
 
 def _keys_of(class_path: str) -> list[str]:
-    """What a class takes, with what it hands on to its parents by **kwargs."""
+    """The keys of a class, those that it passes on to its parents by **kwargs included."""
     module, _, name = class_path.rpartition(".")
-    keys: dict[str, None] = {}
-    for kind in getattr(importlib.import_module(module), name).__mro__:
-        parameters = inspect.signature(kind.__init__).parameters.values()
-        keys |= {
-            p.name: None for p in parameters if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        }
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return list(keys)
+    kind = getattr(importlib.import_module(module), name)
+    return ArgumentParser().add_class_arguments(kind, fail_untyped=False)

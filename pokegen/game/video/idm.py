@@ -15,6 +15,7 @@ Letters: B windows, T frames of a window, G groups of keys, C channels.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -111,7 +112,7 @@ class InverseDynamics(VideoReader):
     """The default, 2.9 M parameters.
 
     Args:
-        groups, window, balance, focal: see keys.KeyNetwork.
+        groups, kwargs: see keys.KeyNetwork.
         stem_width: filters of the first convolution.
         stem_kernel, stem_stride: over height and width; over time it spans five frames, as VPT's.
         motion: give the first convolution the changes between the five frames and the middle one, not all five.
@@ -126,9 +127,6 @@ class InverseDynamics(VideoReader):
     def __init__(
         self,
         groups: Mapping[str, Sequence[str]],
-        window: int = 32,
-        balance: float = 0.5,
-        focal: float = 0.0,
         stem_width: int = 32,
         stem_kernel: int = 8,
         stem_stride: int = 4,
@@ -138,8 +136,9 @@ class InverseDynamics(VideoReader):
         layers: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
+        **kwargs: Any,
     ):
-        super().__init__(groups, window, balance, focal)
+        super().__init__(groups, **kwargs)
         if stem_stride * 2 ** len(stacks) > FRAME_SIZE or width % heads:
             raise UserError("stem_stride and stacks must leave a pixel of 128, and width be a multiple of heads.")
         padding = max(0, (stem_kernel - stem_stride + 1) // 2)
@@ -150,7 +149,7 @@ class InverseDynamics(VideoReader):
         self.motion = motion
         self.stacks = residual_stacks(stem_width, stacks)
         self.dense = nn.Linear(stacks[-1] * side**2, width)
-        self.place = nn.Parameter(0.02 * torch.randn(window, width))
+        self.place = nn.Parameter(0.02 * torch.randn(self.window, width))
         self.blocks = nn.Sequential(
             *(AttentionBlock(width, heads, width // heads, 4 * width, dropout) for _ in range(layers))
         )
@@ -171,11 +170,12 @@ class FirstInverseDynamics(VideoReader):
     baseline of benchmarks/idm.md. It has no word for a frame's place in the window, and no way around its last layers.
 
     Args:
-        groups, window, balance, focal: see keys.KeyNetwork; the first attempt had balance 0 and focal 0.
+        groups, kwargs: see keys.KeyNetwork.
+        balance: exponent in [0, 1] of the keys' weights, see keys.KeyNetwork; the first attempt had 0.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], window: int = 32, balance: float = 0.0, focal: float = 0.0):
-        super().__init__(groups, window, balance, focal)
+    def __init__(self, groups: Mapping[str, Sequence[str]], balance: float = 0.0, **kwargs: Any):
+        super().__init__(groups, balance=balance, **kwargs)
         self.stem = nn.Conv2d(AROUND, 16, 1)
         self.stem_norm = nn.GroupNorm(1, 16)  # over channels, height and width of a frame, as a layer norm
         self.stacks = residual_stacks(16, (8, 16, 16))

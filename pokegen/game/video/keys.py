@@ -89,7 +89,7 @@ class KeyNetwork(Network):
     frequency: Tensor
     head: nn.Linear
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], window: int, balance: float, focal: float):
+    def __init__(self, groups: Mapping[str, Sequence[str]], window: int = 32, balance: float = 0.5, focal: float = 0.0):
         super().__init__()
         if window < 1:
             raise UserError(f"window must be at least one frame, got {window}.")

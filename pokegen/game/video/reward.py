@@ -77,17 +77,15 @@ class RewardModel(Network):
 
 
 class RewardModule(LikelihoodModule):
-    """Trains a RewardModel. Arguments: see trainers.likelihood.LikelihoodModule; a row is a window."""
+    """Trains a RewardModel.
 
-    def __init__(
-        self,
-        network: RewardModel,
-        lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        warmup_steps: int = 100,
-        ema_images: float = 5_000,
-    ):
-        super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
+    Args:
+        network: a RewardModel.
+        ema_images, kwargs: see trainers.likelihood.LikelihoodModule; a row is a window.
+    """
+
+    def __init__(self, network: RewardModel, ema_images: float = 5_000, **kwargs: Any):
+        super().__init__(network, ema_images=ema_images, **kwargs)
         self.answers: list[Tensor] = []
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
