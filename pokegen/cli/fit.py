@@ -11,6 +11,7 @@ pokegen validate --config configs/vae.yaml                  the metrics of the l
 import ctypes
 import difflib
 import importlib
+import json
 import os
 import re
 import shutil
@@ -41,7 +42,6 @@ from pokegen.game.agents.base import AgentNetwork
 from pokegen.models.image import ImageModel
 from pokegen.quiet import quiet
 from pokegen.resources import shipped
-from pokegen.schema import SPRITE_SIZE
 from pokegen.tracking import runs
 from pokegen.trainers.base import TrainingModule
 from pokegen.trust import echo, read_yaml
@@ -54,6 +54,8 @@ _OURS = {
     "logger": "choose by --log wandb, csv or off",
     "default_root_dir": "choose the folder of all runs by --runs, a run's name by --run",
 }
+# Settings that data and networks share, and whose default holds where neither is given one.
+_SHARED = {"size": "data", "groups": "model", "window": "model"}
 # Modules whose classes the command line knows by their names alone.
 _KNOWN = (
     *("trainers.adversarial", "trainers.autoencoder", "trainers.likelihood", "game.video.module", "game.video.reward"),
@@ -130,6 +132,12 @@ class CLI(LightningCLI):
         )
         parser.add_argument("--log", type=str, default="wandb", help="wandb (offline without a login), csv, or off.")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Also what data and networks share."""
+        asked = [word for word in args if not word.startswith("--print_config")]
+        given = parser.parse_args(asked, defaults=False)
+        super().parse_arguments(parser, [*args, *_shared(given[given.subcommand])])
+
     def _parse_ckpt_path(self) -> None:
         """Not what Lightning does here: a checkpoint's hyper-parameters must not override the command line's."""
 
@@ -138,7 +146,6 @@ class CLI(LightningCLI):
         for key, instead in _OURS.items():
             if config.trainer.get(key) not in (None, [], {}):
                 raise UserError(f"trainer.{key} is pokegen's own: {instead}.")
-        _share_size(config)
         configs = [Path(str(path)) for path in config.get("config") or []]
         name = config.run or (configs[0].stem if configs else "run")
         if name != Path(name).name or name == "..":
@@ -222,14 +229,34 @@ class CLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
 
 
-def _share_size(config: Any) -> None:
-    """Give the nets the side of the data's images, where they have the default."""
-    size = (config.data.get("init_args") or {}).get("size")
-    specs = vars(config.model.get("init_args") or Namespace()).values()
-    nets = [spec for spec in specs if isinstance(spec, Namespace) and "class_path" in spec]
-    for net in nets if size else []:
-        if "size" in _keys_of(net.class_path) and net.get("init_args.size", SPRITE_SIZE) == SPRITE_SIZE:
-            net["init_args.size"] = size
+def _shared(given: Namespace) -> list[str]:
+    """Options that give data and networks the same size, keys and window, where only one of them was given a value.
+
+    Args:
+        given: what the user has set, without defaults.
+
+    UserError where two were given different values.
+    """
+    inner = given.get("model.init_args")
+    places = {"data": given.get("data"), **{f"model.init_args.{k}": v for k, v in vars(inner or Namespace()).items()}}
+    parts = {place: part for place, part in places.items() if isinstance(part, Namespace) and "class_path" in part}
+    defaults = {place: _defaults_of(part.class_path) for place, part in parts.items()}
+    options = []
+    for key, first in _SHARED.items():
+        having = [place for place in parts if key in defaults[place]]
+        chosen = {place: value for place in having if (value := parts[place].get(f"init_args.{key}")) is not None}
+        leader = next((place for place in (*chosen, *having) if place in chosen or place.startswith(first)), None)
+        if leader is None:
+            continue
+        value = chosen.get(leader, defaults[leader][key])
+        for place in having:
+            own = chosen.get(place, defaults[place][key])
+            if place in chosen and own != value:
+                one, other = (name.replace("init_args.", "") for name in (leader, place))
+                raise UserError(f"{one}.{key} is {value}, but {other}.{key} is {own}. Set one of them alone.")
+            if own != value:
+                options.append(f"--{place}.init_args.{key}={json.dumps(value)}")
+    return options
 
 
 def _several(given: Any) -> list[Any]:
@@ -366,9 +393,8 @@ def _short(message: str) -> str:
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         if new := moved.KEYS.get(classes[-1], {}).get(found[1]):
             return f"{where}: unknown key {found[1]!r}; it is now {new!r}."
-        return (
-            f"{where}: unknown key {found[1]!r}. Keys of {classes[-1]}: {', '.join(_keys_of(classes[-1])) or 'none'}."
-        )
+        known = ", ".join(_defaults_of(classes[-1])) or "none"
+        return f"{where}: unknown key {found[1]!r}. Keys of {classes[-1]}: {known}."
     if found := re.search(r"'(\w+)' does not accept option '([^']+)'", message):
         return f"Unknown key {found[2]!r}. See: pokegen {found[1]} --help"
     if found := re.search(r"module '([^']+)' has no attribute '([^']+)'", message):
@@ -386,8 +412,9 @@ def _short(message: str) -> str:
     return message
 
 
-def _keys_of(class_path: str) -> list[str]:
-    """The keys of a class, those that it passes on to its parents by **kwargs included."""
+def _defaults_of(class_path: str) -> dict[str, Any]:
+    """The keys of a class and their defaults, those that it passes on to its parents by **kwargs included."""
     module, _, name = class_path.rpartition(".")
-    kind = getattr(importlib.import_module(module), name)
-    return ArgumentParser().add_class_arguments(kind, fail_untyped=False)
+    parser = ArgumentParser()
+    parser.add_class_arguments(getattr(importlib.import_module(module), name), fail_untyped=False)
+    return vars(parser.get_defaults())

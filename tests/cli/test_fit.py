@@ -504,11 +504,11 @@ def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp
 
 def test_a_trainer_of_ones_own_needs_no_network(imported):
     """Its settings have no nets whose size could follow the data's."""
-    config = Namespace(model=Namespace(class_path="mine.Trainer"), data=Namespace(init_args=Namespace(size=64)))
-    fit._share_size(config)
-    config.model.init_args = Namespace(options=Namespace(depth=3), size=7)
-    fit._share_size(config)
-    assert config.model.init_args == Namespace(options=Namespace(depth=3), size=7)
+    data = Namespace(class_path="pokegen.data.modules.SpriteDataModule", init_args=Namespace(size=64))
+    given = Namespace(model=Namespace(class_path="mine.Trainer"), data=data)
+    assert fit._shared(given) == []
+    given.model.init_args = Namespace(options=Namespace(depth=3), size=7)
+    assert fit._shared(given) == []
 
 
 def test_size_is_given_once(drawn, tmp_path):
@@ -519,6 +519,21 @@ def test_size_is_given_once(drawn, tmp_path):
     nets = config["model"]["init_args"]
     assert [nets[net]["init_args"]["size"] for net in ("generator", "discriminator")] == [256, 256]
     assert "generator.blocks.4.conv.weight" in state  # of the block that reaches 128, which 256 is the double of
+
+
+@pytest.mark.parametrize("side", ["data", "model.discriminator"])
+def test_a_size_of_either_side_is_taken_by_the_other(side, capsys):
+    assert main(["fit", "--config", "configs/cgan.yaml", f"--{side}.size=64", "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    nets = config["model"]["init_args"]
+    assert [nets[net]["init_args"]["size"] for net in ("generator", "discriminator")] == [64, 64]
+    assert config["data"]["init_args"]["size"] == 64
+
+
+def test_two_sizes_are_refused_even_if_one_is_the_default(capsys):
+    options = ["--data.size=64", "--model.generator.size=128"]
+    line = one_line(capsys, ["fit", "--config", "configs/cgan.yaml", *options])
+    assert "data.size is 64, but model.generator.size is 128. Set one of them alone." in line
 
 
 def test_classes_go_by_their_names_alone(imported, tmp_path):

@@ -44,8 +44,10 @@ class Evolution(AgentModule):
         elites: how many of the best survive unchanged; the original's best half, which is duplicated, is `parents` of
             them, half of P.
         gamma: discount factor of one step in the fitness; 1 for plain returns.
-        rate, rate_end: share of a copy's weights that change, at the start and at the budget's end, in a straight line.
-        sigma, sigma_end: standard deviation of these changes, likewise, in units of 1 / √(inputs of the layer).
+        rate: share of a copy's weights that change, at the start.
+        rate_end: this share at the end of the budget; linear between.
+        sigma: standard deviation of these changes at the start, in units of 1 / √(inputs of the layer).
+        sigma_end: this standard deviation at the end of the budget; linear between.
         kwargs: see base.AgentModule; averaged weights and a reward_model are left out.
     """
 

@@ -250,7 +250,8 @@ class MADDPG(AgentModule):
         network, num_envs, num_steps, val_episodes: see base.AgentModule.
         critic_hidden: units of the critics' layers.
         norm: normalise the outputs of the critics' layers.
-        learning_rate, critic_lr: Adam's step sizes for actors and critics.
+        learning_rate: Adam's step size for the actors.
+        critic_lr: Adam's step size for the critics.
         lr_end: share of both step sizes left at the end of the budget; they fall linearly.
         gamma: discount factor of one step, γ.
         tau: at each step of the actors the target weights move by this share of their distance to the current ones.
@@ -260,8 +261,9 @@ class MADDPG(AgentModule):
         policy_frequency: steps of the critics for each step of the actors; 1 as in the paper, 2 as in TD3.
         buffer_size: environment steps in the replay buffer. Its memory in MiB is printed before the run.
         learning_starts: environment steps of random play before the first update.
-        start_e, end_e: probability that an agent's action is uniform over all actions, at the start and at the end of
-            the budget; linear between. The actors' own sampling comes on top.
+        start_e: probability at the start that an agent's action is uniform over all actions; the actors' own sampling
+            comes on top.
+        end_e: this probability at the end of the budget; linear between.
         exploration_noise: standard deviation of the noise that is added to forces.
         temperature: of the Gumbel-softmax.
         logits_weight: weight of the mean squared logits in the loss, which keeps the actors' entropy up.

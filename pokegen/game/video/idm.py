@@ -114,11 +114,13 @@ class InverseDynamics(VideoReader):
     Args:
         groups, kwargs: see keys.KeyNetwork.
         stem_width: filters of the first convolution.
-        stem_kernel, stem_stride: over height and width; over time it spans five frames, as VPT's.
+        stem_kernel: height and width of its filters, pixels; over time they span five frames, as VPT's.
+        stem_stride: its stride over height and width, pixels.
         motion: give the first convolution the changes between the five frames and the middle one, not all five.
         stacks: channels of the residual stacks, each of which halves height and width.
         width: channels of a frame in the attention.
-        layers, heads: of the attention.
+        layers: attention blocks.
+        heads: attention heads of each block.
         dropout: in [0, 1), in the attention blocks.
     """
 
@@ -126,7 +128,7 @@ class InverseDynamics(VideoReader):
 
     def __init__(
         self,
-        groups: Mapping[str, Sequence[str]],
+        groups: Mapping[str, Sequence[str]] = {},
         stem_width: int = 32,
         stem_kernel: int = 8,
         stem_stride: int = 4,
@@ -174,7 +176,7 @@ class FirstInverseDynamics(VideoReader):
         balance: exponent in [0, 1] of the keys' weights, see keys.KeyNetwork; the first attempt had 0.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], balance: float = 0.0, **kwargs: Any):
+    def __init__(self, groups: Mapping[str, Sequence[str]] = {}, balance: float = 0.0, **kwargs: Any):
         super().__init__(groups, balance=balance, **kwargs)
         self.stem = nn.Conv2d(AROUND, 16, 1)
         self.stem_norm = nn.GroupNorm(1, 16)  # over channels, height and width of a frame, as a layer norm
