@@ -203,8 +203,13 @@ class EnvStepBudget(L.LightningDataModule):
 
     def __init__(self, steps: int, epoch_steps: int = 0):
         super().__init__()
-        if steps < 1 or not 0 <= epoch_steps <= steps:
-            raise UserError(f"steps must be at least 1 and epoch_steps in [0, steps], got {steps} and {epoch_steps}.")
+        if steps < 1 or epoch_steps < 0:
+            raise UserError(f"steps must be at least 1 and epoch_steps at least 0, got {steps} and {epoch_steps}.")
+        if steps < epoch_steps:
+            raise UserError(
+                f"steps ({steps}) must be at least epoch_steps ({epoch_steps}): set --data.epoch_steps too; 0 is a "
+                "twentieth of all."
+            )
         self.steps, self.epoch_steps = steps, epoch_steps or math.ceil(steps / 20)
 
     def setup(self, stage: str) -> None:

@@ -124,7 +124,7 @@ class InverseDynamics(VideoReader):
         dropout: in [0, 1), in the attention blocks.
     """
 
-    _LOUDER = 4.0  # most changes are small
+    _MOTION_GAIN = 4.0  # most changes are small
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class InverseDynamics(VideoReader):
     def features(self, frames: Tensor) -> Tensor:
         near = around(frames)  # (B·T, AROUND, 128, 128)
         if self.motion:
-            near = torch.cat([near[:, AROUND // 2, None], self._LOUDER * near.diff(dim=1)], dim=1)
+            near = torch.cat([near[:, AROUND // 2, None], self._MOTION_GAIN * near.diff(dim=1)], dim=1)
         x = F.relu(self.stem(near))  # (B·T, C, h, w)
         x = self.dense(self.stacks(x).flatten(1)).unflatten(0, frames.shape[:2])  # (B, T, width)
         return self.norm(self.blocks(x + self.place[: x.shape[1]]))

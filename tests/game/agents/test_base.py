@@ -183,6 +183,8 @@ def test_the_budget_is_kept_to_the_nearest_epoch(steps, epoch_steps, iteration_s
 def test_mistakes_are_told():
     with pytest.raises(UserError, match="steps must be at least 1"):
         EnvStepBudget(0)
+    with pytest.raises(UserError, match=r"steps \(5\) must be at least epoch_steps \(9\): set --data.epoch_steps too"):
+        EnvStepBudget(5, 9)
     with pytest.raises(UserError, match="DQN chooses one of the actions 0 to n - 1"):
         QNetwork("LunarLander-v3", {"continuous": True})
     with pytest.raises(UserError, match="DQN sees screens or vectors; FrozenLake-v1 shows Discrete"):

@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar
 
-import gymnasium
 import numpy as np
 import pytest
+from toys import Counting
 from videos import encode, near, pixel_art, shade, shaded, shades, write, write_keys
 
 from pokegen.errors import UserError
@@ -19,30 +18,9 @@ from pokegen.game.video.codec import VideoWriter, count_frames, frames
 from pokegen.game.video.recording import Recorder, import_video, read_recording, record
 
 
-class Counting(gymnasium.Env):
-    """Shows how many steps were made; pays the action; ends after 7 steps."""
-
-    metadata: ClassVar = {"render_modes": ["rgb_array"]}
-    action_names = ("none", "a", "b")
-    action_space = gymnasium.spaces.Discrete(3)
-    observation_space = gymnasium.spaces.Discrete(100)
-    render_mode = "rgb_array"
-
-    def __init__(self):
-        self.seeds = []
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.seeds.append(seed)
-        self.t = 0
-        return 0, {}
-
-    def step(self, action):
-        self.t += 1
-        return self.t, 0.1 * action, self.t == 7, False, {}
-
-    def render(self):
-        return np.full((30, 40, 3), shade(self.t), np.uint8)
+def counting():
+    """Pays a tenth of the action; ends after 7 steps."""
+    return Counting(pay=0.1, shade=shade)
 
 
 class Plays:
@@ -155,7 +133,7 @@ def test_unfinished_last_line_is_dropped(tmp_path):
 
 
 def test_record_plays_over_episodes(tmp_path):
-    env = Counting()
+    env = counting()
     player = Plays(lambda env: env.t % 3)
     path = record(env, player, tmp_path / "count", frames=20, seed=5)
     found = read_recording(path)
@@ -175,18 +153,18 @@ def test_record_ends_when_interrupted(tmp_path):
             raise KeyboardInterrupt
         return 1
 
-    assert len(read_recording(record(Counting(), Plays(player), tmp_path / "count", frames=1000, seed=0))) == 20
+    assert len(read_recording(record(counting(), Plays(player), tmp_path / "count", frames=1000, seed=0))) == 20
 
 
 def test_record_keeps_what_was_played_before_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        record(Counting(), Plays(lambda env: 1 // (3 - len(env.seeds))), tmp_path / "count", frames=1000, seed=0)
+        record(counting(), Plays(lambda env: 1 // (3 - len(env.seeds))), tmp_path / "count", frames=1000, seed=0)
     found = read_recording(tmp_path / "count", shortest=1)
     assert len(found) == 14 == count_frames(found.video)
 
 
 def test_record_needs_pictures(tmp_path):
-    env = Counting()
+    env = counting()
     env.render_mode = None
     with pytest.raises(UserError, match=r"render_mode='rgb_array'; this environment has None"):
         record(env, Plays(lambda env: 0), tmp_path / "count", frames=20, seed=0)
