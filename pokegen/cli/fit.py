@@ -75,7 +75,7 @@ class FitParser(LightningArgumentParser):
 
 
 class RecordRun(SaveConfigCallback):
-    """Writes the whole configuration into the run's folder and tells it to every logger."""
+    """Writes the whole configuration into the run's folder and logs it in every logger."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if stage != "fit" or not trainer.is_global_zero:
@@ -134,8 +134,8 @@ class CLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Also what data and networks share."""
-        asked = [word for word in args if not word.startswith("--print_config")]
-        given = parser.parse_args(asked, defaults=False)
+        words = [word for word in args if not word.startswith("--print_config")]
+        given = parser.parse_args(words, defaults=False)
         super().parse_arguments(parser, [*args, *_shared(given[given.subcommand])])
 
     def _parse_ckpt_path(self) -> None:
@@ -272,7 +272,7 @@ def _emulates_bf16(accelerator: str) -> bool:
 
 def keep_memory() -> None:
     """Tell glibc to keep what tensors on the CPU leave free. It gives large blocks back to the system, and to fetch
-    them anew takes more time than the arithmetic on them: see benchmarks/README.md."""
+    them again takes more time than the arithmetic on them: see benchmarks/README.md."""
     with suppress(OSError, TypeError, AttributeError):  # another C library has no such call
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-4, 0)  # M_MMAP_MAX: no block of its own mapping
@@ -334,7 +334,7 @@ def run_training(argv: list[str]) -> None:
 
 
 def _user_error(error: BaseException | None) -> UserError | None:
-    """The mistake that a model or DataModule told, inside what jsonargparse made of it."""
+    """The mistake that a model or DataModule reported, inside what jsonargparse made of it."""
     while error:
         if isinstance(error, UserError):
             *traceback, last = str(error).rstrip().splitlines()
@@ -383,7 +383,7 @@ def _find_configs(argv: list[str]) -> list[str]:
         stems.append(path.stem)
         shown = yaml.safe_dump(renewed, sort_keys=False) if changes else str(path)  # --config takes YAML too
         found[place] = f"{flag}={shown}" if equals else shown
-    return found if named or not old else [*found, "--run", stems[0]]  # which a YAML text would not tell
+    return found if named or not old else [*found, "--run", stems[0]]  # which a YAML text has not
 
 
 def _short(message: str) -> str:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action = verbs.add_parser("annotate", help="read the keys from video")
     action.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="any size, rate and codec")
     action.add_argument("--model", required=True, help="inverse dynamics model: a zoo name, a folder, hf:OWNER/NAME")
-    action.add_argument("--out", type=Path, help="folder of the labels; default: beside each video")
+    action.add_argument("--out", type=Path, help="folder of the labels; default: that of each video")
     action.add_argument(
         "--shard_frames", type=_positive, default=4500, help="frames a shard, 15 a second; default: %(default)s"
     )
@@ -76,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--out", type=Path, required=True, metavar="FILE", help="the video: .mp4, .mkv or .gif")
 
-    action = verbs.add_parser("evaluate", help="returns of whole episodes, beside those of random play and of a person")
+    action = verbs.add_parser(
+        "evaluate", help="returns of whole episodes, next to those of random play and of a person"
+    )
     _add_env(action, required=False)
     action.add_argument(
         "--player", nargs="+", default=["random"], help=f"{PLAYERS}; several are runs of one agent; default: random"
@@ -243,19 +245,19 @@ def _evaluate(args: argparse.Namespace) -> None:
     if len(runs) > 1:
         means = [run.mean() for run in scores]
         echo(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
-    for name in ("random", "expert"):  # what every report stands beside
+    for name in ("random", "expert"):  # every report is compared with these
         if args.player == [name]:
             continue
         env, _ = seat(args.player[0], args.env, args.options)
         try:
             played = episodes_of(env, script(name, env), args.episodes, args.seed)
-            beside = np.array(list(progress(played, f"{name} play", args.episodes)))[:, 0]
+            reference = np.array(list(progress(played, f"{name} play", args.episodes)))[:, 0]
         except UserError:  # no script plays it
             continue
         finally:
             env.close()
-        rows.append([PLAYS[name], f"{beside.mean():.2f}", "", f"{beside.std():.2f}"])
-        echo(f"{PLAYS[name]}: {beside.mean():.2f} ± {beside.std():.2f}")
+        rows.append([PLAYS[name], f"{reference.mean():.2f}", "", f"{reference.std():.2f}"])
+        echo(f"{PLAYS[name]}: {reference.mean():.2f} ± {reference.std():.2f}")
     if title in REFERENCES:
         idle, person = REFERENCES[title]
         rows += [["random play, published", f"{idle:g}", "", ""], ["a person, published", f"{person:g}", "", ""]]

@@ -170,9 +170,9 @@ class RecordingsDataModule(L.LightningDataModule):
             for start in starts:  # each answers for its middle, the first and the last also for what lies outside
                 last = start == starts[-1]
                 windows.append((i, start, quarter if start else 0, self.window if last else 3 * quarter))
-        asked = 1 if self.causal else max(1, self.window // 2)
-        if most and len(windows) * asked > most:
-            windows = windows[:: -(-len(windows) * asked // most)]
+        targets = 1 if self.causal else max(1, self.window // 2)
+        if most and len(windows) * targets > most:
+            windows = windows[:: -(-len(windows) * targets // most)]
         return self._loader(split, windows, {}) if windows else []
 
     def _loader(self, split: str, sampler: Any, extra: dict[str, Tensor], **options: Any) -> DataLoader:

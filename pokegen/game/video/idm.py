@@ -5,8 +5,9 @@ appendix D: a convolution over time, residual stacks as in IMPALA (Espeholt et a
 attention over the whole window in both directions. At a laptop's size: the first convolution also strides over space,
 where most of the cost would be; `stem_stride` 1 and `stem_kernel` 1 give the paper's.
 
-A key shows in what changes, a few pixels of a picture that stands still: so the first convolution is given the changes
-from frame to frame in addition to the frame itself. A linear map could find them, but did not: see benchmarks/idm.md.
+A key shows in what changes, a few pixels of an otherwise still picture: so the first convolution receives the changes
+from frame to frame in addition to the frame itself. A linear map could compute them, but did not learn to: see
+benchmarks/idm.md.
 
 Left out: the mouse, and the paper's 0.5 B parameters (configs/experiment/idm_large.yaml goes halfway there).
 
@@ -30,7 +31,7 @@ AROUND = 5  # frames that the first convolution sees at once
 
 def around(frames: Tensor) -> Tensor:
     """Each frame with its neighbours as channels, so that a convolution over them is one over time too: (B, T, H, W) →
-    (B·T, AROUND, H, W), channels last in memory. Beyond the ends the first and the last frame stand still."""
+    (B·T, AROUND, H, W), channels last in memory. Beyond the ends the first and the last frame are repeated."""
     reach = AROUND // 2
     longer = torch.cat([frames[:, :1]] * reach + [frames] + [frames[:, -1:]] * reach, dim=1)
     return longer.unfold(1, AROUND, 1).flatten(0, 1).permute(0, 3, 1, 2)

@@ -10,8 +10,8 @@ NAME.mkv is H.264 in Matroska, 128×128 pixels, 15 frames a second; NAME.csv has
     confidence  only of keys that a model has read from the video: in [0, 1]
 
 A recorder that is killed loses at most the frame that was added last: each frame before it is on the disk as a Matroska
-cluster of its own, and its row is written after it. One that was killed before its first row does not stand in the way
-of the next.
+cluster of its own, and its row is written after it. The files of one that was killed before its first row are replaced
+by the next.
 
 Outside video of any size and rate, with a CSV of 15 rows a second next to it, is a recording too: see codec.py.
 """
@@ -214,8 +214,8 @@ def read_recording(path: Path, shortest: int = SHORTEST) -> Recording:
 
 def video_of(table: Path) -> Path | None:
     """The video of a table of keys: next to it and of its name, the first by the order of VIDEOS."""
-    beside = table.parent.iterdir() if table.parent.is_dir() else ()
-    videos = {file.suffix.lower(): file for file in beside if file.stem == table.stem}
+    neighbours = table.parent.iterdir() if table.parent.is_dir() else ()
+    videos = {file.suffix.lower(): file for file in neighbours if file.stem == table.stem}
     return next((videos[suffix] for suffix in VIDEOS if suffix in videos), None)
 
 
@@ -223,7 +223,7 @@ def import_video(video: Path, keys_csv: Path, out: Path) -> Path:
     """Make a recording, in grayscale, of an outside video and the CSV of its keys; the path of the new CSV.
 
     The CSV has columns frame, time and key, and may have reward and episode, with one row for each frame of the video
-    at its own rate, which may vary. A frame of the recording stands for the source frames from its tick to the next:
+    at its own rate, which may vary. A frame of the recording replaces the source frames from its tick to the next:
     its key is the one pressed in most of these, of equals the first, and "none" only if all have none; its reward is
     their sum; its episode is that of the frame that is seen. Where the source is slower than 15 frames a second, a
     frame is repeated with its key and without its reward.
