@@ -18,7 +18,7 @@ from pokegen.evaluation.samples import read_samples
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate") / "sample"
-    SampleSpriteDataModule(str(folder), species=160).prepare_data()  # whose test families have 60 pictures
+    SampleSpriteDataModule(str(folder), species=90).prepare_data()  # whose test families have 60 pictures
     return folder
 
 
