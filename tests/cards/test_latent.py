@@ -148,7 +148,7 @@ def trained_cvae():
     net = CVAE(latent_dim=4, width=8, size=64, embedding_dim=8, conditions=["type1"], warmup_images=1)
     net.prior.fit(torch.tensor([[kind] for kind in PAINTS]), torch.ones(len(PAINTS)))
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    for step in range(100):
+    for step in range(200):
         kinds, places = torch.tensor([*PAINTS])[torch.randint(3, (16,))], torch.randint(4, (16,))
         loss = net.loss({"image": creatures(kinds, places), "type1": kinds})["loss"]
         optimizer.zero_grad()

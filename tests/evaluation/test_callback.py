@@ -2,6 +2,9 @@
 
 import csv
 import logging
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -97,8 +100,11 @@ def test_only_sprites_are_scored_and_only_too_few_sprites_are_told(kind, root, t
 
 
 def test_of_two_processes_one_scores_and_all_go_on(root, tmp_path):
-    together = ["--trainer.devices", "2", "--trainer.strategy", "ddp_fork_find_unused_parameters_true"]
-    fit(root, tmp_path, 4, "--trainer.accelerator", "cpu", *together)
+    together = ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+    together += ["--trainer.strategy", "ddp_find_unused_parameters_true"]
+    command = [sys.executable, "-m", "pokegen.cli.main", *words(root, tmp_path, 4), *together]
+    done = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
     assert len(scores(tmp_path)) == 2
     best = torch.load(tmp_path / "smoke" / "checkpoints" / "best.ckpt", weights_only=True)
     state = next(value for key, value in best["callbacks"].items() if "KernelDistance" in key)

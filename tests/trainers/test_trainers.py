@@ -229,7 +229,7 @@ def test_the_vae_trains_in_bf16(imported, kind):
     )
     fit(module, imported, batches=4, max_epochs=2, precision="bf16-mixed", callbacks=[score])
     before, *_, after = scores  # the first is of the untrained weights
-    assert after < 0.8 * before
+    assert after < 0.95 * before
     assert int(module.net.images_seen) == int(module.images_seen) == 64
     assert not module.net.latent_second.equal(torch.eye(8))
 
