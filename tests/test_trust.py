@@ -169,7 +169,7 @@ def test_a_wandb_run_reads_no_file_outside(tmp_path, monkeypatch):
         {"type": "run", "run": {"config": {"update": {"model": {}}}}},
         {"type": "history", "history": {"item": {"samples/grid.filenames": [str(tmp_path / "secret.png")]}}},
     ]
-    monkeypatch.setattr(read, "_inspect", lambda _: lines)
+    monkeypatch.setattr(read, "inspect", lambda _: lines)
     assert read.load(str(log), tmp_path / "runs").picture is None
 
 

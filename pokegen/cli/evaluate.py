@@ -141,11 +141,11 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
+    trained, unseen = _real(args)
     found = [(name, zoo.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
     for name, loaded in found:
         if not isinstance(loaded.model, ImageModel):
             raise CheckpointError(f"{name} draws no sprites: it is a {loaded.config['class_path']}.")
-    trained, unseen = _real(args)
     judge, type_judge = (zoo.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:
@@ -250,6 +250,7 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     from pokegen.evaluation.sprites import score_judge
     from pokegen.models import Classifier, ImageModel
 
+    trained, unseen = _real(args)  # first, so that a mistake is found before anything is scored
     drawers = [name for name in zoo.available() if isinstance(zoo.load(name).model, ImageModel)]
     args.samples = None
     options = ("seed", "seeds", "count", "split", "reference")
@@ -264,7 +265,6 @@ def _all(args: argparse.Namespace, out: Path) -> None:
             rows = {row: values for row, values in rows.items() if row not in strangers}
             beside = [other for other in (PLAIN, *JUDGES) if panel == "sprites" and other != name]
             echo(zoo.write_numbers(zoo.folder_of(name), markdown({"rows": rows}), command, beside))
-    trained, unseen = _real(args)
     classifiers = [name for name in zoo.available() if isinstance(zoo.load(name).model, Classifier)]
     for name in progress(classifiers, "classifiers", len(classifiers)):
         rows = {"trained families": score_judge(zoo.load(name).model, trained)}

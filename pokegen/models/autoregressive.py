@@ -127,8 +127,8 @@ class Autoregressive(ImageModel):
                 f"weights: {self.weights} does not fit the tokenizer that the model's settings describe."
             ) from error
 
-    def _logits(self, tokens: Tensor, embedded: Tensor) -> list[Tensor]:
-        """Of each code (N, T, levels), after those before it in tokens (N, T, C) and conditions (N, D)."""
+    def logits(self, tokens: Tensor, embedded: Tensor) -> list[Tensor]:
+        """Logits of each code (N, T, levels), given those before it in tokens (N, T, C) and conditions (N, D)."""
         x = torch.cat([self.start.expand(len(tokens), 1, -1), self._embed(tokens[:, :-1])], dim=1)
         x = x + self.place + embedded[:, None]
         for block in self.blocks:
@@ -151,7 +151,7 @@ class Autoregressive(ImageModel):
         embedded = self.embed(stack(batch, self.conditions))
         if self.training:
             embedded = embedded * (torch.rand(len(embedded), 1, device=embedded.device) >= self.condition_dropout)
-        logits = self._logits(tokens, embedded)
+        logits = self.logits(tokens, embedded)
         nats = torch.stack(
             [F.cross_entropy(x.flatten(0, 1), tokens[..., i].flatten()) for i, x in enumerate(logits)]
         ).sum()
@@ -181,7 +181,7 @@ class Autoregressive(ImageModel):
         median, each for itself, of those that do."""
         tokens = self.tokenizer.tokens(images)
         noise = []
-        for i, logits in enumerate(self._logits(self._again(tokens), self._twice(embedded))):
+        for i, logits in enumerate(self.logits(self._again(tokens), self._twice(embedded))):
             logits = self._guided(logits)  # (N, T, levels)
             greatest = logits.logsumexp(dim=2, keepdim=True) - math.log(math.log(2))  # of the logits with their noise
             below = -((logits - greatest).exp() + math.log(2)).log()  # the noise of the others, which stay under it

@@ -75,7 +75,7 @@ def load(source: str, root: Path) -> Run:
     for path in (root / source, Path(source)):
         if _is_run(path):
             return _of_folder(path, source)
-        if logs := _wandb_logs(path):
+        if logs := wandb_logs(path):
             return _of_wandb_logs(logs, source)
     if os.path.exists(source):
         raise UserError(
@@ -100,7 +100,7 @@ def logged_in() -> bool:
 
 
 def _known(root: Path) -> str:
-    names = sorted(p.name for p in root.glob("*") if _is_run(p) or _wandb_logs(p))
+    names = sorted(p.name for p in root.glob("*") if _is_run(p) or wandb_logs(p))
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"Runs in {root}: {', '.join(names[:20]) or 'none'}{more}."
 
@@ -203,7 +203,7 @@ def _flat(config: Any, at: str = "") -> dict[str, Any]:
 # W&B
 
 
-def _wandb_logs(path: Path) -> list[Path]:
+def wandb_logs(path: Path) -> list[Path]:
     """The .wandb files of a path: itself, a W&B run's folder, a folder of those, or a run's folder; oldest first."""
     if path.suffix == ".wandb" and path.is_file():
         return [path.resolve()]
@@ -231,7 +231,7 @@ def _of_wandb_log(log: Path, source: str) -> Run | None:
     summary: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     try:
-        for line in _inspect(log):
+        for line in inspect(log):
             kind = str(line.get("type"))
             content = line.get(kind) or {}
             if kind == "run":
@@ -261,7 +261,8 @@ def _file_of(run: Path, path: str) -> bytes:
     return read_inside(run, f"files/{path}", SAMPLE_BYTES)
 
 
-def _inspect(log: Path) -> list[dict[str, Any]]:
+def inspect(log: Path) -> list[dict[str, Any]]:
+    """The records of a .wandb file, each `{"type": KIND, KIND: content}`. Raises UserError for a file that is none."""
     command = python("-m", "wandb", "leet", "inspect", "--json", str(log))
     environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}  # or it would tell W&B
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)

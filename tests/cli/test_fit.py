@@ -13,6 +13,7 @@ import time
 import pytest
 import torch
 import yaml
+from forked import next_change, start
 from jsonargparse import Namespace
 
 from pokegen.cli import fit
@@ -409,32 +410,17 @@ def test_new_runs_never_share_a_folder(tmp_path):
 def test_sigkill_at_any_moment_leaves_a_checkpoint_to_resume_from(imported, tmp_path):
     """Three starts of one run, each killed at a moment of chance after its second checkpoint."""
     run, chance, seen = tmp_path / "runs" / "vae", random.Random(0), 0
-    last = run / "checkpoints" / "last.ckpt"
-
-    def changed(before):
-        """The time of the next checkpoint after the one of `before`."""
-        for _ in range(6000):
-            now = last.stat().st_mtime_ns if last.exists() else 0
-            if now != before:
-                return now
-            assert process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.01)
-        raise AssertionError("no checkpoint within a minute")
-
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for start in range(3):
-        resume = {"ckpt_path": "last"} if start else {}
-        argv = words(imported, epochs=100_000, **resume)
-        with open(tmp_path / "err", "w") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pokegen.cli.main", *argv], stderr=err, stdout=err, env=environment
-            )
+    last, said = run / "checkpoints" / "last.ckpt", tmp_path / "said"
+    for attempt in range(3):
+        resume = {"ckpt_path": "last"} if attempt else {}
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        process = start(words(imported, epochs=100_000, **resume), said)
         try:
-            changed(changed(last.stat().st_mtime_ns if last.exists() else 0))
+            next_change(last, process, said, next_change(last, process, said, before))
             time.sleep(chance.uniform(0, 0.4))
         finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
         found = list((run / "checkpoints").glob("*.ckpt"))
         assert last in found
         for path in found:
@@ -607,26 +593,19 @@ def test_a_checkpoint_that_is_not_finite_never_replaces_a_good_one(imported, tmp
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_interrupts_the_run(number, status, imported, tmp_path):
-    command = [sys.executable, "-m", "pokegen.cli.main", *words(imported, epochs=100_000)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with open(tmp_path / "err", "w") as err:
-        process = subprocess.Popen(command, stderr=err, stdout=err, env=environment)
-    last = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+def test_a_signal_interrupts_the_run(number, status, imported, tmp_path, capsys):
+    last, said = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt", tmp_path / "said"
+    process = start(words(imported, epochs=100_000), said)
     try:
-        while not last.exists():
-            assert process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.01)
-        again = subprocess.run(
-            [sys.executable, "-m", "pokegen.cli.main", *words(imported, ckpt_path="last")],
-            *(), capture_output=True, text=True, env=environment,
-        )  # fmt: skip
-        assert again.returncode == 2  # two would write to one run
-        assert "Another pokegen is writing to runs/vae" in again.stderr
-        process.send_signal(number)
-        assert process.wait(60) == status
+        next_change(last, process, said)
+        line = one_line(capsys, words(imported, ckpt_path="last"))  # two would write to one run
+        assert "Another pokegen is writing to runs/vae" in line
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode == status
     finally:
         process.kill()
+        process.join()
     assert record(tmp_path)["status"] == "interrupted"
     assert [path.name for path in last.parent.glob(".*")] == []
 

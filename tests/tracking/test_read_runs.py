@@ -225,7 +225,7 @@ def test_two_offline_runs_of_a_resumed_run_are_one(trained, tmp_path, monkeypatc
         shutil.copy(log, tmp_path / "r" / "wandb" / name / f"run-{name[-1]}.wandb")
     run, once = load("r", tmp_path), load(str(log), tmp_path)
     assert run.rows == once.rows  # the second starts at step 0, so that nothing of the first is left
-    inspected = read._inspect
+    inspected = read.inspect
 
     def renamed(path):
         lines = inspected(path)
@@ -234,7 +234,7 @@ def test_two_offline_runs_of_a_resumed_run_are_one(trained, tmp_path, monkeypatc
                 line["run"]["display_name"] = "another"
         return lines
 
-    monkeypatch.setattr(read, "_inspect", renamed)
+    monkeypatch.setattr(read, "inspect", renamed)
     with pytest.raises(UserError, match="r holds several W&B runs: another, stats"):
         load("r", tmp_path)
 
@@ -335,7 +335,7 @@ def offline(root, *rows):
 
 def test_the_files_of_a_wandb_run_are_not_elsewhere(tmp_path, monkeypatch):
     run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
     (run / "files" / "grid.png").write_bytes(png())
     assert load(str(run), tmp_path).picture == png()
     (run / "files").rename(tmp_path / "elsewhere")
@@ -349,7 +349,7 @@ def test_a_sample_grid_starts_no_program(tmp_path, monkeypatch):
     run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
     (run / "files" / "grid.png").write_bytes(eps)
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
     assert load(str(run), tmp_path).picture is None
     assert not started
 
@@ -368,7 +368,7 @@ def test_a_sample_grid_starts_no_program(tmp_path, monkeypatch):
 )
 def test_a_wandb_run_of_other_kinds_is_told(tmp_path, monkeypatch, lines):
     run, _ = offline(tmp_path)
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
     with pytest.raises(UserError, match="is no W&B run"):
         load(str(run), tmp_path)
 

@@ -50,9 +50,9 @@ def images(imported, **options):
 
 def log_of(run):
     """The records of the run's only W&B file, by type."""
-    (log,) = read._wandb_logs(run)
+    (log,) = read.wandb_logs(run)
     found = {}
-    for line in read._inspect(log):
+    for line in read.inspect(log):
         found.setdefault(line["type"], []).append(line.get(line["type"]) or {})
     return log.parent, found
 

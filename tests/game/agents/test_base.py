@@ -116,7 +116,8 @@ def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been(whole):
 
 
 def test_atari_resumes_alike_too(tmp_path):
-    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "num_steps": 8, "widths": "[4, 4, 4]", "buffer_size": 200}
+    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "num_steps": 8, "widths": "[4, 4, 4]", "buffer_size": 200,
+            "val_episodes": 1}  # fmt: skip
     more["network.init_args.widths"] = more.pop("widths")
     assert main([*argv(tmp_path, "whole", **more), "--trainer.max_epochs", "2"]) == 0
     assert main([*argv(tmp_path, "halves", **more), "--trainer.max_epochs", "1"]) == 0
