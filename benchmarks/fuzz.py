@@ -226,7 +226,7 @@ def cards() -> Kind:
     import json
 
     from pokegen.evaluation.samples import read_samples
-    from pokegen.evaluation.sprites import MIN_PICTURES
+    from pokegen.evaluation.sprites_panel import MIN_PICTURES
 
     buffer = io.BytesIO()
     Image.new("RGB", (128, 128)).save(buffer, "PNG")

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pokegen.data.tables import NamesDataModule
-from pokegen.evaluation.names import SYMBOLS, NGram, bits_and_error, fit_ngram
+from pokegen.evaluation.names_panel import SYMBOLS, NGram, bits_and_error, fit_ngram
 from pokegen.models.names import CONDITIONS, END, encode
 from pokegen.zoo import load
 

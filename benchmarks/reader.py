@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 
-from pokegen.data.reader import ReaderDataModule
+from pokegen.data.reader_data import ReaderDataModule
 from pokegen.data.splits import split_of
-from pokegen.evaluation.reader import METRICS, scores
+from pokegen.evaluation.reader_panel import METRICS, scores
 from pokegen.models.reader import CODES
 from pokegen.zoo import export, load
 

@@ -37,7 +37,7 @@ from pokegen.cli.evaluate import GAMES, JUDGES
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import Eye, RandomNet, as_images
 from pokegen.evaluation.samples import species_conditions
-from pokegen.evaluation.sprites import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
+from pokegen.evaluation.sprites_panel import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
 from pokegen.images import grid
 from pokegen.models.augment import translate
 from pokegen.models.pixels import to_pixels

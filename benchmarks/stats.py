@@ -32,7 +32,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from pokegen.evaluation import stats as panel
+from pokegen.evaluation import stats_panel as panel
 from pokegen.schema import NO_TYPE, STAT_LABELS
 from pokegen.zoo import load
 

@@ -55,7 +55,7 @@ from pokegen.data.teaching import DigitsDataModule, MNISTDataModule
 from pokegen.errors import CheckpointError, UserError
 from pokegen.evaluation.distances import kernel_distance
 from pokegen.evaluation.features import Eye
-from pokegen.evaluation.sprites import draw
+from pokegen.evaluation.sprites_panel import draw
 from pokegen.models.vae import ARCHITECTURES, VAE
 from pokegen.schema import TYPE_COLORS, TYPES
 from pokegen.trainers.adversarial import AdversarialModule

@@ -12,6 +12,7 @@ MOVED = {
     "pokegen.models.training.AutoencoderModule": "pokegen.trainers.autoencoder.AutoencoderModule",
     "pokegen.models.training.LikelihoodModule": "pokegen.trainers.likelihood.LikelihoodModule",
     "pokegen.game.training": "pokegen.game.video.module",
+    "pokegen.data.reader": "pokegen.data.reader_data",
     **{
         f"pokegen.models.{module}.{kind}": f"pokegen.models.{module}.{prefix}{kind}"
         for module, prefix in (("gan", "GAN"), ("dcgan", "DCGAN"), ("cgan", "CGAN"), ("projected_gan", "ProjectedGAN"))

@@ -22,7 +22,7 @@ from pokegen.errors import CheckpointError, DataError, UserError
 from pokegen.trust import echo, visible
 
 if TYPE_CHECKING:
-    from pokegen.evaluation.sprites import Sprites
+    from pokegen.evaluation.sprites_panel import Sprites
 
 PANELS = ("sprites", "stats", "names")
 # What the shipped sprite models are measured against unless asked otherwise: pixel art of generations III to V, one
@@ -136,7 +136,7 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
     from pokegen.cli.main import progress
     from pokegen.evaluation.distances import inception_fid
     from pokegen.evaluation.samples import read_samples, species_conditions
-    from pokegen.evaluation.sprites import MIN_PICTURES, draw, evaluate_sprites
+    from pokegen.evaluation.sprites_panel import MIN_PICTURES, draw, evaluate_sprites
     from pokegen.models import ImageModel
 
     if args.count < MIN_PICTURES:
@@ -174,7 +174,7 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
     """The real sprites of training families, and of held-out ones."""
     from pokegen.data.modules import SpriteDataModule
-    from pokegen.evaluation.sprites import Sprites, at_panel_size
+    from pokegen.evaluation.sprites_panel import Sprites, at_panel_size
     from pokegen.schema import STYLES
 
     wanted = [word.strip() for word in args.reference.split(",")] if args.reference else list(GAMES)
@@ -200,7 +200,7 @@ def _real(args: argparse.Namespace) -> tuple["Sprites", "Sprites"]:
 
 
 def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    from pokegen.evaluation.stats import evaluate_stats, real_splits
+    from pokegen.evaluation.stats_panel import evaluate_stats, real_splits
 
     if model is not None:
         return evaluate_stats(_load(model, "pokegen.models.stats.StatsModel"), real_splits(), args.seed), {}
@@ -215,7 +215,7 @@ def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any],
 
 def _names(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     from pokegen.data.tables import NamesDataModule
-    from pokegen.evaluation.names import evaluate_names
+    from pokegen.evaluation.names_panel import evaluate_names
 
     splits = NamesDataModule().columns
     if model is not None:
@@ -244,10 +244,10 @@ def _all(args: argparse.Namespace, out: Path) -> None:
     """Each panel once, into a folder of its own, and the numbers into the model cards."""
     from pokegen import zoo
     from pokegen.cli.main import progress
-    from pokegen.data.reader import ReaderDataModule
-    from pokegen.evaluation.reader import evaluate_reader
+    from pokegen.data.reader_data import ReaderDataModule
+    from pokegen.evaluation.reader_panel import evaluate_reader
     from pokegen.evaluation.report import markdown
-    from pokegen.evaluation.sprites import score_judge
+    from pokegen.evaluation.sprites_panel import score_judge
     from pokegen.models import Classifier, ImageModel
 
     drawers = [name for name in zoo.available() if isinstance(zoo.load(name).model, ImageModel)]

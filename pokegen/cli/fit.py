@@ -58,7 +58,7 @@ _OURS = {
 # Modules whose classes the command line knows by their names alone.
 _KNOWN = (
     *("trainers.adversarial", "trainers.autoencoder", "trainers.likelihood", "game.video.module", "game.video.reward"),
-    *("data.reader", "data.tables", "data.teaching", "game.video.annotate", "game.video.clips"),
+    *("data.reader_data", "data.tables", "data.teaching", "game.video.annotate", "game.video.clips"),
     *(f"models.{name}" for name in ("autoregressive", "cvae", "dcgan", "gan", "names", "pixel_gan", "reader", "stats")),
     *(f"game.agents.{name}" for name in ("dqn", "evolution", "gail", "maddpg")),
 )

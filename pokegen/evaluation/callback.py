@@ -14,7 +14,7 @@ import torch
 
 from pokegen import zoo
 from pokegen.evaluation.features import Eye
-from pokegen.evaluation.sprites import MIN_PICTURES, at_panel_size, draw
+from pokegen.evaluation.sprites_panel import MIN_PICTURES, at_panel_size, draw
 
 _log = logging.getLogger(__name__)
 

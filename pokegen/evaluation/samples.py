@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pokegen.errors import DataError
-from pokegen.evaluation.sprites import MIN_PICTURES, Sprites
+from pokegen.evaluation.sprites_panel import MIN_PICTURES, Sprites
 from pokegen.images import read_picture
 from pokegen.schema import NO_TYPE, SPRITE_SIZE, TYPES
 from pokegen.trust import inside

@@ -90,7 +90,7 @@ class Reader(Network):
 
     def loss(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """`loss`: nats a column, and half the squared deviations of the numbers. `top1`: share of names whose likeliest
-        first type is the right one. A batch is as `data.reader.ReaderDataModule` makes it."""
+        first type is the right one. A batch is as `data.reader_data.ReaderDataModule` makes it."""
         codes, numbers = self(batch["name"])
         nats = torch.stack([F.cross_entropy(codes[key], batch[key]) for key in CODES])  # targets of 0 add nothing
         wanted = (batch["numbers"] - self.center) / self.spread

@@ -14,9 +14,9 @@ from safetensors.torch import save as serialize
 
 from pokegen import __version__, files, moved, trust
 from pokegen.errors import CheckpointError, UserError
-from pokegen.zoo.card import write_card
 from pokegen.zoo.checkpoint import AGENTS, CONFIG, DISCRIMINATOR, class_of, fill, halves, place, replacing
 from pokegen.zoo.loading import load
+from pokegen.zoo.model_card import write_card
 
 
 def export(

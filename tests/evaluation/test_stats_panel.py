@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pokegen.errors import UserError
-from pokegen.evaluation import stats as panel
+from pokegen.evaluation import stats_panel as panel
 from pokegen.schema import STAT_LABELS, STATS, TYPES
 
 

@@ -22,7 +22,7 @@ def evaluate_reader(model: Any, splits: Mapping[str, Mapping[str, Any]]) -> dict
 
     Args:
         model: its `read` and `usual` are used.
-        splits: split → columns as `data.reader.ReaderDataModule.columns`; `train` is not scored.
+        splits: split → columns as `data.reader_data.ReaderDataModule.columns`; `train` is not scored.
 
     Returns:
         `rows`: "model, SPLIT" and "usual, SPLIT" → COLUMN_METRIC → value, and COLUMN_top1_se, its standard error.
