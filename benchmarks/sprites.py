@@ -35,7 +35,7 @@ from torch import Tensor
 from pokegen import zoo
 from pokegen.cli.evaluate import GAMES, JUDGES
 from pokegen.data.modules import SpriteDataModule
-from pokegen.evaluation.features import Eye, RandomNet, as_images
+from pokegen.evaluation.features import RandomNet, ReferenceFeatures, as_images
 from pokegen.evaluation.samples import species_conditions
 from pokegen.evaluation.sprites_panel import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
 from pokegen.images import grid
@@ -78,15 +78,15 @@ def floors(args: argparse.Namespace) -> None:
     train = data.datasets["train"]
     pictures = train.pixels[train.rows]
     first, second = halves(train.species.numpy(), args.seed)
-    judge = Eye(zoo.load("judge").model, pictures[first], args.seed)
-    random = [Eye(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
+    judge = ReferenceFeatures(zoo.load("judge").model, pictures[first], args.seed)
+    random = [ReferenceFeatures(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
     real = pictures[second][:ROW]
     print(f"{'':42}{'64':>7}{'32':>7}{'16':>7}{'8':>7}{'4':>7}{'body':>7}{'mean':>8}{'random':>8}{'palette':>8}")
     for name, change in changes(args.tokenizer):
         with torch.inference_mode():
             made = np.concatenate([to_pixels(change(x).clamp(-1, 1)) for x in as_images(real)])
-        depths = list(judge.kernel_distances(judge.look(made)).values())
-        other = np.mean([eye.kernel_distance(eye.look(made[:600])) for eye in random])
+        depths = list(judge.kernel_distances(judge.embed(made)).values())
+        other = np.mean([net.kernel_distance(net.embed(made[:600])) for net in random])
         cells = "".join(f"{d:7.3f}" for d in depths) + f"{np.mean(depths):8.4f}{other:8.4f}"
         print(f"{name:42}{cells}{np.median([palette(p) for p in made[:250]]):8.0f}", flush=True)
 
@@ -104,7 +104,7 @@ PILOTS = {  # name → config, and what differs from it
     "projected_gan": ("projected_gan", []),
 }
 AIDS: dict[str, dict[str, Any]] = {  # name → what differs from what is shipped
-    "none": {"tidy": False, "colors": 0, "candidates": 1},
+    "none": {"despeckle": False, "colors": 0, "candidates": 1},
     "framed": {"colors": 0, "candidates": 1},
     "framed, 24 colours": {"candidates": 1},
     "framed, 24 colours, best of 4: as shipped": {},

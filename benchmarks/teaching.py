@@ -54,7 +54,7 @@ from pokegen.data.modules import SpriteDataModule
 from pokegen.data.teaching import DigitsDataModule, MNISTDataModule
 from pokegen.errors import CheckpointError, UserError
 from pokegen.evaluation.distances import kernel_distance
-from pokegen.evaluation.features import Eye
+from pokegen.evaluation.features import ReferenceFeatures
 from pokegen.evaluation.sprites_panel import draw
 from pokegen.models.vae import ARCHITECTURES, VAE
 from pokegen.schema import TYPE_COLORS, TYPES
@@ -355,11 +355,11 @@ def score_checkpoints(args: argparse.Namespace) -> dict[str, list[float]]:
         print(f"{LABELS[name]}: {loaded.label}, trained on {loaded.config['training']['examples']:,} images")
     test = open_data(args, size=128).datasets["test"]
     with torch.random.fork_rng(devices=[]):
-        eye = Eye(zoo.load("judge").model, test.pixels[test.rows])
+        net = ReferenceFeatures(zoo.load("judge").model, test.pixels[test.rows])
     conditions = test.conditions.numpy()
     return {
         name: [
-            eye.kernel_distance(eye.look(draw(loaded.model, conditions, args.draws, seed).pictures))
+            net.kernel_distance(net.embed(draw(loaded.model, conditions, args.draws, seed).pictures))
             for seed in range(args.seeds)
         ]
         for name, loaded in models.items()

@@ -115,8 +115,8 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
-        if told := _told(path, error, target):
-            raise told from error
+        if failure := _write_failure(path, error, target):
+            raise failure from error
         raise
     finally:
         unlock(lock)
@@ -160,8 +160,8 @@ def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
         if new.exists() and not target.exists():
             new.rename(target)
     except BaseException as error:
-        if told := _told(path, error, target):
-            raise told from error
+        if failure := _write_failure(path, error, target):
+            raise failure from error
         raise
     finally:
         if work:
@@ -364,7 +364,7 @@ def _sync(file: Path) -> None:
         os.close(descriptor)
 
 
-def _told(path: Path, error: BaseException, target: Path) -> UserError | None:
+def _write_failure(path: Path, error: BaseException, target: Path) -> UserError | None:
     """What to raise where it was the writing that failed, and not what else the caller did meanwhile."""
     found = os_error(error) if isinstance(error, Exception) and not isinstance(error, UserError) else None
     if found is None:

@@ -43,6 +43,7 @@ _PPO = _GRADIENT | {
     "trace": "gae_lambda",
     "value_weight": "vf_coef",
 }
+_CHOSEN = {"tidy": "despeckle", "weights": "critic_checkpoint"}
 # The path of a class today → the old name of an argument → the new one.
 KEYS: dict[str, dict[str, str]] = {
     "pokegen.game.agents.dqn.DQN": _OFF_POLICY
@@ -61,6 +62,10 @@ KEYS: dict[str, dict[str, str]] = {
         "twins": "n_critics",
     },
     "pokegen.game.agents.ppo.PPO": _PPO,
+    "pokegen.models.autoregressive.Autoregressive": {"weights": "tokenizer_checkpoint"},
+    "pokegen.models.classifier.Classifier": {"spoiled": "corrupted"},
+    "pokegen.models.pixel_gan.PixelGANGenerator": _CHOSEN,
+    "pokegen.models.projected_gan.ProjectedGANGenerator": _CHOSEN,
 }
 
 

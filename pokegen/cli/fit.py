@@ -180,8 +180,8 @@ class CLI(LightningCLI):
         if config.get("ckpt_path"):
             return
         network = self.model.network
-        if getattr(network, "weights", ""):
-            network.load_pretrained(zoo.load(network.weights).model)
+        if network.pretrained:
+            network.load_pretrained(zoo.load(network.pretrained).model)
         if config.init_from:
             rank_zero_info(f"begins with {self.model.load_matching(self._weights(config.init_from))}")
 

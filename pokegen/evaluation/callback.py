@@ -13,7 +13,7 @@ import lightning as L
 import torch
 
 from pokegen import zoo
-from pokegen.evaluation.features import Eye
+from pokegen.evaluation.features import ReferenceFeatures
 from pokegen.evaluation.sprites_panel import MIN_PICTURES, at_panel_size, draw
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class KernelDistance(L.Callback):
 
     def __init__(self, best: Path, every_images: int = 20_000, n: int = 500):
         self.best, self.every_images, self.n = best, every_images, n
-        self.eye: Eye | None = None
+        self.judge: ReferenceFeatures | None = None
         self.scored, self.lowest = 0, float("inf")  # images seen at the last score, and the best score
 
     def on_fit_start(self, trainer: L.Trainer, module: Any) -> None:
@@ -47,16 +47,16 @@ class KernelDistance(L.Callback):
             return
         self.conditions = dataset.conditions.numpy()
         with torch.random.fork_rng(devices=[]):
-            self.eye = Eye(zoo.load("judge").model, at_panel_size(dataset.pixels[dataset.rows]))
+            self.judge = ReferenceFeatures(zoo.load("judge").model, at_panel_size(dataset.pixels[dataset.rows]))
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         images, last = int(module.images_seen), trainer.current_epoch + 1 == trainer.max_epochs
-        if self.eye is None or (images - self.scored < self.every_images and not last):
+        if self.judge is None or (images - self.scored < self.every_images and not last):
             return
         self.scored = images
         value = 0.0
         if trainer.is_global_zero:  # of several processes one scores, and all save
-            value = self.eye.kernel_distance(self.eye.look(draw(module, self.conditions, self.n).pictures))
+            value = self.judge.kernel_distance(self.judge.embed(draw(module, self.conditions, self.n).pictures))
         value = trainer.strategy.broadcast(value)
         module.log("val/kernel_distance", value, rank_zero_only=True)
         whole = getattr(module, "condition_scale", 1.0) == 1  # or the best might ignore its conditions

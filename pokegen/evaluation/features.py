@@ -80,7 +80,7 @@ def _moments(x: Tensor) -> Tensor:
     return torch.cat([mean, (square - mean.square()).clamp(min=0).sqrt()], dim=1)
 
 
-class Eye:
+class ReferenceFeatures:
     """A net that compares pictures with a reference: its features are scaled to mean 0 and deviation 1 over that, and
     its kernel distances count in that of blended reference pictures, so that all depths weigh alike.
 
@@ -95,9 +95,9 @@ class Eye:
         raw = features(net, reference)
         self.scale = {depth: (f.mean(dim=0), f.std(dim=0).clamp(min=1e-4)) for depth, f in raw.items()}
         self.reference = self._scaled(raw)
-        self.unit = self._kernel(self.look(blended(reference, seed)[:_BLENDED]))
+        self.unit = self._kernel(self.embed(blended(reference, seed)[:_BLENDED]))
 
-    def look(self, pictures: np.ndarray) -> Features:
+    def embed(self, pictures: np.ndarray) -> Features:
         """Scaled features of uint8 pictures (N, 128, 128, 3)."""
         return self._scaled(features(self.net, pictures))
 

@@ -43,7 +43,7 @@ def _views(small: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Honest:
+class CopyBaseline:
     """What unseen real sprites, which can be no copies, give.
 
     `ratio`: median distance to the nearest training sprite over that to the nearest unseen one of another species.
@@ -54,14 +54,14 @@ class Honest:
     limit: float
 
 
-def honest(to_trained: np.ndarray, to_unseen: np.ndarray, species: np.ndarray) -> Honest:
+def fit_copy_baseline(to_trained: np.ndarray, to_unseen: np.ndarray, species: np.ndarray) -> CopyBaseline:
     """From the distances of unseen sprites to training ones (N, M) and to each other (N, N), and their species (N,)."""
     others = np.where(species[:, None] == species, np.inf, to_unseen)
     nearest = to_trained.min(axis=1)
-    return Honest(float(np.median(nearest) / np.median(others.min(axis=1))), float(np.quantile(nearest, 0.01)))
+    return CopyBaseline(float(np.median(nearest) / np.median(others.min(axis=1))), float(np.quantile(nearest, 0.01)))
 
 
-def copying(to_trained: np.ndarray, to_unseen: np.ndarray, real: Honest) -> dict[str, float]:
+def copy_metrics(to_trained: np.ndarray, to_unseen: np.ndarray, baseline: CopyBaseline) -> dict[str, float]:
     """What the distances of pictures to training sprites (N, M) and to unseen ones (N, K) tell.
 
     `copy_ratio`: median distance to the nearest training sprite over that to the nearest unseen one, in units of what
@@ -70,4 +70,4 @@ def copying(to_trained: np.ndarray, to_unseen: np.ndarray, real: Honest) -> dict
     """
     nearest = to_trained.min(axis=1)
     ratio = float(np.median(nearest) / max(float(np.median(to_unseen.min(axis=1))), 1e-6))
-    return {"copy_ratio": ratio / real.ratio, "copies": float((nearest < real.limit).mean())}
+    return {"copy_ratio": ratio / baseline.ratio, "copies": float((nearest < baseline.limit).mean())}

@@ -23,8 +23,8 @@ from PIL import Image
 from pokegen.errors import UserError
 from pokegen.evaluation import references, report
 from pokegen.evaluation.distances import density_coverage, frechet_distance, sliced_wasserstein
-from pokegen.evaluation.features import Eye, Features, RandomNet, as_images, features
-from pokegen.evaluation.memorisation import copying, distances, honest
+from pokegen.evaluation.features import Features, RandomNet, ReferenceFeatures, as_images, features
+from pokegen.evaluation.memorisation import copy_metrics, distances, fit_copy_baseline
 from pokegen.images import as_judged, grid
 from pokegen.models.classifier import type_targets
 from pokegen.models.condition import CONDITIONS
@@ -121,18 +121,21 @@ class SpritePanel:
         self.trained, self.unseen, self.type_judge, self.seed = trained, unseen, type_judge, seed
         first, second = halves(trained.species, seed)
         self.reference, self.same = trained.take(first), trained.take(second)
-        self.eye = Eye(judge, self.reference.pictures, seed)
-        self.random = [Eye(RandomNet(s), self.reference.pictures[:_WORSE], seed) for s in RANDOM_SEEDS]
-        self.seen_unseen = self.eye.look(unseen.pictures)
+        self.judge_features = ReferenceFeatures(judge, self.reference.pictures, seed)
+        self.random = [ReferenceFeatures(RandomNet(s), self.reference.pictures[:_WORSE], seed) for s in RANDOM_SEEDS]
+        self.seen_unseen = self.judge_features.embed(unseen.pictures)
         self.axes = {
-            d: torch.linalg.svd(f, full_matrices=False)[2][:COMPONENTS].T for d, f in self.eye.reference.items()
+            d: torch.linalg.svd(f, full_matrices=False)[2][:COMPONENTS].T
+            for d, f in self.judge_features.reference.items()
         }
         table, own = distances(unseen.pictures, trained.pictures), distances(unseen.pictures, unseen.pictures)
         numbers = np.asarray(unseen.species)
-        self.honest = honest(table, own, numbers)
-        self.honest_half = honest(table[:, first], own, numbers)  # where the reference stands for all trained
+        self.baseline = fit_copy_baseline(table, own, numbers)
+        self.half_baseline = fit_copy_baseline(
+            table[:, first], own, numbers
+        )  # where the reference stands for all trained
         self.equal = min(EQUAL, len(self.same), len(unseen))
-        blended = self.eye.look(references.blended(self.reference.pictures, seed)[:_WORSE])
+        blended = self.judge_features.embed(references.blended(self.reference.pictures, seed)[:_WORSE])
         real, other = next(self._draws(blended))
         self.unit = {d: frechet_distance(real[d], other[d]) for d in real}
 
@@ -153,13 +156,13 @@ class SpritePanel:
         real sprites can have copied the reference only. Raises UserError for too few pictures."""
         if len(sprites) < MIN_PICTURES:
             raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got {len(sprites)}.")
-        seen = self.eye.look(sprites.pictures)
-        depths = self.eye.kernel_distances(seen)
+        seen = self.judge_features.embed(sprites.pictures)
+        depths = self.judge_features.kernel_distances(seen)
         few = sprites.pictures[np.random.default_rng(self.seed).permutation(len(sprites))[:_LOOKED_AT]]
         return {
             "kernel_distance": float(np.mean(list(depths.values()))),
             "random_distance": float(
-                np.mean([eye.kernel_distance(eye.look(sprites.pictures[:_WORSE])) for eye in self.random])
+                np.mean([net.kernel_distance(net.embed(sprites.pictures[:_WORSE])) for net in self.random])
             ),
             **self._of_equal_numbers(seen),
             "sliced_wasserstein": float(
@@ -180,7 +183,7 @@ class SpritePanel:
         table = distances(few, self.trained.pictures)
         likeliest = table.min(axis=1).argsort()
 
-        def beside(chosen: np.ndarray) -> Image.Image:
+        def side_by_side(chosen: np.ndarray) -> Image.Image:
             """Each picture before its four nearest training sprites, two a line."""
             nearest = table[chosen].argsort(axis=1)[:, :4]
             pairs = [p for i, near in zip(chosen, nearest, strict=True) for p in (few[i], *self.trained.pictures[near])]
@@ -195,8 +198,8 @@ class SpritePanel:
         }
         return {
             "samples": grid(few[:64], 16),
-            "sixteen, each before the four training sprites nearest to it": beside(np.arange(16)),
-            "the eight nearest to a training sprite, each before its four nearest": beside(likeliest[:8]),
+            "sixteen, each before the four training sprites nearest to it": side_by_side(np.arange(16)),
+            "the eight nearest to a training sprite, each before its four nearest": side_by_side(likeliest[:8]),
             "beside real sprites": report.histograms(counts),
         }
 
@@ -215,9 +218,12 @@ class SpritePanel:
         """Four times as many pictures of the reference and the row, in principal components."""
         rng = np.random.default_rng(self.seed)
         for _ in range(4):
-            a, b = (torch.from_numpy(rng.permutation(len(f["8"]))[: self.equal]) for f in (self.eye.reference, seen))
+            a, b = (
+                torch.from_numpy(rng.permutation(len(f["8"]))[: self.equal])
+                for f in (self.judge_features.reference, seen)
+            )
             yield (
-                {d: self.eye.reference[d][a] @ axes for d, axes in self.axes.items()},
+                {d: self.judge_features.reference[d][a] @ axes for d, axes in self.axes.items()},
                 {d: seen[d][b] @ axes for d, axes in self.axes.items()},
             )
 
@@ -226,7 +232,7 @@ class SpritePanel:
             return None
         rows = torch.from_numpy(np.random.default_rng(self.seed).permutation(len(sprites))[:_DRAWS])
         axes = self.axes["4"]
-        found = torch.cdist(seen["4"][rows] @ axes, self.eye.reference["4"] @ axes).argmin(dim=1).numpy()
+        found = torch.cdist(seen["4"][rows] @ axes, self.judge_features.reference["4"] @ axes).argmin(dim=1).numpy()
         species = self.reference.species
         return len(np.unique(species[found])) / len(np.unique(species))
 
@@ -249,8 +255,8 @@ class SpritePanel:
     def _copies(self, sprites: Sprites, few: np.ndarray, made_of_real: bool) -> Mapping[str, float | None]:
         if sprites is self.unseen:
             return {"copy_ratio": None, "copies": None}  # it is what they are measured by
-        real, control = (self.reference, self.honest_half) if made_of_real else (self.trained, self.honest)
-        return copying(distances(few, real.pictures), distances(few, self.unseen.pictures), control)
+        real, control = (self.reference, self.half_baseline) if made_of_real else (self.trained, self.baseline)
+        return copy_metrics(distances(few, real.pictures), distances(few, self.unseen.pictures), control)
 
 
 def evaluate_sprites(

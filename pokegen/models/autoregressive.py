@@ -57,7 +57,7 @@ class Autoregressive(ImageModel):
     as it is.
 
     Args:
-        weights: zoo name or checkpoint folder of the trained tokenizer, which `pokegen fit` hands over at the start.
+        tokenizer_checkpoint: zoo name or checkpoint folder of the trained tokenizer, which `pokegen fit` hands over at the start.
         levels, tokenizer_width: of the tokenizer.
         width: D.
         depth: blocks.
@@ -74,7 +74,7 @@ class Autoregressive(ImageModel):
 
     def __init__(
         self,
-        weights: str = "",
+        tokenizer_checkpoint: str = "",
         levels: Sequence[int] = LEVELS,
         tokenizer_width: int = 32,
         width: int = 256,
@@ -92,7 +92,7 @@ class Autoregressive(ImageModel):
             raise UserError(f"width ({width}) must be a multiple of heads ({heads}).")
         positions = (size // SHRINK) ** 2
         super().__init__(positions * sum(levels), size, 3, conditions, width)
-        self.weights, self.levels, self.positions = weights, tuple(levels), positions
+        self.pretrained, self.levels, self.positions = tokenizer_checkpoint, tuple(levels), positions
         self.condition_dropout, self.guidance = condition_dropout, guidance
         self.tokenizer = Tokenizer(tokenizer_width, levels).requires_grad_(False).eval()  # Lightning keeps each mode
         self.start = nn.Parameter(torch.zeros(width))
@@ -119,12 +119,12 @@ class Autoregressive(ImageModel):
         """Take the weights of a trained Tokenizer, or of another model of codes. UserError where they do not fit."""
         found = getattr(source, "tokenizer", source)
         if not isinstance(found, Tokenizer):
-            raise UserError(f"weights: {self.weights} holds no tokenizer.")
+            raise UserError(f"tokenizer_checkpoint: {self.pretrained} holds no tokenizer.")
         try:
             self.tokenizer.load_state_dict(found.state_dict())
         except RuntimeError as error:
             raise UserError(
-                f"weights: {self.weights} does not fit the tokenizer that the model's settings describe."
+                f"tokenizer_checkpoint: {self.pretrained} does not fit the tokenizer that the model's settings describe."
             ) from error
 
     def _logits(self, tokens: Tensor, embedded: Tensor) -> list[Tensor]:
@@ -159,11 +159,11 @@ class Autoregressive(ImageModel):
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
         noise = _gumbel(latent).view(len(latent), self.positions, -1).split(self.levels, dim=2)
-        both = self._twice(embedded)
+        both = self._with_unconditional(embedded)
         caches: list[list[Tensor]] = [[] for _ in self.blocks]
         tokens: list[Tensor] = []
         for t in range(self.positions):
-            x = self._embed(self._again(tokens[-1])) if tokens else self.start.expand(len(both), -1)
+            x = self._embed(self._repeat_codes(tokens[-1])) if tokens else self.start.expand(len(both), -1)
             x = (x + self.place[t] + both)[:, None]
             for block, cache in zip(self.blocks, caches, strict=True):
                 x = block(x, cache)
@@ -172,7 +172,7 @@ class Autoregressive(ImageModel):
                 logits = self._guided(self.heads[i](self.norms[i](x)).float())
                 codes.append((logits + noise[i][:, t]).argmax(dim=1))
                 if i < len(self.inner):
-                    x = x + self.inner[i](self._again(codes[-1]))
+                    x = x + self.inner[i](self._repeat_codes(codes[-1]))
             tokens.append(torch.stack(codes, dim=1))
         return self.tokenizer.from_tokens(torch.stack(tokens, dim=1))
 
@@ -181,7 +181,7 @@ class Autoregressive(ImageModel):
         median, each for itself, of those that do."""
         tokens = self.tokenizer.tokens(images)
         noise = []
-        for i, logits in enumerate(self._logits(self._again(tokens), self._twice(embedded))):
+        for i, logits in enumerate(self._logits(self._repeat_codes(tokens), self._with_unconditional(embedded))):
             logits = self._guided(logits)  # (N, T, levels)
             greatest = logits.logsumexp(dim=2, keepdim=True) - math.log(math.log(2))  # of the logits with their noise
             below = -((logits - greatest).exp() + math.log(2)).log()  # the noise of the others, which stay under it
@@ -189,16 +189,16 @@ class Autoregressive(ImageModel):
             noise.append(torch.where(drawn, greatest - logits, below))
         return _normal(torch.cat(noise, dim=2).flatten(1)), None
 
-    def _twice(self, embedded: Tensor) -> Tensor:
+    def _with_unconditional(self, embedded: Tensor) -> Tensor:
         """Conditions (N, D) → (2 N, D), the second half without any, where sampling is guided."""
         return embedded if self.guidance == 1 else torch.cat([embedded, torch.zeros_like(embedded)])
 
-    def _again(self, codes: Tensor) -> Tensor:
-        """What goes with the conditions that `_twice` gave."""
+    def _repeat_codes(self, codes: Tensor) -> Tensor:
+        """What goes with the conditions that `_with_unconditional` gave."""
         return codes if self.guidance == 1 else torch.cat([codes, codes])
 
     def _guided(self, logits: Tensor) -> Tensor:
-        """Those of what `_twice` and `_again` gave → those to draw from."""
+        """Those of what `_with_unconditional` and `_repeat_codes` gave → those to draw from."""
         if self.guidance == 1:
             return logits
         asked, free = logits.chunk(2)

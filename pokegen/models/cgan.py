@@ -28,30 +28,30 @@ from pokegen.schema import SPRITE_SIZE
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm whose gain and bias are a function of the style vector."""
+    """Batch norm whose gain and bias are a function of the modulation vector."""
 
-    def __init__(self, channels: int, style_dim: int):
+    def __init__(self, channels: int, modulation_dim: int):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.affine = nn.Linear(style_dim, 2 * channels)
+        self.affine = nn.Linear(modulation_dim, 2 * channels)
         nn.init.normal_(self.affine.weight, std=0.02)
         nn.init.zeros_(self.affine.bias)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        gain, bias = self.affine(style)[:, :, None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        gain, bias = self.affine(modulation)[:, :, None, None].chunk(2, dim=1)
         return self.norm(x) * (1 + gain) + bias
 
 
 class UpBlock(nn.Module):
     """Doubles height and width: nearest neighbour, so that no checkerboard can form, then a 3×3 convolution."""
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int):
+    def __init__(self, inputs: int, outputs: int, modulation_dim: int):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = ConditionalNorm(outputs, style_dim)
+        self.norm = ConditionalNorm(outputs, modulation_dim)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        return F.leaky_relu(self.norm(self.conv(F.interpolate(x, scale_factor=2)), style), 0.2)
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        return F.leaky_relu(self.norm(self.conv(F.interpolate(x, scale_factor=2)), modulation), 0.2)
 
 
 class SkipExcitation(nn.Module):
@@ -104,12 +104,12 @@ class CGANGenerator(ImageModel):
         if not conditions:
             raise UserError("A cgan supports one condition or more; without, take the gan or dcgan.")
         super().__init__(latent_dim, size, 3, conditions, embedding_dim)
-        style = latent_dim + embedding_dim
+        modulation = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2, width // 4]  # at 4, 8, 16, 32, 64, 128
         widths = widths[: _inner(size).bit_length() - 2]
-        self.project = nn.Linear(style, widths[0] * 16)
-        self.first = ConditionalNorm(widths[0], style)
-        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
+        self.project = nn.Linear(modulation, widths[0] * 16)
+        self.first = ConditionalNorm(widths[0], modulation)
+        self.blocks = nn.ModuleList(UpBlock(a, b, modulation) for a, b in pairwise(widths))
         self.skip = SkipExcitation(widths[0], widths[-2])
         self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
         self.upsampler: nn.Module = Upsampler()
@@ -119,13 +119,13 @@ class CGANGenerator(ImageModel):
         return self._draw(latent, condition_scale * self.embedding(labels))
 
     def _draw(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        style = torch.cat([latent, embedded], dim=1)  # (N, Z + E)
-        x = self.project(style).view(len(latent), -1, 4, 4)  # (N, 4w, 4, 4)
+        modulation = torch.cat([latent, embedded], dim=1)  # (N, Z + E)
+        x = self.project(modulation).view(len(latent), -1, 4, 4)  # (N, 4w, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
-        start = x = F.leaky_relu(self.first(x, style), 0.2)
+        start = x = F.leaky_relu(self.first(x, modulation), 0.2)
         for block in self.blocks[:-1]:
-            x = block(x, style)  # (N, w, S / 4, S / 4) at the end, for S = 128
-        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, S / 2, S / 2)
+            x = block(x, modulation)  # (N, w, S / 4, S / 4) at the end, for S = 128
+        x = self.blocks[-1](self.skip(start, x), modulation)  # (N, w / 2, S / 2, S / 2)
         return self.draw(x).tanh()  # (N, 3, S / 2, S / 2)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""A classifier of sprites: both types, the species, and whether the picture was spoiled. The judge of other models.
+"""A classifier of sprites: both types, the species, and whether the picture was corrupted. The judge of other models.
 
 A small residual network (He et al., Identity Mappings in Deep Residual Networks, ECCV 2016) from 128×128 down to 4×4.
 The evaluation panel reads its features at every depth, so it must see more than colour and texture: it also tells
-sprites from spoiled ones (two halves glued, two blended, patches shuffled, blurred), which takes a sense of a whole
+sprites from corrupted ones (two halves glued, two blended, patches shuffled, blurred), which takes a sense of a whole
 body. Nothing that it judges is ever trained with it.
 
 Left out: pretraining on other pictures, since ImageNet's features flatter models that use them (Kynkäänniemi et al.,
@@ -47,7 +47,7 @@ class Classifier(Network):
     Args:
         widths: channels at 64×64, 32×32, … one entry a halving.
         species: how many national numbers it may tell apart; 0 for types alone.
-        spoiled: share of a training batch that is spoiled, to be told from the rest; None for no head that tells.
+        corrupted: share of a training batch that is corrupted, to be told from the rest; None for no head that tells.
         dropout: before the heads.
         smoothing: of the species' labels.
     """
@@ -58,18 +58,18 @@ class Classifier(Network):
         self,
         widths: Sequence[int] = (24, 48, 96, 128, 192),
         species: int = 1025,
-        spoiled: float | None = 0.3,
+        corrupted: float | None = 0.3,
         dropout: float = 0.3,
         smoothing: float = 0.1,
     ):
         super().__init__()
-        self.spoiled, self.smoothing = spoiled, smoothing
+        self.corrupted, self.smoothing = corrupted, smoothing
         self.stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2)
         self.stages = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
         self.norm, self.dropout = nn.BatchNorm2d(widths[-1]), nn.Dropout(dropout)
         self.types = nn.Linear(widths[-1], len(TYPES))
         self.species = nn.Linear(widths[-1], species) if species else None
-        self.kind = nn.Linear(widths[-1], BLURRED + 1) if spoiled is not None else None
+        self.kind = nn.Linear(widths[-1], BLURRED + 1) if corrupted is not None else None
 
     def stage_maps(self, images: Tensor) -> list[Tensor]:
         """The activations at every depth, from (N, widths[0], 64, 64) down to (N, widths[-1], 4, 4)."""
@@ -89,20 +89,20 @@ class Classifier(Network):
         return self.dropout(self.stage_maps(images)[-1].mean(dim=(2, 3)))
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """`loss`, the sum of `types` (binary cross-entropy, summed over the 18), and of `species` and `spoiled`, both
-        cross-entropies; `accuracy`: share whose likeliest type is one of its own. In evaluation nothing is spoiled, and
+        """`loss`, the sum of `types` (binary cross-entropy, summed over the 18), and of `species` and `corrupted`, both
+        cross-entropies; `accuracy`: share whose likeliest type is one of its own. In evaluation nothing is corrupted, and
         species, which held-out families do not share, are not counted."""
         images, kind = batch["image"], torch.zeros_like(batch["type1"])
-        if self.training and self.spoiled:
-            images, kind = spoil(images, self.spoiled)
+        if self.training and self.corrupted:
+            images, kind = corrupt(images, self.corrupted)
         intact = kind == INTACT
         pooled = self.pooled(images)
         types = type_targets(batch["type1"], batch["type2"])[intact]  # (M, 18)
         logits = self.types(pooled)[intact].float()
         result = {"types": F.binary_cross_entropy_with_logits(logits, types) * len(TYPES)}
         if self.training:
-            if self.spoiled and self.kind is not None:
-                result["spoiled"] = F.cross_entropy(self.kind(pooled).float(), kind)
+            if self.corrupted and self.kind is not None:
+                result["corrupted"] = F.cross_entropy(self.kind(pooled).float(), kind)
             if self.species is not None:
                 target = batch["species"][intact] - 1
                 result["species"] = F.cross_entropy(
@@ -118,7 +118,7 @@ def type_targets(type1: Tensor, type2: Tensor) -> Tensor:
     return both[:, :NO_TYPE].clamp(max=1).float()
 
 
-def spoil(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def corrupt(images: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Spoil the first `share` of a batch, a quarter of it each way → (N, 3, H, W), and which way, int64 (N,)."""
     count, (n, _, height, width) = int(share * len(images) / 4), images.shape
     images, kind = images.clone(), torch.zeros(n, dtype=torch.long, device=images.device)

@@ -24,25 +24,27 @@ class ChosenByCritic(ImageModel):
 
     critic: Any
 
-    def add_critic(self, weights: str, widths: Sequence[int], candidates: int, default_style: str) -> None:
+    def add_critic(self, critic_checkpoint: str, widths: Sequence[int], candidates: int, default_style: str) -> None:
         """Called once, at the end of a constructor.
 
         Args:
-            weights: zoo name or checkpoint folder of a classifier, which `pokegen fit` hands over at the start; empty
+            critic_checkpoint: zoo name or checkpoint folder of a classifier, which `pokegen fit` hands over at the start; empty
                 for none.
             widths: of that classifier.
             candidates: of a new sprite, 1 or more.
             default_style: of a new sprite, of schema.STYLES, where none is asked and training has shown it; empty for
                 any.
         """
-        if weights and "type1" not in self.conditions:
-            raise UserError("A critic of types needs the condition type1; leave weights empty without it.")
+        if critic_checkpoint and "type1" not in self.conditions:
+            raise UserError("A critic of types needs the condition type1; leave critic_checkpoint empty without it.")
         if default_style and (default_style not in STYLES or "style" not in self.conditions):
             raise UserError(
                 f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and the condition style."
             )
-        self.weights, self.candidates, self.default_style = weights, candidates, default_style
-        self.critic = Classifier(widths, species=0, spoiled=None).requires_grad_(False).eval() if weights else None
+        self.pretrained, self.candidates, self.default_style = critic_checkpoint, candidates, default_style
+        self.critic = (
+            Classifier(widths, species=0, corrupted=None).requires_grad_(False).eval() if critic_checkpoint else None
+        )
 
     def train(self, mode: bool = True) -> "ChosenByCritic":
         super().train(mode)
@@ -55,7 +57,9 @@ class ChosenByCritic(ImageModel):
         try:
             self.critic.load_state_dict({key: source.state_dict()[key] for key in self.critic.state_dict()})
         except (KeyError, RuntimeError) as error:
-            raise UserError(f"weights: {self.weights} does not fit the critic that the settings describe.") from error
+            raise UserError(
+                f"critic_checkpoint: {self.pretrained} does not fit the critic that the settings describe."
+            ) from error
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W), quickly drawn, for the critic."""
@@ -76,14 +80,14 @@ class ChosenByCritic(ImageModel):
             return labels, first
         latents = torch.stack([first, *(self.latents(n, generator, truncation) for _ in range(1, self.candidates))])
         with torch.no_grad():
-            asked = labels.to(self.device)
-            drawn = (self.preview(z.to(self.device), self.embed(asked)) for z in latents)
-            losses = torch.stack([self._misread(images, asked) for images in drawn])  # (K, N)
+            conditions = labels.to(self.device)
+            drawn = (self.preview(z.to(self.device), self.embed(conditions)) for z in latents)
+            losses = torch.stack([self._type_loss(images, conditions) for images in drawn])  # (K, N)
         return labels, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
 
-    def _misread(self, drawn: Tensor, labels: Tensor) -> Tensor:
+    def _type_loss(self, drawn: Tensor, labels: Tensor) -> Tensor:
         """How badly the critic reads the types of conditions (N, C) in images (N, 3, H, W): nats (N,)."""
-        asked = dict(zip(self.conditions, labels.T, strict=True))
-        types = type_targets(asked["type1"], asked.get("type2", torch.full_like(labels[:, 0], NO_TYPE)))
+        columns = dict(zip(self.conditions, labels.T, strict=True))
+        types = type_targets(columns["type1"], columns.get("type2", torch.full_like(labels[:, 0], NO_TYPE)))
         logits = self.critic(F.interpolate(drawn, SPRITE_SIZE))
         return F.binary_cross_entropy_with_logits(logits, types, reduction="none").sum(dim=1)

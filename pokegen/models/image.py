@@ -89,9 +89,14 @@ class ImageModel(Network):
         but for models that `encode`."""
         raise NotImplementedError
 
-    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """The same, as it is shown: float32."""
-        return self.render(latent, embedded).float()
+    def postprocess(self, images: Tensor) -> Tensor:
+        """Rendered images, float32 (N, channels, S, S), → those to show. The default changes nothing."""
+        return images
+
+    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Latents (N, D) and embedded conditions (N, E) → images to show, float32 (N, channels, S, S) in [-1, 1]:
+        `render`, then `postprocess`."""
+        return self.postprocess(self.render(latent, embedded).float())
 
     def encode(self, images: Tensor, embedded: Tensor) -> Any:
         """Images (N, channels, S, S) in [-1, 1] and embedded conditions (N, E) → latents (N, D) and what else the model
@@ -132,4 +137,4 @@ class ImageModel(Network):
         """Images, float32 (n, channels, S, S) in [-1, 1], of the asked conditions, as far as the model supports them.
         `truncation` below 1: safer and less varied."""
         labels, latent = self.sample_inputs(n, condition, generator, truncation)
-        return self.present(latent.to(self.device), self.embed(labels.to(self.device)))
+        return self.decode(latent.to(self.device), self.embed(labels.to(self.device)))

@@ -488,7 +488,7 @@ class NameTrainer(Network):
     def exported(self) -> tuple[str, dict[str, Any]]:
         return "pokegen.models.names.NameModel", dict(self.shape)
 
-    def light(self) -> NameModel:
+    def to_inference_model(self) -> NameModel:
         """A `NameModel` with a copy of the weights."""
         model = NameModel(**self.shape).to(self.known.device)
         model.load_state_dict(self.state_dict())
@@ -497,7 +497,7 @@ class NameTrainer(Network):
     @torch.inference_mode()
     def sample(self, n: int, condition: Mapping[str, Tensor] | None = None, generator: Any = None) -> list[str]:
         """What it says so far, to watch training by: unchecked, and cut where a name does not end."""
-        drawn = self.light().draw(encode_condition(condition, n), "", MAX_LENGTH, 1.0, generator)
+        drawn = self.to_inference_model().draw(encode_condition(condition, n), "", MAX_LENGTH, 1.0, generator)
         return [capitalise(name) for name, _ in drawn]
 
 

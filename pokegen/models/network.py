@@ -9,10 +9,15 @@ class Network(nn.Module):
     """A network of the zoo. Trained by LikelihoodModule, it needs `loss`; what creates has `sample(n, …)` as well."""
 
     unit = "examples"  # what its training budget counts
+    pretrained = ""  # zoo name or folder of the checkpoint that `pokegen fit` passes to `load_pretrained`
     hub_task: str | None = None  # the Hugging Face hub's word for what it does
 
     def prepare(self, data: Any) -> None:
         """Read from the DataModule what is not learned by steps; called once, before training."""
+
+    def load_pretrained(self, source: nn.Module) -> None:
+        """Copy the weights of the network in the checkpoint `pretrained`; called once, before training."""
+        raise NotImplementedError(f"{type(self).__name__} loads no other network.")
 
     def loss(self, batch: dict[str, Any]) -> Any:
         """The loss of a batch under the key `loss`, with other values to log: dict of scalar tensors."""

@@ -73,20 +73,20 @@ def paint(palette: Tensor, index: Tensor) -> Tensor:
 
 
 class Recolor(nn.Module):
-    """Maps colours (N, P, 3) in [-1, 1], each image's in its own way, as its style vector (N, S) says. White stays
+    """Maps colours (N, P, 3) in [-1, 1], each image's in its own way, as its modulation vector (N, S) says. White stays
     white, and nothing else becomes white. At first nothing changes."""
 
-    def __init__(self, style_dim: int, width: int = 32):
+    def __init__(self, modulation_dim: int, width: int = 32):
         super().__init__()
-        self.style = nn.Linear(style_dim, 2 * width)
+        self.style = nn.Linear(modulation_dim, 2 * width)
         self.hidden = nn.Linear(3, width)
         self.second = nn.Linear(width, width)
         self.out = nn.Linear(width, 3)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, colors: Tensor, style: Tensor) -> Tensor:
-        gain, bias = self.style(style)[:, None].chunk(2, dim=2)  # (N, 1, width)
+    def forward(self, colors: Tensor, modulation: Tensor) -> Tensor:
+        gain, bias = self.style(modulation)[:, None].chunk(2, dim=2)  # (N, 1, width)
         x = F.leaky_relu(self.hidden(colors) * (1 + gain) + bias, 0.2)
         change = self.out(F.leaky_relu(self.second(x), 0.2)).float().tanh()  # (N, P, 3)
         ink = 1 - colors.float()
@@ -105,8 +105,8 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: E.
         conditions: those that it supports. `shiny` changes the palette alone.
         colors: K, white among them.
-        tidy: show no specks, and put the creature in the middle as the data have it: see pixels.despeckle_and_center.
-        weights, critic_widths, candidates, default_style: see ChosenByCritic.
+        despeckle: show no specks, and put the creature in the middle as the data have it: see pixels.despeckle_and_center.
+        critic_checkpoint, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: int = 64,
         conditions: Sequence[str] = CONDITIONS,
         colors: int = 16,
-        tidy: bool = True,
-        weights: str = "",
+        despeckle: bool = True,
+        critic_checkpoint: str = "",
         critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
         candidates: int = 4,
         default_style: str = "",
@@ -125,16 +125,16 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         if not 2 <= colors <= 256:
             raise UserError(f"colors must be from 2 to 256, got {colors}.")
         super().__init__(latent_dim, SPRITE_SIZE, 3, conditions, embedding_dim)
-        self.colors, self.tidy = colors, tidy
-        style = latent_dim + embedding_dim
+        self.colors, self.despeckle = colors, despeckle
+        modulation = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
-        self.project = nn.Linear(style, widths[0] * 16)
-        self.first = ConditionalNorm(widths[0], style)
-        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
+        self.project = nn.Linear(modulation, widths[0] * 16)
+        self.first = ConditionalNorm(widths[0], modulation)
+        self.blocks = nn.ModuleList(UpBlock(a, b, modulation) for a, b in pairwise(widths))
         self.skip = SkipExcitation(widths[0], widths[-2])
         self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
-        self.recolor = Recolor(style)
-        self.add_critic(weights, critic_widths, candidates, default_style)
+        self.recolor = Recolor(modulation)
+        self.add_critic(critic_checkpoint, critic_widths, candidates, default_style)
 
     def embed(self, labels: Tensor) -> Tensor:
         """Conditions (N, C) → their vectors (N, E + 1); the last number is 1 for shiny, whose vector is left out."""
@@ -151,28 +151,28 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
     def forward(self, latent: Tensor, labels: Tensor, condition_scale: float | Tensor = 1.0) -> Tensor:
         """`condition_scale` fades the conditions in: 0 ignores them. The gradient passes the palette."""
         embedded = self._embed(labels, condition_scale)
-        style, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
-        raw = self._body(style)
+        modulation, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
+        raw = self._body(modulation)
         palette, index = find_palette(raw, self.colors)
         few = raw + (paint(palette, index) - raw).detach()  # straight-through
         colors = few.flatten(2).transpose(1, 2)  # (N, P, 3)
-        return torch.lerp(colors, self.recolor(colors, style), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
+        return torch.lerp(colors, self.recolor(colors, modulation), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
 
-    def _body(self, style: Tensor) -> Tensor:
+    def _body(self, modulation: Tensor) -> Tensor:
         """Style vectors (N, Z + E) → RGB (N, 3, 64, 64) in [-1, 1], before any palette."""
-        x = self.project(style).view(len(style), -1, 4, 4)  # (N, 4w, 4, 4)
+        x = self.project(modulation).view(len(modulation), -1, 4, 4)  # (N, 4w, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
-        start = x = F.leaky_relu(self.first(x, style), 0.2)
+        start = x = F.leaky_relu(self.first(x, modulation), 0.2)
         for block in self.blocks[:-1]:
-            x = block(x, style)  # (N, w, 32, 32) at the end
-        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, 64, 64)
+            x = block(x, modulation)  # (N, w, 32, 32) at the end
+        x = self.blocks[-1](self.skip(start, x), modulation)  # (N, w / 2, 64, 64)
         return self.draw(x).float().tanh()
 
     def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """Latents (N, Z) and embedded conditions (N, E + 1) → (N, 3, 64, 64), the palette mapped for a shiny."""
-        style = torch.cat([latent, embedded[:, :-1]], dim=1)
-        palette, index = find_palette(self._body(style), self.colors)
-        return paint(torch.lerp(palette, self.recolor(palette, style), embedded[:, -1, None, None]), index)
+        modulation = torch.cat([latent, embedded[:, :-1]], dim=1)
+        palette, index = find_palette(self._body(modulation), self.colors)
+        return paint(torch.lerp(palette, self.recolor(palette, modulation), embedded[:, -1, None, None]), index)
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """Before the palette, in the usual colours of a shiny too."""
@@ -183,9 +183,11 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         raw = self.preview(latent, embedded)
         return F.interpolate(raw + (self.draw_small(latent, embedded) - raw).detach(), scale_factor=2)
 
-    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = self.draw_small(latent, embedded)
-        return F.interpolate(pixels.despeckle_and_center(images, margin=1) if self.tidy else images, scale_factor=2)
+        return F.interpolate(
+            pixels.despeckle_and_center(images, margin=1) if self.despeckle else images, scale_factor=2
+        )
 
 
 class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):

@@ -49,9 +49,9 @@ class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
     """See cgan.CGANGenerator, from which it differs in the net that enlarges.
 
     Args:
-        tidy: frame what is shown as the data are, without specks: see pixels.despeckle_and_center.
+        despeckle: frame what is shown as the data are, without specks: see pixels.despeckle_and_center.
         colors: of a sprite that is shown, at most: see pixels.limit_colors; 0 for any number.
-        weights, critic_widths, candidates, default_style: see ChosenByCritic.
+        critic_checkpoint, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
     def __init__(
@@ -61,21 +61,20 @@ class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
         embedding_dim: int = 64,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
-        tidy: bool = True,
+        despeckle: bool = True,
         colors: int = 24,
-        weights: str = "",
+        critic_checkpoint: str = "",
         critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
         candidates: int = 4,
         default_style: str = "",
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
         self.upsampler = ResidualUpsampler()
-        self.tidy, self.colors = tidy, colors
-        self.add_critic(weights, critic_widths, candidates, default_style)
+        self.despeckle, self.colors = despeckle, colors
+        self.add_critic(critic_checkpoint, critic_widths, candidates, default_style)
 
-    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        images = super().present(latent, embedded)
-        images = pixels.despeckle_and_center(images) if self.tidy else images
+    def postprocess(self, images: Tensor) -> Tensor:
+        images = pixels.despeckle_and_center(images) if self.despeckle else images
         return pixels.limit_colors(images, self.colors) if self.colors else images
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:

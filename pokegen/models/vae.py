@@ -110,16 +110,16 @@ class VAE(ImageModel):
         mean, log_variance = self.posterior(x).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 10)
 
-    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
+    def likelihood_params(self, latent: Tensor, embedded: Tensor) -> Tensor:
         """What the likelihood is made of, (N, channels, S, S): a Gaussian's mean before tanh, a Bernoulli's logits."""
         return self.decoder(self.spread(torch.cat([latent, embedded], dim=1))).float()
 
-    def show(self, decoded: Tensor) -> Tensor:
-        """What `decode` gave → images in [-1, 1]."""
+    def to_images(self, decoded: Tensor) -> Tensor:
+        """What `likelihood_params` returns → images in [-1, 1]."""
         return (decoded if self.likelihood == "gaussian" else decoded / 2).tanh()  # 2 sigmoid(x) - 1 = tanh(x / 2)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        return self.show(self.decode(latent, embedded))
+        return self.to_images(self.likelihood_params(latent, embedded))
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """In nats an image: `loss` is `nll` plus the faded-in `kl`; `mse` is a pixel's, in [-1, 1]; `elbo` the negative
@@ -127,8 +127,8 @@ class VAE(ImageModel):
         images, embedded = batch["image"], self.embed(stack(batch, self.conditions))
         mean, log_variance = self.encode(images, embedded)
         latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
-        decoded = self.decode(latent, embedded)
-        mse = F.mse_loss(self.show(decoded), images)
+        decoded = self.likelihood_params(latent, embedded)
+        mse = F.mse_loss(self.to_images(decoded), images)
         if self.likelihood == "gaussian":  # at the variance that fits best, which is the mse
             nll = 0.5 * images[0].numel() * (mse.log() + 1 + math.log(2 * math.pi))
         else:

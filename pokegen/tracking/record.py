@@ -62,7 +62,7 @@ def write(run: Path, record: dict[str, Any]) -> None:
     files.write(run / FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def hear(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
+def heartbeat(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
     """The record with what is new, and the time of now."""
     return {**record, **facts, "heard": _now()}
 
@@ -70,7 +70,7 @@ def hear(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
 def end(record: dict[str, Any], status: str, error: BaseException | None = None) -> dict[str, Any]:
     """The record of a run that ends."""
     line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300] if error else None
-    return {**hear(record), "status": status, "error": line, "ended": _now()}
+    return {**heartbeat(record), "status": status, "error": line, "ended": _now()}
 
 
 def read(run: Path) -> dict[str, Any]:

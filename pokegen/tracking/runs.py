@@ -55,7 +55,7 @@ def never_fatal(what: str) -> Iterator[None]:
         rank_zero_warn(f"{what} failed, training goes on without: {type(error).__name__}: {error}")
 
 
-class _Lasting:
+class _FailSafeLogger:
     """What keeps a logger's failure away from the training, and writes the images seen into each row."""
 
     images: Callable[[], int] | None = None
@@ -92,11 +92,11 @@ class _Lasting:
                 getattr(super(), method)(*arguments)
 
 
-class CSVLog(_Lasting, CSVLogger):  # type: ignore[misc]  # its log_hyperparams takes fewer arguments
+class CSVLog(_FailSafeLogger, CSVLogger):  # type: ignore[misc]  # its log_hyperparams takes fewer arguments
     """runs/NAME/csv."""
 
 
-class WandbLog(_Lasting, WandbLogger):
+class WandbLog(_FailSafeLogger, WandbLogger):
     """runs/NAME/wandb."""
 
     def __init__(self, *args: Any, **options: Any):
@@ -170,9 +170,9 @@ class Samples(L.Callback):
             return
         with never_fatal("The table of samples"):
             supports = "type1" in getattr(module.network, "conditions", ("type1",))
-            asked = {"type1": torch.arange(len(TYPES))} if supports else None
+            condition = {"type1": torch.arange(len(TYPES))} if supports else None
             generator = torch.Generator().manual_seed(self.seed)
-            samples = module.sample(len(TYPES), condition=asked, generator=generator)
+            samples = module.sample(len(TYPES), condition=condition, generator=generator)
             if samples is None:
                 return
             columns, rows = _rows(samples)
@@ -214,7 +214,7 @@ class Record(L.Callback):
                 gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             )
         for logger in trainer.loggers:
-            if isinstance(logger, _Lasting):
+            if isinstance(logger, _FailSafeLogger):
                 logger.images = lambda: int(module.images_seen)
             logger.log_hyperparams({"record": self.now})
 
@@ -226,7 +226,7 @@ class Record(L.Callback):
         if self.now and time.monotonic() - self.heard > HEARTBEAT:
             self.heard = time.monotonic()
             with never_fatal("run.json"):
-                record.write(self.folder, record.hear(self._sum(module)))
+                record.write(self.folder, record.heartbeat(self._progress(module)))
 
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
         self._end(trainer, module, "finished")
@@ -235,7 +235,7 @@ class Record(L.Callback):
         interrupted = isinstance(exception, KeyboardInterrupt | SIGTERMException)
         self._end(trainer, module, "interrupted" if interrupted else "failed", None if interrupted else exception)
 
-    def _sum(self, module: Any) -> dict[str, Any]:
+    def _progress(self, module: Any) -> dict[str, Any]:
         """The record with the work of this start."""
         seconds = self.now["seconds"] + (time.monotonic() - self.clock if self.trained else 0.0)
         return {**self.now, "images_seen": int(module.images_seen), "seconds": round(seconds, 1)}
@@ -246,7 +246,7 @@ class Record(L.Callback):
         with never_fatal("run.json"):
             # A resumption that never trained, such as with settings that do not fit, leaves the record as it was.
             undone = bool(self.before) and not self.trained and status != "finished"
-            final = self.before if undone else record.end(self._sum(module), status, error)
+            final = self.before if undone else record.end(self._progress(module), status, error)
             record.write(self.folder, final)
         for logger in _wandb(trainer):
             with never_fatal("W&B's record of the end"):

@@ -31,7 +31,7 @@ NETS = {
     "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
     "tokenizer": ["network.init_args.width=4", "discriminator.init_args.width=4", "adversarial_start=8"],
     "autoregressive": [
-        *(f"network.init_args.{key}" for key in ("weights=", "tokenizer_width=4", "width=16", "depth=1")),
+        *(f"network.init_args.{key}" for key in ("tokenizer_checkpoint=", "tokenizer_width=4", "width=16", "depth=1")),
         "network.init_args.levels=[4,3]",
     ],
 }
@@ -118,7 +118,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
     small = {"log": "off", "model.init_args.network.init_args.levels": "[4,3]"}
     assert main(words(imported, "tokenizer", **small)) == 0
     assert main(["zoo", "export", "runs/tokenizer", "codes"]) == 0
-    options = {"log": "off", "model.init_args.network.init_args.weights": "codes"}
+    options = {"log": "off", "model.init_args.network.init_args.tokenizer_checkpoint": "codes"}
     assert main(words(imported, "autoregressive", **options)) == 0
     trained, taken = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("tokenizer", "autoregressive"))
     keys = [key for key in trained if key.startswith("ema.")]
@@ -127,7 +127,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
         assert torch.allclose(trained[key].float(), taken[key.replace("ema.", "ema.tokenizer.")].float(), atol=1e-3)
     (tmp_path / "codes" / "config.yaml").unlink()
     assert main(words(imported, "autoregressive", epochs=2, ckpt_path="last", **options)) == 0  # not needed any more
-    options["model.init_args.network.init_args.weights"] = "nowhere"
+    options["model.init_args.network.init_args.tokenizer_checkpoint"] = "nowhere"
     assert "Unknown model 'nowhere'" in one_line(capsys, words(imported, "autoregressive", **options))
 
 

@@ -66,7 +66,7 @@ def test_copies_of_training_sprites_are_told_from_new_ones(panel):
 
 def test_a_collapsed_set_covers_little(panel):
     one = Sprites(np.repeat(panel.same.pictures[:5], 60, axis=0))
-    seen = panel.eye.look(one.pictures)
+    seen = panel.judge_features.embed(one.pictures)
     assert panel._of_equal_numbers(seen)["coverage"] < 0.3
     assert panel.eye.kernel_distance(seen) > 0.03
 

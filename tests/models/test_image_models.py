@@ -220,14 +220,14 @@ def test_bernoulli_likelihood_against_a_naive_sum():
 def reconstruction(net, images):
     """What the net makes of the posterior's mean: as the likelihood reads it."""
     nothing = torch.zeros(len(images), 0)
-    return net.decode(net.encode(images, nothing)[0], nothing)
+    return net.likelihood_params(net.encode(images, nothing)[0], nothing)
 
 
 def test_the_vae_nll_is_that_of_a_gaussian_with_the_best_variance():
     net = small("vae")
     images = torch.rand(4, 3, 128, 128) * 2 - 1
     values = net.loss({"image": images})
-    decoded = net.show(reconstruction(net, images))
+    decoded = net.to_images(reconstruction(net, images))
     expected = -Normal(decoded, values["mse"].sqrt()).log_prob(images).sum(dim=(1, 2, 3)).mean()
     assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
 
@@ -240,7 +240,7 @@ def test_the_vae_of_grey_images_has_a_bernoulli_likelihood(architecture):
     logits = reconstruction(net, images)
     expected = losses.bernoulli_nll(logits, (images + 1) / 2).mean()
     assert torch.allclose(values["loss"] - values["kl"], expected, rtol=1e-4)
-    assert torch.allclose(net.show(logits), 2 * logits.sigmoid() - 1, atol=1e-6)
+    assert torch.allclose(net.to_images(logits), 2 * logits.sigmoid() - 1, atol=1e-6)
 
 
 def test_the_vae_samples_from_the_latents_it_has_seen():
@@ -382,10 +382,10 @@ def test_a_projected_gan_frames_what_it_shows_and_limits_its_colors():
     few = net.sample(4, generator=seeded())
     net.colors = 0
     shown = net.sample(4, generator=seeded())
-    net.tidy = False
+    net.despeckle = False
     plain = net.sample(4, generator=seeded())
     assert despeckle_and_center(plain).equal(shown) and not plain.equal(shown)
     assert limit_colors(shown, 24).equal(few) and not shown.equal(few)
     latent, embedded = net.latents(2, seeded()), net.embed(torch.ones(2, len(CONDITIONS), dtype=torch.long))
-    net.tidy = True
-    assert net.present(latent, embedded).equal(despeckle_and_center(net.render(latent, embedded)))
+    net.despeckle = True
+    assert net.decode(latent, embedded).equal(despeckle_and_center(net.render(latent, embedded)))
