@@ -37,7 +37,7 @@ from pokegen.cli.evaluate import GAMES, JUDGES
 from pokegen.data.modules import SpriteDataModule
 from pokegen.evaluation.features import RandomNet, ReferenceFeatures, as_images
 from pokegen.evaluation.samples import species_conditions
-from pokegen.evaluation.sprites_panel import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
+from pokegen.evaluation.sprites_panel import RANDOM_SEEDS, SpritePanel, Sprites, draw, palette, split_species
 from pokegen.images import grid
 from pokegen.models.augment import translate
 from pokegen.models.pixels import to_pixels
@@ -77,7 +77,7 @@ def floors(args: argparse.Namespace) -> None:
     data.setup("test")
     train = data.datasets["train"]
     pictures = train.pixels[train.rows]
-    first, second = halves(train.species.numpy(), args.seed)
+    first, second = split_species(train.species.numpy(), args.seed)
     judge = ReferenceFeatures(zoo.load("judge").model, pictures[first], args.seed)
     random = [ReferenceFeatures(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
     real = pictures[second][:ROW]

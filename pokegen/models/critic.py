@@ -1,6 +1,6 @@
-"""Choosing among candidates by a critic: a classifier of types that taught the generator nothing.
+"""Choosing among candidates with a critic: a type classifier that took no part in training the generator.
 
-Rejection by a classifier, as in Razavi et al., VQ-VAE-2 (NeurIPS 2019), section 3.3.
+Rejection sampling with a classifier, as in Razavi et al., VQ-VAE-2 (NeurIPS 2019), section 3.3.
 
 Letters: N images, K candidates, C conditions, D latent, E embedding.
 """
@@ -20,26 +20,26 @@ from pokegen.schema import NO_TYPE, SPRITE_SIZE, STYLES
 
 
 class ChosenByCritic(ImageModel):
-    """An ImageModel that draws `candidates` of each new sprite and shows the one whose types the critic reads best."""
+    """An ImageModel that draws `candidates` of each new sprite and keeps the one whose types the critic reads best."""
 
     critic: Any
 
     def add_critic(self, critic_checkpoint: str, widths: Sequence[int], candidates: int, default_style: str) -> None:
-        """Called once, at the end of a constructor.
+        """Call once, at the end of the constructor.
 
         Args:
-            critic_checkpoint: zoo name or checkpoint folder of a classifier, which `pokegen fit` hands over at the start; empty
-                for none.
+            critic_checkpoint: zoo name or checkpoint folder of a classifier, which `pokegen fit` loads at the start;
+                empty for none.
             widths: of that classifier.
-            candidates: of a new sprite, 1 or more.
-            default_style: of a new sprite, of schema.STYLES, where none is asked and training has shown it; empty for
-                any.
+            candidates: candidates for each new sprite, 1 or more.
+            default_style: style of new sprites, one of schema.STYLES, if the user gives none and it occurs in the
+                training data; empty for any style.
         """
         if critic_checkpoint and "type1" not in self.conditions:
-            raise UserError("A critic of types needs the condition type1; leave critic_checkpoint empty without it.")
+            raise UserError("A critic of types needs the condition type1. Without it leave critic_checkpoint empty.")
         if default_style and (default_style not in STYLES or "style" not in self.conditions):
             raise UserError(
-                f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and the condition style."
+                f"default_style {default_style!r}: expected one of {', '.join(STYLES)}, and style among the conditions."
             )
         self.pretrained, self.candidates, self.default_style = critic_checkpoint, candidates, default_style
         self.critic = (
@@ -53,16 +53,14 @@ class ChosenByCritic(ImageModel):
         return self
 
     def load_pretrained(self, source: nn.Module) -> None:
-        """Take the weights of a trained Classifier. UserError where they do not fit."""
+        """Copy the weights of a trained Classifier. UserError if they do not fit."""
         try:
             self.critic.load_state_dict({key: source.state_dict()[key] for key in self.critic.state_dict()})
         except (KeyError, RuntimeError) as error:
-            raise UserError(
-                f"critic_checkpoint: {self.pretrained} does not fit the critic that the settings describe."
-            ) from error
+            raise UserError(f"critic_checkpoint: {self.pretrained} does not fit critic_widths.") from error
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W), quickly drawn, for the critic."""
+        """Latents (N, D) and embedded conditions (N, E) → images (N, 3, H, W) for the critic, drawn quickly."""
         raise NotImplementedError
 
     def sample_inputs(
@@ -72,7 +70,7 @@ class ChosenByCritic(ImageModel):
         generator: torch.Generator | None = None,
         truncation: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """See ImageModel.sample_inputs; of `candidates` latents each image takes the one that the critic prefers."""
+        """See ImageModel.sample_inputs. Of `candidates` latents per image, the critic's choice is kept."""
         if self.default_style and (style := STYLES.index(self.default_style)) in self.prior.known("style"):
             condition = {"style": torch.full((n,), style)} | dict(condition or {})
         labels, first = super().sample_inputs(n, condition, generator, truncation)
@@ -86,7 +84,7 @@ class ChosenByCritic(ImageModel):
         return labels, latents[losses.argmin(dim=0).cpu(), torch.arange(n)]
 
     def _type_loss(self, drawn: Tensor, labels: Tensor) -> Tensor:
-        """How badly the critic reads the types of conditions (N, C) in images (N, 3, H, W): nats (N,)."""
+        """The critic's loss for the types of conditions (N, C) in images (N, 3, H, W), in nats: (N,)."""
         columns = dict(zip(self.conditions, labels.T, strict=True))
         types = type_targets(columns["type1"], columns.get("type2", torch.full_like(labels[:, 0], NO_TYPE)))
         logits = self.critic(F.interpolate(drawn, SPRITE_SIZE))

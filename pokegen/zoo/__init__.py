@@ -1,4 +1,4 @@
-"""The zoo: checkpoints, their model cards, and the way to and from the Hugging Face hub."""
+"""The zoo: checkpoints, their model cards, and transfer to and from the Hugging Face hub."""
 
 from pokegen.zoo.checkpoint import CARD, CONFIG, DISCRIMINATOR, WEIGHTS, read_config, read_file, save
 from pokegen.zoo.download import HUB, available, folder_of

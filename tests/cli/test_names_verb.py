@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from pokegen.cards.generator import Generator
 from pokegen.cli.main import main
 
 
@@ -32,7 +33,23 @@ def test_the_seed_is_told_beside_the_names_not_among_them(zoo, capsys):
     assert capsys.readouterr().out == out
 
 
-@pytest.mark.parametrize(("options", "says"), [(["--type", "x"], "Unknown type"), (["--count", "-1"], "count must be")])
+def test_stage_and_legendary_condition_the_names(zoo, capsys):
+    """As in Python: the verb passes both on, and each changes what the seed gives."""
+    order = ["names", "--type", "dragon", "--count", "6", "--seed", "4"]
+    found = {}
+    for options in ([], ["--stage", "3"], ["--legendary"], ["--no-legendary"], ["--stage", "1", "--no-legendary"]):
+        assert main([*order, *options]) == 0
+        found[" ".join(options)] = capsys.readouterr().out.split("\n")[:-1]
+    generator = Generator.from_zoo(roles=("names", "reader"))
+    assert found["--legendary"] == generator.names(6, "dragon", legendary=True, seed=4)
+    assert found["--stage 1 --no-legendary"] == generator.names(6, "dragon", legendary=False, stage=1, seed=4)
+    assert len({tuple(names) for names in found.values()}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--type", "x"], "Unknown type"), (["--count", "-1"], "count must be"), (["--stage", "4"], "stage must be")],
+)
 def test_mistakes_are_one_line(zoo, capsys, options, says):
     assert main(["names", *options]) == 2
     err = capsys.readouterr().err

@@ -83,10 +83,10 @@ def test_small_grey_images(kind):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: gan.GANGenerator(size=50), "7 or 8, doubled once or more"),
-        (lambda: dcgan.DCGANGenerator(size=100), "power of two from 16, not 100"),
+        (lambda: gan.GANGenerator(size=50), "7 or 8 doubled at least once"),
+        (lambda: dcgan.DCGANGenerator(size=100), "power of two from 16 up, got 100"),
         (lambda: cgan.CGANGenerator(size=100), "64, 128 or 256"),
-        (lambda: autoregressive.Autoregressive(size=100), "multiple of 16 pixels a side, not 100"),
+        (lambda: autoregressive.Autoregressive(size=100), "multiple of 16 pixels, got 100"),
         (lambda: autoregressive.Autoregressive(width=100), "width .100. must be a multiple of heads .8."),
         (lambda: tokenizer.Tokenizer(levels=[8, 1]), "levels must be 2 or more, got 8, 1"),
         (lambda: vae.VAE(architecture="deep"), "Unknown architecture 'deep'. Known: conv, linear"),
@@ -94,7 +94,7 @@ def test_small_grey_images(kind):
         (lambda: cvae.CVAE(conditions=["weight"]), "Unknown condition 'weight'"),
         (lambda: cgan.CGANDiscriminator(conditions=["weight"]), "Unknown condition 'weight'"),
         (lambda: cgan.CGANDiscriminator(conditions=["type1", "type1"]), "each once"),
-        (lambda: cgan.CGANGenerator(conditions=[]), "one condition or more"),
+        (lambda: cgan.CGANGenerator(conditions=[]), "at least one condition"),
     ],
 )
 def test_settings_that_no_model_has(make, says):

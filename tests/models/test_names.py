@@ -192,7 +192,7 @@ def test_prefix_begins_each_name_in_any_case(model):
         ({"prefix": "Tapu Koko "}, "letters"),
         ({"temperature": 0.0}, "temperature from 0.01 to 100"),
         ({"temperature": math.nan}, "temperature from 0.01 to 100"),
-        ({"max_length": 2}, "longest name"),
+        ({"max_length": 2}, "maximum length"),
         ({"min_distance": 0}, "distance"),
         ({"condition": {"type1": torch.tensor([18])}}, "0 to 17"),
         ({"condition": {"stage": torch.tensor([0])}}, "1 to 3"),
