@@ -243,7 +243,7 @@ def test_a_folder_called_snapshots_is_no_cache_of_the_hub(folder, tmp_path):
 
 def test_training_must_be_a_mapping(folder):
     altered(folder, training=[1])
-    with pytest.raises(CheckpointError, match="training is no dict"):
+    with pytest.raises(CheckpointError, match="training is not a dict"):
         zoo.load(folder)
 
 
