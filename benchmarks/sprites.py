@@ -1,20 +1,20 @@
-"""What stands between a sprite model and a kernel distance of 0: real sprites, made worse by each step that a model or
-its data takes.
+"""How far a sprite model is from a kernel distance of 0, and why: real sprites, degraded by each step of a model or its
+data.
 
-    python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
+    python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute per row
     python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
     python benchmarks/sprites.py aids --model projected_gan      framing, few colours, candidates, truncation
 
 floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
-that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
+that is perfect otherwise cannot score below its row. Columns are the judge's depths (64: texture of a few pixels; 4
 and body: the whole), their mean, which is the panel's `kernel_distance`, that of random networks, and the palette.
 
-pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
-quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
-The dcgan, which supports no style, sees only the pixel art that the panel compares with, the others every style.
-What is shown is the mean over the trainings and their deviation; – where --count is too small.
+pilots: each model is trained by `pokegen fit` on the same number of images, without rotation, with conditions fading in
+over the second quarter, with three seeds, and scored by the panel on test families; existing trainings are not
+repeated. The dcgan, which supports no style, sees only the pixel art of the panel's reference, the others every style.
+Figures are the mean over the trainings and their deviation; – if --count is too small.
 
-aids: a projected_gan without any help in sampling, then with one more each; validation families.
+aids: a projected_gan without sampling aids, then with one at a time; validation families.
 """
 
 import argparse
