@@ -20,10 +20,11 @@ def require(module: str, package: str | None = None, install: str = "'pokegen[ga
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("", module.partition(".")[0]):
-            raise UserError(f"{name} needs {missing}. Install it: pip install {missing}") from error
+            message = f"{name} needs {missing}, which is not installed. Install it: pip install {missing}"
+            raise UserError(message) from error
         raise UserError(f"{name} is not installed. Install it: pip install {install}") from error
     except Exception as error:  # packages fail in many ways with an unsupported Python or package
-        raise UserError(f"{name} is installed but cannot be imported: {first_line(error)}.") from error
+        raise UserError(f"{name} is installed but does not load: {first_line(error)}.") from error
 
 
 def first_line(error: Exception) -> str:

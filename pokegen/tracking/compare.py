@@ -83,8 +83,8 @@ def comparable(runs: list[Run], metric: str | None = None) -> list[str]:
         raise UserError(f"No run has logged {metric!r}. Metrics: {', '.join(sorted(every)) or 'none'}.")
     shared = {m for m in every if sum(m in metrics for metrics in logged) > 1} if len(logged) > 1 else every
     if every and not (shared or metric):
-        logged = "; ".join(f"{run.name}: {', '.join(run.metrics)}" for run in runs if run.metrics)
-        raise UserError(f"These runs have no metric in common ({logged}). Compare runs of one kind.")
+        every_metric = "; ".join(f"{run.name}: {', '.join(run.metrics)}" for run in runs if run.metrics)
+        raise UserError(f"These runs have no metric in common ({every_metric}). Compare runs of one kind.")
     stages = ("val", "test", "train")
     order = sorted(shared, key=lambda m: (stages.index(s) if (s := m.split("/")[0]) in stages else 3, m))
     if not (first := metric or next((m for m in PREFERRED if m in shared), order[0] if order else None)):

@@ -152,7 +152,7 @@ def test_a_metrics_file_that_cannot_be_read_is_told(tmp_path, content, says):
         ("zoo", "zoo is not a run"),
         ("other", "other is not a run: its config.yaml has no model"),
         ("broken", "config.yaml cannot be read"),
-        ("me/pokegen/4f2k9x1a", "No run at me/pokegen/4f2k9x1a; .*needs a login: wandb login. Runs in .*: a"),
+        ("me/pokegen/4f2k9x1a", "No run at me/pokegen/4f2k9x1a. .*log in with `wandb login`. Runs in .*: a"),
     ],
 )
 def test_what_is_no_run_is_told(tmp_path, monkeypatch, source, says):
@@ -235,7 +235,7 @@ def test_two_offline_runs_of_a_resumed_run_are_one(trained, tmp_path, monkeypatc
         return lines
 
     monkeypatch.setattr(read, "_inspect", renamed)
-    with pytest.raises(UserError, match="r holds several W&B runs: another, stats"):
+    with pytest.raises(UserError, match="r has several W&B runs: another, stats"):
         load("r", tmp_path)
 
 
@@ -303,7 +303,7 @@ def test_what_the_server_refuses_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setattr(wandb, "Api", refuse)
-    with pytest.raises(UserError, match="W&B does not give me/pokegen/1: Could not find run <Run"):
+    with pytest.raises(UserError, match="Cannot read me/pokegen/1 from W&B: Could not find run <Run"):
         load("me/pokegen/1", tmp_path)
 
 
