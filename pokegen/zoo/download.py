@@ -112,9 +112,7 @@ def refusal(error: Exception, repo: str, access: str, revision: str | None = Non
         return f"The hub has no public model {repo}. Check the name, or run `hf auth login` if it is your private one."
     if status in (401, 403) or isinstance(error, errors.LocalTokenNotFoundError):
         owner = " The owner must be you or one of your organisations." if access == "write" else ""
-        return (
-            f"The hub does not allow you to {access} {repo}. Run `hf auth login`, or set HF_TOKEN accordingly.{owner}"
-        )
+        return f"The hub does not let you {access} {repo}. Run `hf auth login`, or set HF_TOKEN to one that may.{owner}"
     if status:
         return f"The hub answered {status} for {repo}: {detail}. Try again later."
     if isinstance(error, errors.HTTPError | ConnectionError | errors.LocalEntryNotFoundError):

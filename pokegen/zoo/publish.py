@@ -78,7 +78,7 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{folder} has no readable {CARD}. `pokegen zoo export` writes one.") from error
+        raise CheckpointError(f"{folder} has no {CARD} that can be read. `pokegen zoo export` writes one.") from error
     own = {}
     if found := re.match(r"---\n(.*?)\n---\n", text, re.DOTALL):
         text = text[found.end() :].lstrip("\n")

@@ -199,7 +199,7 @@ def test_a_second_push_replaces_the_first(folder, remote):
         (lambda f: (f / "model.safetensors").write_bytes(b"other"), "was altered"),
         (lambda f: (f / "README.md").unlink(), "has no README.md"),
         (lambda f: (f / "README.md").write_bytes(b"\xff"), "has no README.md that can be read"),
-        (lambda f: (f / "samples.png").unlink(), "shows samples.png, which is no file in its folder"),
+        (lambda f: (f / "samples.png").unlink(), "shows samples.png, which is not in its folder"),
         (lambda f: (f / "pictures" / "more.png").unlink(), "shows pictures/more.png"),
         (lambda f: (f / "README.md").write_text("![x](../other.png)"), "shows ../other.png"),
         (shutil.rmtree, "Unknown model"),
@@ -259,7 +259,7 @@ FAILURES = [
     (answer(errors.HfHubHTTPError, 503), f"The hub answered 503 for {REPO}: Bad answer. Try again later."),
     (errors.HTTPError("refused"), "The hub cannot be reached"),
     (errors.OfflineModeIsEnabled("offline"), "The hub cannot be reached"),
-    (errors.HFValidationError("no --"), f"'{REPO}' names no repository: no --"),
+    (errors.HFValidationError("no --"), f"'{REPO}' is not a repository name: no --"),
     (PermissionError(13, "Permission denied", "cache"), "Permission denied"),
     (RuntimeError("broken\nin many lines"), "broken"),
 ]
@@ -305,7 +305,7 @@ def test_of_another_librarys_model_no_weights_are_fetched(remote, capsys):
     for name in ("config.json", "model.safetensors", "pytorch_model.bin"):
         (remote.root / REPO / name).write_bytes(b"gigabytes")
     line = one_line(capsys, "zoo", "info", f"hf:{REPO}")
-    assert f"hf:{REPO} is no pokegen checkpoint: config.yaml is missing" in line
+    assert f"hf:{REPO} is not a pokegen checkpoint: config.yaml is missing" in line
     assert not remote.cached.exists()
 
 
