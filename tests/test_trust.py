@@ -93,7 +93,7 @@ def test_what_the_user_names_exactly_may_play(agent):
 
 def test_an_agent_without_spaces_does_not_load(agent):
     altered("evolution_lander", agent, plain_spaces=None)
-    with pytest.raises(CheckpointError, match="lacks plain_spaces"):
+    with pytest.raises(CheckpointError, match="has no plain_spaces"):
         zoo.load(agent)
 
 

@@ -256,7 +256,7 @@ class Generator:
         with torch.inference_mode():
             embedded = model.embed(rows)
             embedded = embedded.mean(dim=0) + _GROWTH * (embedded - embedded.mean(dim=0))
-            images = model.present(latent.repeat(len(forms), 1), embedded)
+            images = model.decode(latent.repeat(len(forms), 1), embedded)
         return [to_size(sprite) for sprite in to_pixels(images)]
 
     @property
@@ -319,7 +319,7 @@ class Generator:
         def draw() -> Iterator[tuple[str, np.ndarray]]:
             for value, changed in latent_space.vary_condition(model, rows, key, asked, generator):
                 with _one_thread(), torch.inference_mode():
-                    sprites = to_pixels(model.present(latent, model.embed(changed)))
+                    sprites = to_pixels(model.decode(latent, model.embed(changed)))
                 yield schema.CONDITIONS[key][value], sprites
 
         return draw()

@@ -65,7 +65,7 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             share = step / steps
             share = share * share * (3 - 2 * share)
             mixed = torch.lerp(embedded[i], embedded[j], share)
-            yield model.present(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
+            yield model.decode(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
 
 
 def invert(
@@ -148,4 +148,4 @@ def variations(
     repeats it, 1 forgets it; between, the latents spread as those of new images do."""
     center, fresh = model.center, model.latents(len(labels), generator)
     mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
-    return model.present(mixed, model.embed(labels))
+    return model.decode(mixed, model.embed(labels))

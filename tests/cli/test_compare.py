@@ -95,12 +95,12 @@ def test_runs_without_metrics_still_show_their_settings(runs, tmp_path, capsys):
     ("words", "says"),
     [
         (["nosuch"], "No run 'nosuch'. Runs in runs: broken, fast, slow."),
-        (["slow", "runs"], "runs is no run"),
+        (["slow", "runs"], "runs is not a run"),
         (["slow", "fast", "--metric", "val/los"], "No run has logged 'val/los'. Metrics: val/loss."),
         (["slow", "other"], "no metric in common (slow: val/loss; other: train/generator)"),
-        (["garbled"], "garbled/csv/version_0/metrics.csv, line 3: expected a number a column"),
+        (["garbled"], "garbled/csv/version_0/metrics.csv, line 3: expected a number in each column"),
         (["slow", "--out", "file"], "Cannot write to the folder 'file'"),
-        (["me/pokegen/1"], "needs a login: wandb login"),
+        (["me/pokegen/1"], "log in with `wandb login`"),
         ([], "required: RUN"),
     ],
 )

@@ -89,8 +89,8 @@ def test_transparent_pictures_stand_on_white(tmp_path):
 @pytest.mark.parametrize(
     ("cards", "says"),
     [
-        ('[{"sprite": "a\\u0000.png", "types": ["Fire"]}]', "is not a picture that can be read"),
-        ('[{"sprite": "../other.png", "types": ["Fire"]}]', "is no file name"),
+        ('[{"sprite": "a\\u0000.png", "types": ["Fire"]}]', "cannot be read as a picture"),
+        ('[{"sprite": "../other.png", "types": ["Fire"]}]', "is not a file name"),
         ("[" * 100_000, "cards.json is not what `pokegen card` writes"),
     ],
 )
@@ -109,7 +109,7 @@ def test_samples_that_are_no_pictures_are_refused(tmp_path):
     whole = (folder / "000.png").read_bytes()
     for content, says in ((whole[:50], "unreadable"), (b"", "unreadable"), (whole[:16] + b"\xff" * 8, "unreadable")):
         (folder / "000.png").write_bytes(content)
-        with pytest.raises(DataError, match=f"000.png is not a picture that can be read: {says}"):
+        with pytest.raises(DataError, match=f"000.png cannot be read as a picture: {says}"):
             read_samples(folder, seed=0)
     Image.new("1", (20_000, 20_000)).save(folder / "000.png")
     with pytest.raises(DataError, match="too large"):
@@ -122,7 +122,7 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     few = samples(tmp_path / "few", 12)
     assert "60 PNG files or more" in refused(capsys, *sprites, "--samples", str(few))
     small = samples(tmp_path / "small", 60, size=64)
-    assert "000.png is 64×64; the panel scores 128×128" in refused(capsys, *sprites, "--samples", str(small))
+    assert "000.png is 64×64; the panel needs 128×128" in refused(capsys, *sprites, "--samples", str(small))
     (small / "000.png").write_bytes(b"not a picture")
     assert "000.png is not a picture" in refused(capsys, *sprites, "--samples", str(small))
     assert "60 pictures or more, got --count 20" in refused(capsys, *sprites, "--count", "20")
@@ -144,7 +144,7 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     assert "this panel scores a pokegen.models.stats.StatsModel" in refused(capsys, "stats", "--model", "cgan")
     assert "this panel scores a pokegen.models.names.NameModel" in refused(capsys, "names", "--model", "stats")
     assert "no CSV" in refused(capsys, "stats", "--samples", str(tmp_path / "none.csv"))
-    assert "no text file" in refused(capsys, "names", "--samples", str(tmp_path / "none.txt"))
+    assert "cannot be read as text" in refused(capsys, "names", "--samples", str(tmp_path / "none.txt"))
     assert "not allowed with" in refused(capsys, "names", "--samples", "a.txt", "--model", "names")
 
 
@@ -197,5 +197,5 @@ def test_samples_that_link_elsewhere_are_refused(tmp_path):
 
 def test_an_import_without_the_usual_games_says_how_to_compare_with_others(root, tmp_path, capsys):
     said = refused(capsys, "sprites", "--model", "dcgan", "--root", str(root), "--out", str(tmp_path))
-    assert "has none of the usual games to compare with" in said
+    assert "has none of the default reference games" in said
     assert "--reference all" in said

@@ -32,7 +32,7 @@ NETS = {
     "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
     "tokenizer": ["network.init_args.width=4", "discriminator.init_args.width=4", "adversarial_start=8"],
     "autoregressive": [
-        *(f"network.init_args.{key}" for key in ("weights=", "tokenizer_width=4", "width=16", "depth=1")),
+        *(f"network.init_args.{key}" for key in ("tokenizer_checkpoint=", "tokenizer_width=4", "width=16", "depth=1")),
         "network.init_args.levels=[4,3]",
     ],
 }
@@ -119,7 +119,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
     small = {"log": "off", "model.init_args.network.init_args.levels": "[4,3]"}
     assert main(words(imported, "tokenizer", **small)) == 0
     assert main(["zoo", "export", "runs/tokenizer", "codes"]) == 0
-    options = {"log": "off", "model.init_args.network.init_args.weights": "codes"}
+    options = {"log": "off", "model.init_args.network.init_args.tokenizer_checkpoint": "codes"}
     assert main(words(imported, "autoregressive", **options)) == 0
     trained, taken = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("tokenizer", "autoregressive"))
     keys = [key for key in trained if key.startswith("ema.")]
@@ -128,7 +128,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
         assert torch.allclose(trained[key].float(), taken[key.replace("ema.", "ema.tokenizer.")].float(), atol=1e-3)
     (tmp_path / "codes" / "config.yaml").unlink()
     assert main(words(imported, "autoregressive", epochs=2, ckpt_path="last", **options)) == 0  # not needed any more
-    options["model.init_args.network.init_args.weights"] = "nowhere"
+    options["model.init_args.network.init_args.tokenizer_checkpoint"] = "nowhere"
     assert "Unknown model 'nowhere'" in one_line(capsys, words(imported, "autoregressive", **options))
 
 
@@ -144,7 +144,7 @@ def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
     (tmp_path / "broken.ckpt").write_text("no checkpoint")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "foreign.ckpt")  # another tool's, without a state_dict
     for path in ("nowhere.ckpt", "broken.ckpt", "foreign.ckpt"):
-        assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
+        assert f"{path} is not a checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
     assert main(["zoo", "export", "runs/still", "still"]) == 0
     assert main(words(imported, **still | {"run": "tuned", "init_from": "still"})) == 0
     tuned = checkpoint(tmp_path / "runs" / "tuned")["state_dict"]
@@ -276,7 +276,7 @@ MISTAKES = {
     "no such log": (["--log=tensorboard"], "Unknown log 'tensorboard'. Known: wandb, csv, off."),
     "no such checkpoint": (["--ckpt_path=nosuch.ckpt"], "No checkpoint at nosuch.ckpt"),
     "nothing to resume": (["--ckpt_path=last"], "No checkpoint to resume at runs/vae/checkpoints/last.ckpt"),
-    "a path for a name": (["--run=../mine"], "--run must be a plain name, got '../mine'"),
+    "a path for a name": (["--run=../mine"], "--run must be a name without a folder, got '../mine'"),
     "a seed of letters": (["--seed_everything=x"], "seed_everything: expected"),
     "an early stop by nothing": (
         ["--trainer.callbacks=[{class_path: EarlyStopping, init_args: {monitor: val/los}}]"],
@@ -472,14 +472,14 @@ def test_a_run_of_an_earlier_version_resumes_and_is_exported(imported, tmp_path)
     mine.write_text(text.replace("\nrun: dcgan\n", "\n"))
     assert "run: dcgan" not in mine.read_text()
     again = ["fit", "--config", str(mine), "--ckpt_path", "last", "--trainer.max_epochs", "2"]
-    with pytest.warns(UserWarning, match="has names of an earlier version"):
+    with pytest.warns(UserWarning, match="uses names of an earlier version"):
         assert main(again) == 0
     assert images_seen(tmp_path / "runs" / "dcgan") == 2 * EPOCH
     assert main(["sprites", "--model", "mine", "--count", "2"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("verb", "instead"), [("validate", "pokegen evaluate sprites"), ("predict", "`predict` reads keys in video")]
+    ("verb", "instead"), [("validate", "pokegen evaluate sprites"), ("predict", "`predict` reads keys from video")]
 )
 def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp_path, capsys):
     assert main(words(imported, "dcgan", score_images=0)) == 0
@@ -537,10 +537,10 @@ def test_classes_go_by_their_names_alone(imported, tmp_path):
 @pytest.mark.parametrize(
     ("option", "instead"),
     [
-        ("--trainer.logger=false", "choose by --log wandb, csv or off"),
-        ("--trainer.default_root_dir=here", "choose the folder of all runs by --runs"),
-        ("--optimizer=Adam", "Their step sizes are settings of its own"),
-        ("--lr_scheduler.gamma=0.5", "Their step sizes are settings of its own"),
+        ("--trainer.logger=false", "choose it with --log wandb, csv or off"),
+        ("--trainer.default_root_dir=here", "choose the folder of all runs with --runs"),
+        ("--optimizer=Adam", "Set their learning rates by the model's options"),
+        ("--lr_scheduler.gamma=0.5", "Set their learning rates by the model's options"),
     ],
 )
 def test_what_pokegen_sets_itself_is_refused_with_what_to_set_instead(option, instead, imported, tmp_path, capsys):

@@ -199,7 +199,7 @@ PLAY = "game", "evaluate", "--env", ENV
     [
         (("game",), "arguments are required"),
         (("game", "dance"), "invalid choice: 'dance'"),
-        (("game", "envs", "--json", "matrix.json"), "--json writes what --check measures: give both."),
+        (("game", "envs", "--json", "matrix.json"), "--json writes the results of --check: give both."),
         (("game", "envs", "pokegen/Overwrold-v0"), "pokegen/Overworld-v0"),
         (("game", "record", "--env", ENV), "--out"),
         (("game", "evaluate", "--env", "pokegen/Overwrold-v0"), "Near: pokegen/Overworld-v0"),

@@ -3,7 +3,7 @@
 import pytest
 
 from pokegen.data.modules import SampleSpriteDataModule
-from pokegen.evaluation.sprites import Sprites
+from pokegen.evaluation.sprites_panel import Sprites
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import torch
 
 from pokegen import zoo
 from pokegen.errors import UserError
-from pokegen.evaluation import names, references, stats
-from pokegen.evaluation import sprites as panel_
-from pokegen.evaluation.sprites import DISTANCES, REAL, UNSEEN, SpritePanel, Sprites
+from pokegen.evaluation import names_panel, references, stats_panel
+from pokegen.evaluation import sprites_panel as panel_
+from pokegen.evaluation.sprites_panel import DISTANCES, REAL, UNSEEN, SpritePanel, Sprites
 from pokegen.schema import NO_TYPE
 
 
@@ -156,5 +156,5 @@ def test_draw_asks_for_rows_of_the_conditions():
 
 def test_the_page_about_the_panel_knows_every_metric():
     page = (Path(__file__).parents[2] / "docs" / "panel.md").read_text(encoding="utf-8")
-    for metrics in (panel_.METRICS, stats.METRICS, names.METRICS):
+    for metrics in (panel_.METRICS, stats_panel.METRICS, names_panel.METRICS):
         assert [line for line in (f"| `{k}` | {v} |" for k, v in metrics.items()) if line not in page] == []

@@ -192,7 +192,7 @@ def test_hidden_conditions_are_those_that_guidance_goes_away_from():
     assert not torch.allclose(shown, hidden)
     net.guidance = 3.0
     assert net._guided(torch.tensor([[2.0], [1.0]])).tolist() == [[4.0]]
-    assert net._twice(torch.ones(1, 2)).tolist() == [[1, 1], [0, 0]]
+    assert net._with_unconditional(torch.ones(1, 2)).tolist() == [[1, 1], [0, 0]]
 
 
 def test_guidance_changes_what_is_drawn_and_one_is_none():
@@ -212,7 +212,7 @@ def test_a_trained_tokenizer_is_taken_over():
     torch.nn.init.normal_(other.tokenizer.encoder[-1].weight)
     net.load_pretrained(other)  # a model's own serves as well
     assert net.tokenizer.tokens(pictures()).equal(other.tokenizer.tokens(pictures()))
-    with pytest.raises(UserError, match="does not fit the tokenizer"):
+    with pytest.raises(UserError, match="does not fit the model's levels"):
         net.load_pretrained(Tokenizer(8, LEVELS))
     with pytest.raises(UserError, match="holds no tokenizer"):
         net.load_pretrained(torch.nn.Linear(1, 1))

@@ -296,7 +296,7 @@ def test_nets_that_heed_other_conditions_are_not_paired():
 
 def test_images_of_another_size_are_told(imported):
     module = AdversarialModule(dcgan.DCGANGenerator(8, 4, size=64), dcgan.DCGANDiscriminator(4, size=64))
-    with pytest.raises(UserError, match="draws images of 3×64×64, the data are 3×128×128"):
+    with pytest.raises(UserError, match="draws images of 3×64×64, but the data are 3×128×128"):
         fit(module, imported)
 
 
