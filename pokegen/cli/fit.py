@@ -142,9 +142,10 @@ class CLI(LightningCLI):
                     shutil.rmtree(self.claimed, ignore_errors=True)
 
     def _began(self) -> bool:
-        """Whether a training step has begun."""
+        """Whether a training step has begun, here or in processes that Lightning has forked or spawned."""
         trainer = getattr(self, "trainer", None)
-        return trainer is not None and trainer.fit_loop.epoch_loop.batch_progress.total.started > 0
+        here = trainer is not None and trainer.fit_loop.epoch_loop.batch_progress.total.started > 0
+        return here or (self.claimed is not None and any((self.claimed / "checkpoints").glob("*.ckpt")))
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         kwargs.setdefault("dump_header", [f"lightning.pytorch=={L.__version__}"])

@@ -105,6 +105,10 @@ class WandbLog(_FailSafeLogger, WandbLogger):
         self._wandb_init.pop("anonymous", None)  # W&B would warn about it at each start
 
 
+# The file in which a process that Lightning has forked or spawned returns its weights, nothing else.
+_FROM_PROCESS = ".temp.ckpt"
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically, and refuses weights that are not finite, so that the previous checkpoint stays.
 
@@ -125,6 +129,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise UserError(
                 f"{path} is not a checkpoint of a run: torch cannot read it. Give another .ckpt file."
             ) from error
+        if Path(path).name == _FROM_PROCESS:
+            return checkpoint
         if not isinstance(checkpoint, dict) or not {"state_dict", "pytorch-lightning_version"} <= checkpoint.keys():
             raise UserError(
                 f"{path} is not a checkpoint of a run: another tool wrote it. Give a .ckpt file of `pokegen fit`."
