@@ -9,7 +9,6 @@ colours of cvae do not.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from PIL import Image
 from pokegen.cards import showdown
 from pokegen.cards.cry import cry
 from pokegen.cards.pixel_art import PixelArt, gimp, icon, jasc, pixel_art, shiny
-from pokegen.files import write
+from pokegen.files import to_json, write
 from pokegen.images import png
 from pokegen.schema import Card
 from pokegen.text import slug
@@ -82,10 +81,6 @@ def export_cards(cards: Sequence[Card], folder: Path, forms: int | None = None) 
         yield write(folder / "showdown" / file, to_json(content))
     yield write(folder / "showdown" / "team.txt", showdown.team(cards))
     yield write(folder / "README.txt", README)
-
-
-def to_json(record: object) -> bytes:
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _write(card: Card, name: str, number: int, folder: Path) -> Iterator[Path]:

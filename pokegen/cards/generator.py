@@ -15,6 +15,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -264,23 +265,29 @@ class Generator:
         growth = _GROWTH if len(shown) > 1 else 1.0
         return latent, embedded.mean(dim=0) + growth * (embedded - embedded.mean(dim=0))
 
-    def neighbours(self, forms: Sequence[Card], request: Request, steps: int = 24) -> Iterator[list[np.ndarray]]:
-        """The way from a created creature through what lies near it in the latent space, and back to it: for each of
-        its `forms`, `steps` pictures, uint8 (128, 128, 3), the first of which is the card's own.
+    def neighbours(self, cards: Sequence[Card], request: Request, steps: int = 24) -> Iterator[list[np.ndarray]]:
+        """From each creature through others near it in the latent space and back: for each card, `steps` pictures,
+        uint8 (128, 128, 3), the first of which is the card's own.
 
         Args:
-            forms: the cards of one creature of `cards(request)`, or of one of its lines.
+            cards: of `cards(request)`, whole lines where those were ordered.
             request: the order that they were created by.
-            steps: pictures of each form.
+            steps: pictures of each card.
         """
         model, asked = self._walkable(), _condition(request, 1)
-        of_picture = {key: asked[key] for key in ("shiny", "style") if key in asked}
-        latent, embedded = self._inputs([_shown(_of_card(card), of_picture) for card in forms], forms[0].seed)
-        near = latent_space.neighbours(model, latent, steps, stream(forms[0].seed, "neighbours"))
-        for each in embedded:
-            with _one_thread(), torch.inference_mode():
-                images = [model.present(place[None], each[None]) for place in near]
-            yield [to_size(to_pixels(image)[0]) for image in images]
+        of_picture: dict[str, Tensor] = {key: asked[key] for key in ("shiny", "style") if key in asked}
+        for _, line in groupby(cards, key=lambda card: card.seed):
+            forms = list(line)
+            latent, embedded = self._inputs([_shown(_of_card(card), of_picture) for card in forms], forms[0].seed)
+            near = latent_space.neighbours(model, latent, steps, stream(forms[0].seed, "neighbours"))
+            for each in embedded:
+                with _one_thread(), torch.inference_mode():
+                    images = [model.present(place[None], each[None]) for place in near]
+                yield [to_size(to_pixels(image)[0]) for image in images]
+
+    def check_latents(self) -> None:
+        """UserError where the sprite model has no latent space, as `neighbours`, `walk` and `reimagine` need."""
+        self._walkable()
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ Lengths are millimetres from the top left corner of the page, but where a name s
 
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def write_sheet(
 
     Raises UserError for what does not fit, and for a file that cannot be written.
     """
-    layout = Layout(known_page(page), card_size, bleed, margin)
+    layout = sheet_layout(page, card_size, bleed, margin)
     pdf = _Document(layout.page, title, cards)
     for start in range(0, len(cards), layout.cards):
         on_page = cards[start : start + layout.cards]
@@ -147,9 +148,7 @@ def write_pages(
 ) -> Path:
     """Write one card on a page, with bleed and crop marks, as print shops want it: the page's TrimBox is the cut, its
     BleedBox the bleed. Arguments as of `write_sheet`. Returns `path`."""
-    bleed = checked("bleed", bleed, 0, 10)
-    around = bleed + _SLUG
-    layout = Layout((card_size[0] + 2 * around, card_size[1] + 2 * around), card_size, bleed, _SLUG)
+    layout, around = page_layout(card_size, bleed), bleed + _SLUG
     pdf = _Document(layout.page, title, cards)
     for card in cards:
         pdf.card(card, (around, around), card_size, bleed, lang)
@@ -161,12 +160,28 @@ def write_pages(
     return write(path, pdf.content())
 
 
-def known_page(name: str) -> tuple[float, float]:
-    """Width and height in mm of a page size by its name."""
+def sheet_layout(
+    page: str = "A4", card_size: tuple[float, float] = CARD, bleed: float = 0.0, margin: float = MARGIN
+) -> Layout:
+    """The layout of `write_sheet` with these arguments, or UserError for what does not fit."""
     for known, size in PAGES.items():
-        if known.lower() == name.strip().lower():
-            return size
-    raise UserError(f"Unknown page {name!r}. Known pages: {', '.join(PAGES)} ({len(PAGES)}).")
+        if known.lower() == page.strip().lower():
+            return Layout(size, card_size, bleed, margin)
+    raise UserError(f"Unknown page {page!r}. Known pages: {', '.join(PAGES)} ({len(PAGES)}).")
+
+
+def page_layout(card_size: tuple[float, float] = CARD, bleed: float = BLEED) -> Layout:
+    """The layout of `write_pages` with these arguments: a page that is as large as card, bleed and marks."""
+    width, height = (side + 2 * (checked("bleed", bleed, 0, 10) + _SLUG) for side in card_size)
+    return Layout((width, height), card_size, bleed, _SLUG)
+
+
+def parse_size(text: str) -> tuple[float, float]:
+    """`63x88` → width and height in mm, or UserError."""
+    sides = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[x×]\s*(\d+(?:\.\d+)?)\s*", text.lower())
+    if not sides:
+        raise UserError(f"A card's size is its width and height in mm, such as 63x88, got {text!r}.")
+    return float(sides[1]), float(sides[2])
 
 
 def seeds(cards: Iterable[Card]) -> str:
