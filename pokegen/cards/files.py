@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pokegen.cards.render import THUMBNAIL, contact_sheet, lines_sheet, render
+from pokegen.cards.lines import lines_sheet
+from pokegen.cards.render import THUMBNAIL, contact_sheet, render
 from pokegen.files import to_json, write
 from pokegen.images import grid, png, transparent
 from pokegen.schema import Card
@@ -59,7 +60,7 @@ def write_cards(
     columns = forms or ceil(sqrt(len(thumbnails)))
     yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, columns)))
     if forms:
-        yield write(folder / "lines.png", png(lines_sheet(shown, forms)))
+        yield write(folder / "lines.png", png(lines_sheet(shown, forms, lang=lang)))
 
 
 def write_gifs(

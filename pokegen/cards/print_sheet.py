@@ -17,10 +17,12 @@ from typing import Any
 
 from PIL import Image
 
-from pokegen.cards.render import CORNER, HEIGHT, WIDTH, disc_mask, drawable, render
+from pokegen.cards.face.page import disc_mask, drawable
+from pokegen.cards.render import CORNER, HEIGHT, WIDTH, render
+from pokegen.cards.render import layout as texts
 from pokegen.errors import UserError
 from pokegen.files import write
-from pokegen.schema import STAT_LABELS, STATS, Card
+from pokegen.schema import Card
 
 PAGES = {"A4": (210.0, 297.0), "Letter": (215.9, 279.4)}
 CARD = (63.0, 88.0)  # of most trading cards
@@ -123,7 +125,7 @@ def write_sheet(
     Raises UserError for what does not fit, and for a file that cannot be written.
     """
     layout = sheet_layout(page, card_size, bleed, margin)
-    pdf = _Document(layout.page, title, cards)
+    pdf = _Document(layout.page, title, cards, lang)
     for start in range(0, len(cards), layout.cards):
         on_page = cards[start : start + layout.cards]
         for index, card in enumerate(on_page):
@@ -149,7 +151,7 @@ def write_pages(
     """Write one card on a page, with bleed and crop marks, as print shops want it: the page's TrimBox is the cut, its
     BleedBox the bleed. Arguments as of `write_sheet`. Returns `path`."""
     layout, around = page_layout(card_size, bleed), bleed + _SLUG
-    pdf = _Document(layout.page, title, cards)
+    pdf = _Document(layout.page, title, cards, lang)
     for card in cards:
         pdf.card(card, (around, around), card_size, bleed, lang)
         pdf.marks([(around, around)], card_size, bleed)
@@ -196,7 +198,7 @@ def seeds(cards: Iterable[Card]) -> str:
 class _Document:
     """A PDF in the making, in memory. Same calls, same bytes: it bears no date."""
 
-    def __init__(self, page: tuple[float, float], title: str, cards: Sequence[Card]):
+    def __init__(self, page: tuple[float, float], title: str, cards: Sequence[Card], lang: str):
         if not 1 <= len(cards) <= MOST:
             raise UserError(f"A PDF holds 1 to {MOST} cards, got {len(cards)}. Print more in several runs.")
         from reportlab.pdfbase import pdfmetrics
@@ -212,6 +214,7 @@ class _Document:
             pageCompression=1,
             invariant=1,
             pdfVersion=(1, 6),  # 1.6: PrintScaling
+            lang=lang,
             initialFontName="Cabin",
             initialFontSize=_FOOTER,
         )
@@ -228,13 +231,24 @@ class _Document:
         left, top = corner[0] - bleed, corner[1] - bleed
         picture = ImageReader(printed(card, size, bleed, lang))
         self.canvas.drawImage(picture, _points(left), self._up(top) - height, width, height)
+        self._text(card, corner, size, lang)
+
+    def _text(self, card: Card, corner: tuple[float, float], size: tuple[float, float], lang: str) -> None:
+        """What stands on the card, in the same places, invisible."""
+        scale = _scale(size)
+        left = corner[0] + (size[0] - WIDTH * scale) / 2
+        top = corner[1] + (size[1] - HEIGHT * scale) / 2
         self.canvas.saveState()
-        text = self.canvas.beginText(_points(corner[0] + 4), self._up(corner[1] + 8))
-        text.setTextRenderMode(3)  # invisible
-        text.setFont("Cabin", 7, leading=9)
-        for line in lines(card):
-            text.textLine(drawable(line))
-        self.canvas.drawText(text)
+        for box in texts(card, lang):
+            points = _points(box.size * scale)
+            above, below = box.box[1], box.box[3]
+            line = above + box.size if "\n" in box.text else (above + below) / 2 + 0.35 * box.size  # where it stands
+            text = self.canvas.beginText(_points(left + box.ink[0] * scale), self._up(top + line * scale))
+            text.setTextRenderMode(3)
+            text.setFont("Cabin", points, leading=1.24 * points)
+            for line in box.text.split("\n"):
+                text.textLine(drawable(line))
+            self.canvas.drawText(text)
         self.canvas.restoreState()  # or all text after it would be invisible too
 
     def marks(self, corners: Sequence[tuple[float, float]], size: tuple[float, float], bleed: float) -> None:
@@ -293,13 +307,18 @@ def _points(mm: float) -> float:
     return mm * 72 / 25.4
 
 
+def _scale(size: tuple[float, float]) -> float:
+    """Millimetres a pixel of a card that is printed in a size."""
+    return min(size[0] / WIDTH, size[1] / HEIGHT)
+
+
 def printed(card: Card, size: tuple[float, float], bleed: float, lang: str = "en") -> Image.Image:
     """The card as it is printed, RGB: `size` and the bleed around it, in mm, at about 300 dots an inch.
 
-    A card of other proportions than 5 to 7 gets a wider frame on two sides. Without bleed the corners are round, on
+    A card of other proportions than 63 to 88 gets a wider frame on two sides. Without bleed the corners are round, on
     white.
     """
-    scale = min(size[0] / WIDTH, size[1] / HEIGHT)  # mm a pixel
+    scale = _scale(size)
     width, height = (round((side + 2 * bleed) / scale) for side in size)
     more = max(0, math.ceil(max(width - WIDTH, height - HEIGHT) / 2))
     picture = render(card, lang=lang, bleed=more).convert("RGBA")
@@ -310,16 +329,3 @@ def printed(card: Card, size: tuple[float, float], bleed: float, lang: str = "en
     paper = Image.new("RGB", picture.size, "#FFFFFF")
     paper.paste(picture, mask=picture.getchannel("A"))
     return paper
-
-
-def lines(card: Card) -> list[str]:
-    """What a card says, line by line, for readers of the PDF."""
-    stats = [f"{label} {card.stats[key]}" for key, label in zip(STATS, STAT_LABELS, strict=True)]
-    return [
-        card.name,
-        " / ".join(card.types),
-        ", ".join(stats[:3]),
-        ", ".join(stats[3:]),
-        *(move["name"] for move in card.moves),
-        f"seed {card.seed}",
-    ]

@@ -3,7 +3,7 @@
 From top to bottom: the name on a dark plate, the creature on a scene of its type, type and size, ability and attacks,
 stats and the Pokédex line, what hurts it, and where the card comes from. The frame's material shows the rarity. The
 parts are in `face/`; the labels, in English and French, in `strings/`. A field that is empty, as in cards written by an
-earlier version, leaves its block out. Left out: PDF sheets.
+earlier version, leaves its block out. For paper see `print_sheet.py`.
 
 All lengths are pixels. (x, y) is from the top left corner of the trimmed card.
 """
@@ -17,13 +17,13 @@ from PIL import Image, ImageDraw, ImageFilter
 from pokegen.cards.face.canvas import threshold
 from pokegen.cards.face.frame import frame, metal
 from pokegen.cards.face.icons import mask, type_icon
-from pokegen.cards.face.page import Box, Page, TextBox, disc_mask, fit, font
+from pokegen.cards.face.page import Box, Page, TextBox, disc_mask, font
 from pokegen.cards.face.scenes import scene
-from pokegen.cards.face.theme import INK, SMALL_TEXT, WHITE, Theme, mix, readable, rgb, text_on, theme_of
+from pokegen.cards.face.theme import INK, WHITE, Theme, mix, readable, rgb, theme_of
 from pokegen.cards.labels import labels
 from pokegen.cards.words import translated
 from pokegen.images import transparent
-from pokegen.schema import SPRITE_SIZE, STATS, TYPE_COLORS, Card
+from pokegen.schema import SPRITE_SIZE, STATS, Card
 
 LAYOUT = 2  # the version of this layout, written on each card
 WIDTH, HEIGHT = 744, 1039  # 63 × 88 mm at 300 dots an inch
@@ -40,7 +40,6 @@ THUMBNAIL = (300, 419)  # a card on a contact sheet
 _FEET = 135  # the scene's row, in the sprite's pixels, on which creatures stand
 _HOVER = 7  # how much higher those do that fly
 _BAR_FULL = 160  # the value at which a bar is full; one species in thirty has a stat above it
-SOFT, LINE = "#6B6E7B", "#DFDDD5"  # on the white sheet of lines
 
 
 def render(card: Card, lang: str = "en", bleed: int = 0) -> Image.Image:
@@ -111,12 +110,12 @@ def _picture(card: Card) -> Image.Image:
         sprite = sprite.crop(ink)
         foot = _FEET - (_HOVER if "Flying" in card.types and sprite.height < SPRITE_SIZE - 8 else 0)
         left, top = (width - sprite.width) // 2, foot - sprite.height
-        _shade(picture, sprite, left, top)
+        shade(picture, sprite, left, top)
         picture.paste(sprite, (left, top), sprite)
     return picture.resize((width * ZOOM, height * ZOOM), Image.Resampling.NEAREST)
 
 
-def _shade(picture: Image.Image, sprite: Image.Image, left: int, top: int) -> None:
+def shade(picture: Image.Image, sprite: Image.Image, left: int, top: int) -> None:
     """A light around the creature that parts it from the scene, and its shadow on the floor, both dithered."""
     alpha = Image.new("L", picture.size)
     alpha.paste(sprite.getchannel("A"), (left, top))
@@ -318,28 +317,4 @@ def contact_sheet(images: Sequence[Image.Image], columns: int, gap: int = 16) ->
         small = image.convert("RGBA").resize(THUMBNAIL, Image.Resampling.LANCZOS)
         place = (gap + i % columns * (width + gap), gap + i // columns * (height + gap))
         sheet.paste(small, place, small.getchannel("A"))
-    return sheet
-
-
-def lines_sheet(cards: Sequence[Card], forms: int, columns: int = 2) -> Image.Image:
-    """Evolution lines, each `forms` cards one after another: sprites with name, types and total, the earlier ones
-    smaller, RGB on white."""
-    cell, gap, text = 148, 30, 58
-    width, height = forms * cell + gap, cell + text
-    rows = -(-len(cards) // (forms * columns))
-    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "#FFFFFF")
-    draw = ImageDraw.Draw(sheet)
-    for i, card in enumerate(cards):
-        line, form = divmod(i, forms)
-        left, top = gap + line % columns * width + form * cell, gap // 2 + line // columns * height
-        side = round(cell * (1 - 0.17 * (forms - 1 - form)))
-        sprite = Image.fromarray(card.image).resize((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(sprite, (left + (cell - side) // 2, top + cell - side))  # all stand on one ground
-        name, face = fit(card.name, "bold", 18, cell - 12)
-        draw.text((left + cell / 2, top + cell + 18), name, INK, face, "ms")
-        told, face = fit(f"{' / '.join(card.types)} · {card.stats['total']}", "medium", 14, cell - 8)
-        draw.text((left + cell / 2, top + cell + 38), told, SOFT, face, "ms")
-        if form:
-            x, y = left - 4, top + cell // 2
-            draw.polygon([(x, y - 7), (x, y + 7), (x + 9, y)], fill=LINE)
     return sheet
