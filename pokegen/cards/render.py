@@ -124,6 +124,8 @@ def shade(picture: Image.Image, sprite: Image.Image, left: int, top: int) -> Non
     picture.paste("#FFF9E6", (0, 0), Image.fromarray((np.floor(halo * 0.5 * 6 + dots) * 42.5).clip(0, 255).astype(np.uint8)))
     feet = np.asarray(sprite.getchannel("A"))[-max(4, sprite.height // 7) :].max(axis=0)
     columns = np.flatnonzero(feet > 40)
+    if not len(columns):  # nothing is drawn
+        return
     middle, half = left + (columns[0] + columns[-1]) / 2, max((columns[-1] - columns[0]) * 0.62, sprite.width * 0.36)
     x, y = np.arange(picture.width), np.arange(picture.height)[:, None]
     away = np.hypot((x - middle) / half, (y - _FEET + 2) / max(5, half * 0.16))
