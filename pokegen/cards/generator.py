@@ -280,10 +280,10 @@ class Generator:
             forms = list(line)
             latent, embedded = self._inputs([_shown(_of_card(card), of_picture) for card in forms], forms[0].seed)
             near = latent_space.neighbours(model, latent, steps, stream(forms[0].seed, "neighbours"))
-            for each in embedded:
-                with _one_thread(), torch.inference_mode():
-                    images = [model.present(place[None], each[None]) for place in near]
-                yield [to_size(to_pixels(image)[0]) for image in images]
+            with _one_thread(), torch.inference_mode():  # all forms at once, as the cards' own pictures were made
+                pictures = [to_pixels(model.present(place.expand(len(forms), -1), embedded)) for place in near]
+            for form in range(len(forms)):
+                yield [to_size(sprites[form]) for sprites in pictures]
 
     def check_latents(self) -> None:
         """UserError where the sprite model has no latent space, as `neighbours`, `walk` and `reimagine` need."""
