@@ -36,7 +36,7 @@ GRAND = ("ultra rare", "legendary")  # rarities whose scene reaches up through t
 SCENE = (INNER[0], INNER[1] + HEADER, INNER[2], INNER[1] + HEADER + 140 * ZOOM)  # 234 × 140 pixels of the sprite
 CAPTION = (INNER[0], SCENE[3], INNER[2], SCENE[3] + 34)
 LEFT, RIGHT = INNER[0] + 21, INNER[2] - 21  # the margins of the text
-FOOT = 52  # height of the last two lines
+FOOT = 56  # height of the last two lines
 THUMBNAIL = (300, 419)  # a card on a contact sheet
 MEDALLION = "#F7F4EA"  # the ground of the earlier form's picture
 _BAR_FULL = 160  # the value at which a bar is full; one species in thirty has a stat above it
@@ -65,7 +65,7 @@ def _draw(card: Card, lang: str, bleed: int) -> tuple[Image.Image, list[TextBox]
     _header(page, card, theme, words, tones)
     _caption(page, card, theme, words)
     _body(page, card, theme, words, lang)
-    _foot(page, card, theme, words)
+    _foot(page, card, theme, words, tones)
     if bleed:
         whole.paste(page.image, (bleed, bleed))
     return whole, page.boxes
@@ -102,13 +102,14 @@ def _inside(card: Card, theme: Theme, tones: tuple[str, str, str]) -> Image.Imag
     else:
         inside.paste(plate, (0, 0))
         glyph = mask(card.types[-1], 150).crop((0, 32, 150, 32 + HEADER))
-        inside.paste(mix(theme.deep_end, theme.second, 0.14), (inside.width - 268, 0), glyph)
+        inside.paste(mix(theme.deep_end, theme.second, 0.12), (inside.width - 268, 0), glyph)
     inside.paste(_plate(inside.width, CAPTION[3] - CAPTION[1], theme), (0, CAPTION[1] - top))
-    inside.paste(_watermarked(theme), (inside.width - 270, inside.height - 330), mask(card.types[0], 290))
+    inside.paste(_watermarked(theme), (inside.width - 270, inside.height - 350), mask(card.types[0], 290))
+    inside.paste(_plate(inside.width, FOOT, theme), (0, inside.height - FOOT))
     draw = ImageDraw.Draw(inside)
-    for y in (SCENE[1] - top, SCENE[3] - top, CAPTION[3] - top)[card.rarity in GRAND :]:
+    for y in (SCENE[1], SCENE[3], CAPTION[3], INNER[3] - FOOT)[card.rarity in GRAND :]:
         for i, tone in enumerate((tones[0], tones[1], tones[2], tones[1], tones[0])):
-            draw.line((0, y - 2 + i, inside.width, y - 2 + i), fill=tone)
+            draw.line((0, y - top - 2 + i, inside.width, y - top - 2 + i), fill=tone)
     return inside
 
 
@@ -207,7 +208,7 @@ def _body(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str
         blocks.append((46, partial(_attack, page, attack, number, cost, theme, lang)))
     blocks.append((144, lambda y: _stats(page, card, theme, words, lang, y)))
     blocks.append((66, lambda y: _matchups(page, card, theme, words, y)))
-    top, bottom = CAPTION[3], INNER[3] - FOOT - 6
+    top, bottom = CAPTION[3], INNER[3] - FOOT - 2
     gap = (bottom - top - sum(height for height, _ in blocks)) / (len(blocks) + 0.6)
     y = top + gap
     for height, draw in blocks:
@@ -250,8 +251,8 @@ def _stats(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: st
         row = y + 4 + step * i
         label = words["total"] if key == "total" else words["stats"][key]
         weight, tone = ("bold", INK) if key == "total" else ("medium", theme.soft)
-        page.text(f"{key} label", (LEFT, row, LEFT + 92, row + step), label, weight, 18, tone, theme.paper)
-        value = (LEFT + 94, row, LEFT + 136, row + step)
+        page.text(f"{key} label", (LEFT, row - 2, LEFT + 92, row + step + 2), label, weight, 18, tone, theme.paper)
+        value = (LEFT + 94, row - 2, LEFT + 136, row + step + 2)
         page.text(f"{key} value", value, str(card.stats[key]), "bold", 18, INK, theme.paper, "r")
         if key != "total":
             length = max(10, round((right - bar) * min(1, card.stats[key] / _BAR_FULL)))
@@ -262,7 +263,7 @@ def _stats(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: st
             (LEFT + 336, y + 9, LEFT + 340, y + 140), 2, fill.resize((131, 4)).transpose(Image.Transpose.ROTATE_270)
         )
         page.text(
-            "entry", (LEFT + 356, y + 4, RIGHT, y + 146), entry, "italic", 21, INK, _watermarked(theme), lines=True
+            "entry", (LEFT + 356, y + 4, RIGHT, y + 146), entry, "italic", 22, INK, _watermarked(theme), lines=True
         )
 
 
@@ -316,23 +317,20 @@ def _factors(page: Page, key: str, factors: dict[str, float], box: Box, tint: st
         left += 9
 
 
-def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
-    """Rarity and number; below, where the card comes from."""
-    top = INNER[3] - FOOT
-    mark = readable({"rare": "#9A6B12", "legendary": "#9A6B12"}.get(card.rarity, theme.soft), theme.paper)
+def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any], tones: tuple[str, str, str]) -> None:
+    """On a dark plate, rarity and number; below, where the card comes from."""
+    top, ground = INNER[3] - FOOT + 6, _lightest(theme.deep, theme.deep_end)
+    mark, soft = readable(tones[2], ground), readable(mix(WHITE, theme.first, 0.25), ground)
     page.image.paste(mark, (LEFT, top + 1), mask(card.rarity, 20))
-    page.text(
-        "rarity", (LEFT + 28, top, LEFT + 240, top + 23), words["rarities"][card.rarity], "bold", 18, mark, theme.paper
-    )
+    rarity = (LEFT + 28, top, LEFT + 240, top + 23)
+    page.text("rarity", rarity, words["rarities"][card.rarity], "bold", 18, mark, ground)
     if card.number:
         number = words["number"].format(number=card.number)
-        page.text("number", (RIGHT - 240, top, RIGHT, top + 23), number, "bold", 18, theme.soft, theme.paper, "r")
-    made = page.text(
-        "made with", (RIGHT - 250, top + 25, RIGHT, top + 45), words["made_with"].format(layout=LAYOUT), "medium", 14,
-        theme.soft, theme.paper, "r",
-    )  # fmt: skip
+        page.text("number", (RIGHT - 240, top, RIGHT, top + 23), number, "bold", 18, WHITE, ground, "r")
+    box = (RIGHT - 250, top + 24, RIGHT, top + 44)
+    made = page.text("made with", box, words["made_with"].format(layout=LAYOUT), "medium", 14, soft, ground, "r")
     text = "  ·  ".join([words["seed"].format(seed=card.seed), *card.models.values()])
-    page.text("models", (LEFT, top + 25, made[0] - 16, top + 45), text, "regular", 14, theme.soft, theme.paper)
+    page.text("models", (LEFT, top + 24, made[0] - 16, top + 44), text, "regular", 14, soft, ground)
 
 
 # ---------------------------------------------------------------- sheets

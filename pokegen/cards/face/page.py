@@ -101,7 +101,7 @@ def wrap(text: str, weight: str, size: int, width: int, height: int, spacing: fl
             return lines, points
     kept = lines[: max(1, most)]
     kept = [line if face.getlength(line) <= width else _cut(line, face, width) for line in kept]
-    return kept[:-1] + [_cut(" ".join(lines[len(kept) - 1 :]), face, width)], points
+    return [*kept[:-1], _cut(" ".join(lines[len(kept) - 1 :]), face, width)], points
 
 
 @cache
@@ -149,8 +149,8 @@ class Page:
         Args:
             name: what the record calls it.
             ground: the colour under it, for the record.
-            align: "l", "m" or "r". One line stands on a common base, in the middle of the box by its capitals.
-            lines: break it into lines, from the top of the box.
+            align: "l", "m" or "r". Its capitals are in the middle of the box.
+            lines: break it into lines.
         """
         left, top, right, bottom = box
         if lines:
@@ -163,7 +163,7 @@ class Page:
             written, points = [one], int(face.size)
         capital = -face.getbbox("H", anchor="ls")[1]
         middle = (top + bottom + capital) / 2
-        first = top + capital + 2 if lines else round(middle)
+        first = round(middle - (len(written) - 1) * spacing * points / 2)
         if not lines:  # accents and descenders too stay inside
             box_ = face.getbbox(written[0], anchor="ls")
             first = round(min(max(first, top - box_[1]), bottom - box_[3]))
