@@ -88,7 +88,7 @@ def choose_attacks(types: list[str], stats: dict[str, int], moves: list[dict]) -
         own = (energies + 1) // 2 if move["type"] in types else 0
         cost = [move["type"]] * own + ["Normal"] * (energies - own)
         attacks.append({"name": move["name"], "type": move["type"], "cost": cost, "damage": damage})
-    return sorted(attacks, key=lambda attack: attack["damage"] or 0)
+    return sorted(reversed(attacks), key=lambda attack: attack["damage"] or 0)
 
 
 def retreat_cost(weight_kg: float, speed: int) -> int:
