@@ -6,6 +6,8 @@ from html import escape
 from pathlib import Path
 
 from pokegen.cards.files import stem
+from pokegen.cards.labels import labels
+from pokegen.cards.render import HEIGHT, WIDTH
 from pokegen.files import write
 from pokegen.schema import Card
 
@@ -45,7 +47,7 @@ a {{ color: inherit; }}
 """
 _CARD = """\
 <figure>
-<a href="{stem}.png"><img src="{stem}.png" alt="{alt}" width="750" height="1050" loading="lazy"></a>
+<a href="{stem}.png"><img src="{stem}.png" alt="{alt}" width="{width}" height="{height}" loading="lazy"></a>
 <figcaption><strong>{name}</strong> <small>{about}</small></figcaption>
 </figure>"""
 _COUNTS = {"en": ("1 card", "{} cards"), "fr": ("1 carte", "{} cartes")}
@@ -60,13 +62,18 @@ def write_deck(cards: Sequence[Card], folder: Path, title: str, lang: str = "en"
         title: of the page.
         lang: language of the cards, one of schema.LANGUAGES.
     """
-    figures = []
+    figures, words = [], labels(lang)
     for number, card in enumerate(cards, start=1):
-        about = f"{' / '.join(card.types)} · {card.stats['total']}"
+        about = f"{' / '.join(words['types'][kind] for kind in card.types)} · {card.stats['total']}"
         alt = f"{card.name}. {card.entry.get(lang, about)}"
         figures.append(
             _CARD.format(
-                stem=stem(number, card, len(cards)), alt=escape(alt), name=escape(card.name), about=escape(about)
+                stem=stem(number, card, len(cards)),
+                alt=escape(alt),
+                name=escape(card.name),
+                about=escape(about),
+                width=WIDTH,
+                height=HEIGHT,
             )
         )
     one, many = _COUNTS[lang]

@@ -36,6 +36,7 @@ def test_every_card_has_its_picture_and_text(tmp_path):
     assert [link["href"] for link in page.all("a")] == ["001-pyrodrake.png", "002-flabebe.png", "cards.json"]
     assert page.all("html") == [{"lang": "fr"}]
     assert "birds" in page.text and "2 cartes" in page.text and "Pyrodrake" in page.text
+    assert "Feu / Vol" in page.text
 
 
 def test_nothing_of_a_card_or_a_title_becomes_markup(tmp_path):
