@@ -15,7 +15,7 @@ from pokegen.data.pokedex import load_pokedex
 from pokegen.schema import STATS, Card
 from pokegen.text import plain
 
-LEVEL = 100  # of which Showdown warns nowhere
+LEVEL = 100  # the usual: Showdown refuses another where a format does not ask for it
 LONGEST = 18  # characters of a name
 FIRST_NUMBER = 10_001  # far above the games' own
 TEAM = 6  # creatures of a team

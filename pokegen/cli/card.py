@@ -1,20 +1,20 @@
-"""create whole Pokémon: a card to look at, print or play with
+"""create whole Pokémon: a card to look at, to print or to play with
 
 Writes into the folder --out, for creature NNN:
   NNN-name.png          the card
   NNN-name-sprite.png   the creature alone, 128×128 pixels on white
   NNN-name.json         all facts on it
-then cards.json (all of them) and contact-sheet.png (the first 100). With --evolutions each creature is a whole line,
-and lines.png shows them growing up.
+then cards.json (all of them) and contact-sheet.png (the first 100). With --evolutions each creature is a whole
+evolution line, and lines.png shows how it grows up.
 
-Anything you leave out is sampled by the models, but for --shiny, which you must ask for. A --name is read: Glaciorb
-becomes an ice type. Creature i (from 0) of --seed S is the one of --seed S+i alone.
+Anything you leave out is random, except that only --shiny makes a creature shiny. A --name suggests the rest: Glaciorb
+becomes an ice type. The same --seed gives the same creatures; the second of --seed 7 is the first of --seed 8.
 
 examples:
   pokegen card --type fire
-  pokegen card --type water --type2 none --count 9 --seed 7 --sheet     nine cards to print on A4
-  pokegen card --name Pyrodrake --lang fr --deck --out mine             a French card, and a page to show it
-  pokegen card --type grass --evolutions 3 --export game                a line as sprites, cries and palettes
+  pokegen card --type water --type2 none --count 9 --seed 7 --sheet     nine cards to print on one page
+  pokegen card --name Pyrodrake --lang fr --deck --out mine             a French card, and a web page that shows it
+  pokegen card --type grass --evolutions 3 --export game                an evolution line for a game
   pokegen card --tier pseudo --stage 3 --type ghost --style artwork --shiny
 """
 
@@ -38,12 +38,15 @@ GIF_MS = 100  # of a picture
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     creature = parser.add_argument_group("the creature")
     _order.add_types(creature)
-    creature.add_argument("--name", help="the name that each has, at most 24 characters; default: random")
+    creature.add_argument("--name", help="at most 24 characters; default: random")
     _order.add_tier(creature)
     _order.add_legendary(creature)
     _order.add_stage(creature)
     creature.add_argument(
-        "--evolutions", type=int, metavar="N", help="whole lines of 2 or 3 forms, --count of them; a --name is the last"
+        "--evolutions",
+        type=int,
+        metavar="N",
+        help="whole evolution lines of N forms, 2 or 3; --count counts lines; --name names the last form",
     )
     _order.add_count_and_seed(creature, count=1)
 
@@ -55,22 +58,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
     files.add_argument(
-        "--lang", metavar="LANG", default="en", help=f"of the cards: {', '.join(LANGUAGES)}; default: en"
+        "--lang", metavar="LANG", default="en", help=f"language of the cards: {', '.join(LANGUAGES)}; default: en"
     )
-    files.add_argument("--transparent", action="store_true", help="sprite files with a clear background")
-    files.add_argument("--deck", action="store_true", help="also index.html, a page with all cards")
-    files.add_argument("--gif", action="store_true", help="also NNN-name.gif, the creature among its like, moving")
+    files.add_argument("--transparent", action="store_true", help="sprite files with a transparent background")
+    files.add_argument("--deck", action="store_true", help="also index.html, a web page with all cards")
+    files.add_argument("--gif", action="store_true", help="also NNN-name.gif, an animation through similar creatures")
     files.add_argument(
-        "--export", type=Path, metavar="DIR", help="also a folder for games: sprites, icons, palettes, cries, teams"
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="also this folder for games: sprites, icons, palettes, cries, Showdown teams",
     )
 
     paper = parser.add_argument_group("print (lengths in millimetres)")
-    paper.add_argument("--sheet", action="store_true", help="also sheet.pdf: as many cards as fit a page, cut marks")
+    paper.add_argument(
+        "--sheet", action="store_true", help="also sheet.pdf: as many cards as fit on a page, with cut marks"
+    )
     paper.add_argument("--pdf", action="store_true", help="also cards.pdf: one card a page with bleed, for print shops")
-    paper.add_argument("--page", metavar="SIZE", help="of --sheet: A4 or Letter; default: A4")
-    paper.add_argument("--margin", type=float, metavar="MM", help="of --sheet: white on each side; default: 5")
-    paper.add_argument("--card-size", metavar="WxH", help="a card's width and height; default: 63x88")
-    paper.add_argument("--bleed", type=float, metavar="MM", help="frame beyond the cut; default: --sheet 0, --pdf 3")
+    paper.add_argument("--page", metavar="SIZE", help="paper of --sheet: A4 or Letter; default: A4")
+    paper.add_argument("--margin", type=float, metavar="MM", help="white on each side of --sheet, 4 to 50; default: 5")
+    paper.add_argument("--card-size", metavar="WxH", help="width and height of a card; default: 63x88")
+    paper.add_argument(
+        "--bleed", type=float, metavar="MM", help="frame beyond the cut, 0 to 10; default: 0 on --sheet, 3 in --pdf"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
