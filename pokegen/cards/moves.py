@@ -88,11 +88,11 @@ def choose_attacks(types: list[str], stats: dict[str, int], moves: list[dict]) -
         own = (energies + 1) // 2 if move["type"] in types else 0
         cost = [move["type"]] * own + ["Normal"] * (energies - own)
         attacks.append({"name": move["name"], "type": move["type"], "cost": cost, "damage": damage})
-    return sorted(attacks, key=lambda attack: attack["damage"] or 0)
+    return sorted(reversed(attacks), key=lambda attack: attack["damage"] or 0)
 
 
 def retreat_cost(weight_kg: float, speed: int) -> int:
-    """Energies that leaving the field costs, 0 to 4: more for the heavy, one less for the fast, one more for the slow."""
+    """Energies that leaving the field costs, 0 to 4: more with weight, one less if fast, one more if slow."""
     return min(max(sum(weight_kg >= bound for bound in _WEIGHTS) + (speed < 45) - (speed >= 90), 0), 4)
 
 

@@ -48,6 +48,24 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def test_the_earlier_form_is_the_same_creature_of_the_stage_before(cgan):
+    generator = Generator(cgan, Dice(), Syllables())
+    card, later = generator.card("fire", stage=2, seed=5), generator.card("fire", stage=3, seed=5)
+    assert card.earlier.shape == (128, 128, 3) and card.earlier.dtype == np.uint8
+    assert not np.array_equal(card.earlier, card.image)
+    assert not np.array_equal(card.earlier, later.earlier)
+    assert np.array_equal(card.earlier, generator.card("fire", stage=2, seed=5).earlier)
+    shown = {"type1": torch.tensor([6]), "stage": torch.tensor([3])}
+    same = latent.earlier(cgan, shown, shown, seeded())
+    assert torch.allclose(same, cgan.sample(1, shown, seeded()), atol=1e-5)  # under its own stage, the creature itself
+
+
+def test_a_model_without_stages_draws_no_earlier_form():
+    torch.manual_seed(0)
+    card = Generator(GAN(width=8).eval(), Dice(), Syllables()).card(stage=2, seed=1)
+    assert card.evolves_from and card.earlier is None
+
+
 def test_another_type_brings_its_colour_and_leaves_the_rest(cgan):
     labels = cgan.sample_conditions(5, None, seeded())
     changed = list(latent.vary_condition(cgan, labels, "type1", {}, seeded()))
@@ -201,7 +219,7 @@ def test_variations_are_of_the_asked_type(cvae):
         (lambda g: g.vary_condition("style", Request(), 0.0), "truncation must be above 0"),
         (lambda g: next(g.cards(Request(style="artwork"))), "has seen no sprite of style 'artwork'"),
         (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
-        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two away"),
+        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two out"),
         (lambda g: g.vary_condition("style", Request(count=99)), "At most 32"),
         (lambda g: g.sprites(1, style="artwork"), "has seen no sprite of style 'artwork'. It knows: pixel-2, pixel-4"),
         (lambda g: g.reimagine(np.zeros((64, 64, 3), np.uint8), Request()), "draws 128×128"),
