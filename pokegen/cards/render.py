@@ -9,7 +9,7 @@ All lengths are pixels. (x, y) is from the top left corner of the trimmed card.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,7 @@ def _plate(width: int, height: int, theme: Theme) -> Image.Image:
     return plate
 
 
-@cache
+@lru_cache(maxsize=64)
 def _blend(width: int, height: int, first: str, second: str) -> Image.Image:
     """One colour passing into another from left to right, RGB (width, height)."""
     along = np.linspace(0, 1, width)[None, :, None]

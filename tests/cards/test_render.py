@@ -179,7 +179,7 @@ def test_all_that_the_card_holds_is_written():
 def test_an_earlier_versions_card_leaves_blocks_out():
     new = {"ability", "ability label", "number", "entry"}
     bare = make(ability="", number="", entry={}, attacks=[], retreat=0)
-    said = {text.name: text.text for text in check_layout(bare, "fr")}
+    said = {text.name: text.text for text in check_layout(bare, "en")}
     assert not new & set(said)
     assert said["attack 1"] == bare.moves[0]["name"]  # its moves take the attacks' place
     without = {text.name for text in check_layout(make(ability="", attacks=[], moves=[], entry={}), "en")}
