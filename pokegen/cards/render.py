@@ -9,7 +9,7 @@ All lengths are pixels. (x, y) is from the top left corner of the trimmed card.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -45,30 +45,32 @@ _BAR_FULL = 160  # the value at which a bar is full; one species in thirty has a
 def render(card: Card, lang: str = "en", bleed: int = 0) -> Image.Image:
     """The card's picture in a language, RGBA with transparent round corners; `card.image` must hold the sprite. With
     `bleed`, for print, RGB with the frame continued by so many pixels on each side, and square corners."""
-    whole, _ = _draw(card, lang, bleed)
-    if not bleed:
+    theme = theme_of(tuple(card.types))
+    whole = frame(WIDTH, HEIGHT, bleed, INNER, CORNER - FRAME, theme, card.rarity).copy()
+    page = Page(whole.crop((bleed, bleed, bleed + WIDTH, bleed + HEIGHT)) if bleed else whole)
+    page.rounded(INNER, CORNER - FRAME, _inside(card, theme))
+    _write(page, card, theme, lang)
+    if bleed:
+        whole.paste(page.image, (bleed, bleed))
+    else:
         whole.putalpha(disc_mask(WIDTH, HEIGHT, CORNER))
     return whole
 
 
 def layout(card: Card, lang: str = "en") -> list[TextBox]:
-    """The card's texts with their boxes, as `render` draws them."""
-    return _draw(card, lang, 0)[1]
+    """The card's texts with their boxes, as `render` draws them; the scene is left out, which takes longest."""
+    page = Page(Image.new("RGB", (WIDTH, HEIGHT)))
+    _write(page, card, theme_of(tuple(card.types)), lang)
+    return page.boxes
 
 
-def _draw(card: Card, lang: str, bleed: int) -> tuple[Image.Image, list[TextBox]]:
-    words, theme = labels(lang), theme_of(tuple(card.types))
-    whole = frame(WIDTH, HEIGHT, bleed, INNER, CORNER - FRAME, theme, card.rarity).copy()
-    page = Page(whole.crop((bleed, bleed, bleed + WIDTH, bleed + HEIGHT)) if bleed else whole)
-    tones = metal(card.rarity, theme)
-    page.rounded(INNER, CORNER - FRAME, _inside(card, theme, tones))
-    _header(page, card, theme, words, tones)
-    _caption(page, card, theme, words)
+def _write(page: Page, card: Card, theme: Theme, lang: str) -> None:
+    """All texts and icons."""
+    words = labels(lang)
+    _header(page, card, theme, words)
+    _caption(page, card, theme, words, lang)
     _body(page, card, theme, words, lang)
-    _foot(page, card, theme, words, tones)
-    if bleed:
-        whole.paste(page.image, (bleed, bleed))
-    return whole, page.boxes
+    _foot(page, card, theme, words)
 
 
 # ---------------------------------------------------------------- the ground
@@ -81,7 +83,7 @@ def _plate(width: int, height: int, theme: Theme) -> Image.Image:
     return plate
 
 
-@cache
+@lru_cache(maxsize=64)
 def _blend(width: int, height: int, first: str, second: str) -> Image.Image:
     """One colour passing into another from left to right, RGB (width, height)."""
     along = np.linspace(0, 1, width)[None, :, None]
@@ -89,10 +91,11 @@ def _blend(width: int, height: int, first: str, second: str) -> Image.Image:
     return Image.fromarray(np.repeat(row, height, axis=0).astype(np.uint8))
 
 
-def _inside(card: Card, theme: Theme, tones: tuple[str, str, str]) -> Image.Image:
+def _inside(card: Card, theme: Theme) -> Image.Image:
     """What the frame holds: plates, scene with the creature, and paper. On the two highest rarities the scene reaches
     up through the name's plate."""
     left, top = INNER[:2]
+    tones = metal(card.rarity, theme)
     inside = Image.new("RGB", (INNER[2] - left, INNER[3] - top), theme.paper)
     plate = _plate(inside.width, HEADER, theme)
     picture = _picture(card)
@@ -138,7 +141,7 @@ def _picture(card: Card) -> Image.Image:
 # ---------------------------------------------------------------- the plates
 
 
-def _header(page: Page, card: Card, theme: Theme, words: dict[str, Any], tones: tuple[str, str, str]) -> None:
+def _header(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
     """The earlier form's picture, stage and name; HP and type icons at the right."""
     top, ground = INNER[1], _lightest(theme.deep, theme.deep_end)
     if card.rarity in GRAND:
@@ -157,7 +160,7 @@ def _header(page: Page, card: Card, theme: Theme, words: dict[str, Any], tones: 
     )
     left = LEFT - 4
     if card.earlier is not None:
-        _medallion(page, card.earlier, left - 5, top + 8, 70, tones)
+        _medallion(page, card.earlier, left - 5, top + 8, 70, metal(card.rarity, theme))
         left += 78
     above = words["stage"].format(stage=card.stage)
     if card.evolves_from:
@@ -180,11 +183,13 @@ def _medallion(page: Page, earlier: np.ndarray, x: int, y: int, size: int, tones
     page.stamp(small, x + (size - small.width) // 2, y + (size - small.height) // 2)
 
 
-def _caption(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
+def _caption(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str) -> None:
     """Types at the left, height and weight at the right, on the plate under the scene."""
     ground = _lightest(theme.deep, theme.deep_end)
     box = (LEFT, CAPTION[1] + 3, (LEFT + RIGHT) // 2, CAPTION[3])
-    page.text("types", box, "  ·  ".join(words["types"][kind] for kind in card.types), "bold", 20, WHITE, ground)
+    page.text(
+        "types", box, "  ·  ".join(translated("type", kind, lang) for kind in card.types), "bold", 20, WHITE, ground
+    )
     size = "    ".join(
         words[key].format(value=f"{value:.1f}".replace(".", words["decimal"]))
         for key, value in (("height", card.height_m), ("weight", card.weight_kg))
@@ -317,10 +322,10 @@ def _factors(page: Page, key: str, factors: dict[str, float], box: Box, tint: st
         left += 9
 
 
-def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any], tones: tuple[str, str, str]) -> None:
+def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
     """On a dark plate, rarity and number; below, where the card comes from."""
     top, ground = INNER[3] - FOOT + 6, _lightest(theme.deep, theme.deep_end)
-    mark, soft = readable(tones[2], ground), readable(mix(WHITE, theme.first, 0.25), ground)
+    mark, soft = readable(metal(card.rarity, theme)[2], ground), readable(mix(WHITE, theme.first, 0.25), ground)
     page.image.paste(mark, (LEFT, top + 1), mask(card.rarity, 20))
     rarity = (LEFT + 28, top, LEFT + 240, top + 23)
     page.text("rarity", rarity, words["rarities"][card.rarity], "bold", 18, mark, ground)

@@ -219,7 +219,7 @@ def test_variations_are_of_the_asked_type(cvae):
         (lambda g: g.vary_condition("style", Request(), 0.0), "truncation must be above 0"),
         (lambda g: next(g.cards(Request(style="artwork"))), "has seen no sprite of style 'artwork'"),
         (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
-        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two away"),
+        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two out"),
         (lambda g: g.vary_condition("style", Request(count=99)), "At most 32"),
         (lambda g: g.sprites(1, style="artwork"), "has seen no sprite of style 'artwork'. It knows: pixel-2, pixel-4"),
         (lambda g: g.reimagine(np.zeros((64, 64, 3), np.uint8), Request()), "draws 128×128"),

@@ -93,12 +93,14 @@ class Canvas:
         self.blend(strength * np.clip(1 - away, 0, 1) ** 1.4, color)
 
     def rays(self, x: float, y: float, color: str, strength: float = 0.3, count: int = 9) -> None:
-        """Shafts of light that spread from a point."""
+        """Shafts of light that spread from a point, weaker on the floor."""
         angle = np.arctan2(self.y - y, self.x - x)
         wave = np.sin(angle * count + self.rng.uniform(0, 6)) + 0.6 * np.sin(
             angle * count * 1.7 + self.rng.uniform(0, 6)
         )
-        fade = np.clip(1 - np.hypot(self.x - x, self.y - y) / (1.2 * self.height), 0, 1)
+        fade = np.where(self.y < self.ground, 1, 0.5) * np.clip(
+            1 - np.hypot(self.x - x, self.y - y) / (1.2 * self.height), 0, 1
+        )
         self.blend(strength * np.clip(wave, 0, 1) * fade, color)
 
     def ridge(self, base: float, swing: float, scale: float, color: str, lit: str = "", haze: str = "") -> np.ndarray:

@@ -26,7 +26,7 @@ def metal(rarity: str, theme: Theme) -> tuple[str, str, str]:
     return METALS.get(rarity) or (theme.deep, mix(theme.first, "#FFFFFF", 0.25), mix(theme.first, "#FFFFFF", 0.6))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # 2 MiB each
 def frame(width: int, height: int, bleed: int, inner: Box, radius: int, theme: Theme, rarity: str) -> Image.Image:
     """The ground of a card, RGB, `width` and `height` and `bleed` on each side, with a metal edge around the rounded
     rectangle `inner`, which counts from the corner without bleed."""

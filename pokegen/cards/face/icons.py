@@ -69,9 +69,10 @@ def _spiral() -> list[Layer]:
 def _snowflake() -> list[Layer]:
     layers: list[Layer] = []
     for a in np.arange(6) * np.pi / 3 + np.pi / 6:
-        u, v = np.array([np.cos(a), np.sin(a)]), np.array([-np.sin(a), np.cos(a)])
-        layers.append((True, _bar(0, 0, *(0.92 * u), 0.17)))
-        layers += [(True, _bar(*(0.5 * u), *(0.76 * u + way * 0.3 * v), 0.14)) for way in (-1, 1)]
+        x, y = float(np.cos(a)), float(np.sin(a))
+        layers.append((True, _bar(0, 0, 0.92 * x, 0.92 * y, 0.17)))
+        for way in (-0.3, 0.3):
+            layers.append((True, _bar(0.5 * x, 0.5 * y, 0.76 * x - way * y, 0.76 * y + way * x, 0.14)))
     return layers
 
 

@@ -80,6 +80,8 @@ def fit(text: str, weight: str, size: int, width: float, least: int = _LEAST) ->
 
 
 def _cut(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
+    """The text shortened until it and an ellipsis keep to `width`."""
+    text = text.rstrip("…")
     while text and face.getlength(f"{text}…") > width:
         text = text[:-1].rstrip()
     return f"{text}…"
@@ -99,9 +101,8 @@ def wrap(text: str, weight: str, size: int, width: int, height: int, spacing: fl
                 lines.append(word)
         if len(lines) <= most and all(face.getlength(line) <= width for line in lines):
             return lines, points
-    kept = lines[: max(1, most)]
-    kept = [line if face.getlength(line) <= width else _cut(line, face, width) for line in kept]
-    return [*kept[:-1], _cut(" ".join(lines[len(kept) - 1 :]), face, width)], points
+    kept = [line if face.getlength(line) <= width else _cut(line, face, width) for line in lines[: max(1, most)]]
+    return [*kept[:-1], _cut(kept[-1], face, width)], points
 
 
 @cache

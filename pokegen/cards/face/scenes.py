@@ -34,8 +34,9 @@ def scene(types: list[str], seed: int, width: int, height: int, above: int = 0, 
     if len(types) == 2:
         canvas.blend(np.full((canvas.height, width), _TINT, np.float32), TYPE_COLORS[types[1]], levels=16)
     if grand:
-        canvas.rays(width / 2, above + height * 0.55, "#FFF3C0", 0.5, 12)
-        canvas.glow(width / 2, above + height * 0.55, height * 0.62, "#FFF6D0", 0.6)
+        light = mix(TYPE_COLORS[types[0]], "#FFF8DC", 0.72)
+        canvas.rays(width / 2, above + height * 0.55, light, 0.5, 12)
+        canvas.glow(width / 2, above + height * 0.5, height * 0.62, light, 0.55)
     for kind in types[::-1]:
         AIR[kind](canvas)
     if grand:
