@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from pokegen.cards.files import stem
-from pokegen.cards.labels import labels
 from pokegen.cards.render import HEIGHT, WIDTH
+from pokegen.cards.words import translated
 from pokegen.files import write
 from pokegen.schema import Card
 
@@ -62,9 +62,9 @@ def write_deck(cards: Sequence[Card], folder: Path, title: str, lang: str = "en"
         title: of the page.
         lang: language of the cards, one of schema.LANGUAGES.
     """
-    figures, words = [], labels(lang)
+    figures = []
     for number, card in enumerate(cards, start=1):
-        about = f"{' / '.join(words['types'][kind] for kind in card.types)} · {card.stats['total']}"
+        about = f"{' / '.join(translated('type', kind, lang) for kind in card.types)} · {card.stats['total']}"
         alt = f"{card.name}. {card.entry.get(lang, about)}"
         figures.append(
             _CARD.format(

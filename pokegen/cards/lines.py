@@ -9,7 +9,7 @@ from pokegen.cards.face.page import Page
 from pokegen.cards.face.scenes import scene
 from pokegen.cards.face.sprite import cutout, place
 from pokegen.cards.face.theme import WHITE, mix, theme_of
-from pokegen.cards.labels import labels
+from pokegen.cards.words import translated
 from pokegen.schema import Card
 
 ZOOM = 2  # pixels of the picture for one of a sprite
@@ -34,7 +34,7 @@ def lines_sheet(cards: Sequence[Card], forms: int, columns: int = 2, lang: str =
 
 def _line(forms: Sequence[Card], lang: str) -> Image.Image:
     """One line, RGB: its scene, and the plate with the names."""
-    last, words = forms[-1], labels(lang)
+    last = forms[-1]
     theme = theme_of(tuple(last.types))
     width = _CELL * len(forms)
     picture = scene(last.types, last.seed, width, _HEIGHT)
@@ -53,7 +53,7 @@ def _line(forms: Sequence[Card], lang: str) -> Image.Image:
         left, top = i * cell + 12, picture.height
         box = (left, top + 6, left + cell - 24, top + 46)
         page.text("name", box, card.name, "display", 28, WHITE, theme.deep, "m")
-        about = f"{' · '.join(words['types'][kind] for kind in card.types)}  ·  {card.stats['total']}"
+        about = f"{' · '.join(translated('type', kind, lang) for kind in card.types)}  ·  {card.stats['total']}"
         page.text("about", (left, top + 43, left + cell - 24, top + 67), about, "medium", 17, soft, theme.deep, "m")
         if i:
             x, y = i * cell, top + _PLATE // 2
