@@ -309,7 +309,7 @@ def _volcano(c: Canvas) -> None:
             y, at = y + 6, at + way * c.rng.uniform(0, 5) + c.rng.uniform(-2, 2)
         c.stroke(path, "#F2541B", 4)
         c.stroke(path, "#FFC23A", 2)
-    c.disc(x, top, rim, "#FFE27A", 1)
+    c.disc(x, top, 4, "#FFE27A", flat=rim / 4)
     c.shape([(x - rim, top + 1), (x + rim, top + 1), (x + rim + 2, top + 5), (x - rim - 2, top + 5)], "#FF8A2A")
     c.ridge(c.ground - 16, 9, 32, "#4A1A22", lit="#C9401F", haze="#A3331F")
     c.ridge(c.ground - 3, 6, 20, "#2E1019", lit="#8A2A1C")

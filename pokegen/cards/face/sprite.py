@@ -66,7 +66,7 @@ def place(scene: Image.Image, creature: Image.Image, flies: bool = False) -> Non
     alpha = Image.new("L", scene.size)
     alpha.paste(creature.getchannel("A"), (left, top))
     light = np.asarray(alpha.filter(ImageFilter.BoxBlur(5)), np.float32) / 255
-    scene.paste(_LIGHT, (0, 0), dithered(0.42 * light))
+    scene.paste(_LIGHT, (0, 0), dithered(0.3 * light))
     feet = np.asarray(creature.getchannel("A"))[-max(4, creature.height // 7) :].any(axis=0)
     columns = left + np.flatnonzero(feet)
     middle, half = (columns[0] + columns[-1]) / 2, max(0.62 * np.ptp(columns), 0.36 * creature.width, 4)
