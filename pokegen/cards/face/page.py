@@ -1,8 +1,8 @@
 """Text that keeps to its box, and the smooth shapes of a card.
 
 Every text is written through `Page.text`, which fits it into a rectangle, draws it and records both: what a test reads
-to show that no text leaves its box is what was drawn. Fonts: Cabin and Baloo 2 (SIL Open Font License, in
-`cards/fonts/`), so that a card looks the same on every machine.
+to show that no text leaves its box is what was drawn. Fonts: Cabin, and of Baloo 2 the Latin letters
+(SIL Open Font License, in `cards/fonts/`), so that a card looks the same on every machine.
 """
 
 import unicodedata
