@@ -35,7 +35,7 @@ def frame(width: int, height: int, bleed: int, inner: Box, radius: int, theme: T
     y = (np.arange(-(-full[1] // _COARSE), dtype=np.float32)[:, None] * _COARSE - bleed) / height
     place = np.clip(((x + y) / 2 - 0.15) / 0.7, 0, 1)
     place = (place * place * (3 - 2 * place))[..., None]
-    ground = rgb(theme.start).astype(np.float32) * (1 - place) + rgb(theme.end).astype(np.float32) * place
+    ground = rgb(theme.first).astype(np.float32) * (1 - place) + rgb(theme.end).astype(np.float32) * place
     sheen = np.exp(-(((x + 0.6 * y - 0.55) / 0.05) ** 2)) + 0.6 * np.exp(-(((x + 0.6 * y - 0.72) / 0.02) ** 2))
     if rarity == "legendary":
         turn = (0.5 + 0.5 * np.sin(9.4 * (x + 1.3 * y)))[..., None]  # light that runs over gold

@@ -13,7 +13,7 @@ import numpy as np
 from pokegen.schema import TYPE_COLORS
 
 INK, PAPER, WHITE = "#1F2029", "#FCFAF4", "#FFFFFF"
-SMALL_TEXT, LARGE_TEXT = 4.5, 3.0  # contrast ratios of WCAG 2.2, level AA
+SMALL_TEXT = 4.5  # contrast ratio of WCAG 2.2, level AA
 COMPANIONS = {
     "Bug": "#D2CF3A", "Dark": "#1E1B33", "Dragon": "#8F3BD9", "Electric": "#FF8A1F", "Fairy": "#FFB3C7",
     "Fighting": "#B3291E", "Fire": "#FF9A1F", "Flying": "#B9E1F5", "Ghost": "#3C2F7A", "Grass": "#9BD13C",
@@ -53,19 +53,13 @@ def readable(color: str, on: str, ratio: float = SMALL_TEXT) -> str:
     return next(c for share in range(21) if contrast(c := mix(color, end, share / 20), on) >= ratio or share == 20)
 
 
-@cache
-def text_on(color: str) -> str:
-    """White or ink, whichever has more contrast on `color`."""
-    return max((WHITE, INK), key=lambda text: contrast(text, color))
-
-
 @dataclass(frozen=True)
 class Theme:
     """The colours of one card.
 
     Attributes:
         first, second: of the types; of a single type both are its colour.
-        start, end: of the frame's gradient: a type and its companion, or the two types.
+        end: where the frame's gradient from `first` ends: the companion, or the second type.
         deep: the dark plate on which the name is written in white.
         deep_end: the other end of that plate.
         paper: the ground of the texts, tinted a little.
@@ -76,7 +70,6 @@ class Theme:
 
     first: str
     second: str
-    start: str
     end: str
     deep: str
     deep_end: str
@@ -95,7 +88,6 @@ def theme_of(types: tuple[str, ...]) -> Theme:
     return Theme(
         first=first,
         second=second,
-        start=first,
         end=end,
         deep=_deep(first),
         deep_end=_deep(second) if len(types) == 2 else mix(_deep(first), "#05060F", 0.45),
