@@ -27,6 +27,8 @@ STAT_MIN, STAT_MAX = 1, 255  # base stats of the games
 STAGES = (1, 2, 3)  # position in the evolution line
 # Power tier: a starter line, a line whose last form has a stat total of 600 ("pseudo-legendary"), a legendary, or none.
 TIERS = ("regular", "starter", "pseudo", "legendary")
+RARITIES = ("common", "uncommon", "rare", "ultra rare", "legendary")  # of a card, from its tier and its stats
+LANGUAGES = ("en", "fr")  # of a card's labels and texts
 
 SPRITE_SIZE = 128  # side in pixels
 # Style of a sprite: official artwork, a 3-D render, pixel art by the generation of its game, or unknown.
@@ -116,10 +118,22 @@ class Card:
     resistances: dict[str, float]  # type → damage factor below 1, 0 for immunity
     seed: int
     models: dict[str, str]  # role → "name version"
+    tier: str = "regular"  # one of TIERS
+    rarity: str = "common"  # one of RARITIES
+    number: str = ""  # "0042", or "0042-2" for the second form of a line: seed and form
+    ability: str = ""  # the games' English name
+    # Two of the moves, as a trading card shows them: "name" and "type" as in `moves`, "cost" (1 to 4 of TYPES, its own
+    # type first, "Normal" for any) and "damage" (a multiple of 10 from 10 to 200; None where a move's power varies).
+    attacks: list[dict[str, Any]] = field(default_factory=list)
+    retreat: int = 1  # what leaving the field costs, 0 to 4
+    entry: dict[str, str] = field(
+        default_factory=dict
+    )  # the Pokédex line by language: one or two sentences
     sprite: str = ""  # file name, in the folder of the JSON
     image: Any = field(default=None, repr=False, compare=False)  # uint8 (128, 128, 3), white background
+    earlier: Any = field(default=None, repr=False, compare=False)  # the picture of the form it evolves from, alike
 
     def to_dict(self) -> dict[str, Any]:
         record = asdict(self)
-        del record["image"]
+        del record["image"], record["earlier"]
         return record

@@ -3,7 +3,7 @@
 import     read a folder of sprites into the cache that training uses; the species comes from file or folder names
 check      report what an import contains, why files were left out, and whether it is damaged
 preview    draw a contact sheet of an import
-pokedex    rebuild the tables (species, moves, type chart) from poke-env's pokédex
+pokedex    rebuild the tables (species, abilities, moves, type chart) from poke-env's pokédex
 
 examples:
   pokegen data import ~/sprites                 (from PokeAPI, a fan game, a decompilation, …)
@@ -70,12 +70,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _pokedex(args: argparse.Namespace) -> None:
+    from pokegen.data.abilities import write_abilities
     from pokegen.data.moves import write_moves, write_type_chart
     from pokegen.data.pokedex import write_pokedex
 
     folder = args.out or shipped("data")
     writable_folder(folder)
-    for build, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
+    builders = {"pokedex": write_pokedex, "abilities": write_abilities, "moves": write_moves}
+    for name, build in (builders | {"type_chart": write_type_chart}).items():
         build(folder / f"{name}.csv")
         echo(folder / f"{name}.csv")
 

@@ -177,7 +177,7 @@ def _run(argv: list[str]) -> int:
 def _with_option(error: WriteError, args: argparse.Namespace) -> UserError:
     """The error, naming the option of this verb that chose the path, if there is one."""
     place = os.path.abspath(error.path)
-    for option in ("out", "json", "runs"):
+    for option in ("export", "out", "json", "runs"):
         if hasattr(args, option):
             chosen = getattr(args, option)
             # An --out that was not given would choose the path too.
