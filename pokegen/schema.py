@@ -126,9 +126,7 @@ class Card:
     # type first, "Normal" for any) and "damage" (a multiple of 10 from 10 to 200; None where a move's power varies).
     attacks: list[dict[str, Any]] = field(default_factory=list)
     retreat: int = 1  # what leaving the field costs, 0 to 4
-    entry: dict[str, str] = field(
-        default_factory=dict
-    )  # the Pokédex line by language: one or two sentences
+    entry: dict[str, str] = field(default_factory=dict)  # the Pokédex line by language: one or two sentences
     sprite: str = ""  # file name, in the folder of the JSON
     image: Any = field(default=None, repr=False, compare=False)  # uint8 (128, 128, 3), white background
     earlier: Any = field(default=None, repr=False, compare=False)  # the picture of the form it evolves from, alike

@@ -134,7 +134,7 @@ def test_the_same_creatures_stand_in_each_line(cgan):
     )
     z = cgan.latents(3, generator)
     labels[:, CONDITIONS.index("style")] = STYLES.index("pixel-4")
-    assert np.array_equal(to_pixels(cgan.present(z, cgan.embed(labels))), lines["pixel-4"])
+    assert np.array_equal(to_pixels(cgan.decode(z, cgan.embed(labels))), lines["pixel-4"])
 
 
 def test_a_picture_of_the_model_is_found_again(cgan):
