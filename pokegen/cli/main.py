@@ -33,6 +33,7 @@ VERBS = {
     "zoo": "list the shipped models, tell about one, export a run, push one to the hub",
     "evaluate": "score sprites, stats and names against real ones",
     "compare": "runs side by side: settings, best metrics, curves, samples",
+    "app": "the web page: create, explore, the zoo, runs side by side",
     "game": "environments, recordings of play, keys read from video, and how well a player does",
 }
 LONGEST = 290  # characters of an error message
