@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def told(work: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return work(*args, **options)
         except UserError as error:
-            raise gr.Error(str(error), title="That does not work", print_exception=False) from error
+            # The page reads a message as HTML.
+            raise gr.Error(escape(str(error), quote=False), print_exception=False) from error
 
     return safe
 
@@ -125,29 +127,28 @@ def number(value: Any, what: str) -> int:
 
 
 def _seed(value: int, **options: Any) -> gr.Number:
-    info = f"0 to {MAX_SEED:,}; the same seed gives the same"
+    info = "the same seed gives the same"
     return gr.Number(value, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, info=info, **options)
 
 
-def _types(label: str, more: str = "", **options: Any) -> gr.Radio:
-    kinds = [ANY, *([more] if more else []), *TYPES]
-    return gr.Radio(kinds, value=ANY, label=label, elem_classes="pk-types-choice", **options)
+def _types(label: str, value: str = ANY) -> gr.Radio:
+    return gr.Radio([ANY, *TYPES], value=value, label=label, elem_classes="pk-types-choice")
 
 
 def _create(page: gr.Blocks, studio: Studio) -> None:
     with gr.Row(elem_classes="pk-columns"):
         with gr.Column(scale=5, min_width=320, elem_classes="pk-form"):
-            type1 = _types("Type")
+            type1 = _types("Type", FIRST["type1"])
             with gr.Row():
                 type2 = gr.Dropdown([ANY, NONE, *TYPES], value=ANY, label="Second type", min_width=130)
-                tier = gr.Dropdown([ANY, *TIERS], value=ANY, label="Tier", min_width=130)
+                tier = gr.Dropdown([ANY, *TIERS], value=FIRST["tier"], label="Tier", min_width=130)
             with gr.Row():
                 color = gr.Dropdown([ANY, *COLORS], value=ANY, label="Colour", min_width=130)
                 style = gr.Dropdown([ANY, *STYLES], value=ANY, label="Style", min_width=130)
             with gr.Row():
-                stage = gr.Radio([ANY, *map(str, STAGES)], value=ANY, label="Stage", min_width=130)
+                stage = gr.Radio([ANY, *map(str, STAGES)], value=str(FIRST["stage"]), label="Stage", min_width=130)
                 evolutions = gr.Radio([ANY, "2", "3"], value=ANY, label="Whole line of", min_width=130)
-            name = gr.Textbox(label="Name", max_length=MAX_NAME, placeholder="left out: a new one", max_lines=1)
+            name = gr.Textbox("", label="Name", max_length=MAX_NAME, placeholder="left out: a new one", max_lines=1)
             with gr.Row():
                 seed = _seed(FIRST["seed"], min_width=130)
                 count = gr.Slider(1, MOST_CARDS, value=1, step=1, label="Count", min_width=130)
@@ -156,12 +157,12 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
                 shiny = gr.Checkbox(label="Shiny", info="the rare other colouring", min_width=130)
             with gr.Row(elem_classes="pk-actions"):
                 go = gr.Button("Create", variant="primary", elem_id="pk-create")
-                dice = gr.Button("🎲 New seed", elem_id="pk-dice", min_width=120)
-        with gr.Column(scale=7, min_width=320):
+                dice = gr.Button("New seed", elem_id="pk-dice", min_width=120)
+        with gr.Column(scale=7, min_width=320, elem_classes="pk-stage"):
             shown = gr.HTML('<p class="pk-empty">The first card is being drawn …</p>', elem_id="pk-result")
             result = gr.JSON(visible=False, label="key, zip, sheet, seed, notes, cards")
     asked = [type1, type2, name, tier, evolutions, color, stage, style, shiny, seed, count]
-    gr.Examples(EXAMPLES, asked, label="Examples", example_labels=EXAMPLE_NAMES, elem_id="pk-examples", api_visibility="private")
+    examples = gr.Examples(EXAMPLES, asked, label="Examples", example_labels=EXAMPLE_NAMES, elem_id="pk-examples", api_visibility="private")
     with gr.Accordion("Gallery", open=True, elem_id="pk-gallery"):
         visit = gr.State([])
         gathered = gr.HTML(parts.gallery([]))
@@ -191,6 +192,7 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
 
     ordered(go.click, api_name="create")
     ordered(name.submit, api_visibility="private")
+    ordered(examples.load_input_event.then, api_visibility="private")
     ordered(dice.click(None, None, seed, js=SURPRISE, **HIDDEN).then, api_visibility="private")
 
     def first() -> tuple[str, dict[str, Any]]:
@@ -330,7 +332,7 @@ def _compare(page: gr.Blocks, studio: Studio) -> None:
         with gr.Column(scale=4, min_width=280, elem_classes="pk-form"):
             gr.Markdown(f"Runs of `pokegen fit`, 1 to {MOST_RUNS} side by side.")
             names = gr.Dropdown([], multiselect=True, max_choices=MOST_RUNS, label="Runs", elem_id="pk-runs")
-            metric = gr.Textbox(label="Metric", placeholder="left out: all that they share", max_lines=1)
+            metric = gr.Textbox("", label="Metric", placeholder="left out: all that they share", max_lines=1)
             with gr.Row(elem_classes="pk-actions"):
                 go = gr.Button("Compare", variant="primary", elem_id="pk-compare")
                 again = gr.Button("Look for runs", min_width=120)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pokegen.cards.generator import Generator
 
-FIRST = {"type1": "Dragon", "tier": "pseudo", "stage": 3, "seed": 7}  # the card that is there at first
+FIRST: dict[str, Any] = {"type1": "Dragon", "tier": "pseudo", "stage": 3, "seed": 7}  # the card that is there at first
 MOST_CARDS, MOST_STOPS, MOST_STEPS, MOST_VARIATIONS, MOST_RUNS = 12, 8, 30, 16, 8
 UPLOADS = ("PNG", "JPEG", "GIF", "WEBP")
 UPLOAD_BYTES, UPLOAD_PIXELS = 8_000_000, 16_000_000
@@ -50,9 +50,9 @@ class Studio:
         self.folder = self._open.enter_context(scratch_folder(Path(gettempdir())))
         self.shelf = Shelf(self._made("shelf"))
         self.runs_folder = runs
-        zoo = {path.parent.name: str(path.parent.name) for path in sorted(shipped("checkpoints").glob("*/README.md"))}
-        self.zoo = list(zoo)
+        zoo = sorted(path.parent.name for path in shipped("checkpoints").glob("*/README.md"))
         drawing = [name for name in zoo if (shipped("checkpoints") / name / _SAMPLES).is_file()]
+        self.zoo = drawing + [name for name in zoo if name not in drawing]
         self.default = model if model in zoo or model.startswith("hf:") else Path(model).resolve().name
         self._sources = {self.default: model} | {name: name for name in drawing}
         for name in drawing:

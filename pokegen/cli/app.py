@@ -16,6 +16,7 @@ import ipaddress
 import socket
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 from pokegen.cli import _order
@@ -52,10 +53,8 @@ def run(args: argparse.Namespace) -> None:
         print(address, flush=True)
         if args.browser:
             webbrowser.open(address)
-        try:
+        with suppress(KeyboardInterrupt):  # which is how one ends it
             server.run(sockets=[listening])
-        except KeyboardInterrupt:  # Ctrl-C is how one ends it
-            print("ended", file=sys.stderr)
 
 
 def _check_model(model: str) -> None:
