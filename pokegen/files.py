@@ -15,6 +15,7 @@ never what a live process writes. Systems and disks without such locks keep what
 
 import csv
 import errno
+import json
 import os
 import shutil
 import stat
@@ -85,6 +86,11 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> Path:
     content = StringIO()
     csv.writer(content, lineterminator="\n").writerows(rows)
     return write(path, content.getvalue())
+
+
+def to_json(record: object) -> bytes:
+    """A record as the content of a JSON file, for people too: indented, letters as they are."""
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 @contextmanager
@@ -259,15 +265,17 @@ class ArrayWriter:
         return content.getvalue()
 
 
-def writable_folder(folder: Path) -> Path:
-    """Make the folder where it is missing. UserError if nothing can be written there."""
+def writable_folder(folder: Path, option: str = "--out") -> Path:
+    """Make the folder where it is missing. UserError if nothing can be written there, with the option that chose it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with --out.") from error
+        raise UserError(
+            f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with {option}."
+        ) from error
 
 
 def writable_file(file: Path) -> Path:

@@ -257,15 +257,21 @@ def _palette(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _fewer_colors(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `_palette`, with white and at most 15 others."""
     drawn = _drawn(picture)
-    ink = picture[drawn]  # (P, 3)
-    few = Image.fromarray(ink[None, :: max(1, len(ink) // 1000)])  # enough to find the colours
-    found = few.quantize(COLORS - 1, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
-    colors = np.asarray(found.getpalette(), np.uint8).reshape(-1, 3)[: COLORS - 1]
-    near = colors.astype(np.float32)
-    distance = (near**2).sum(axis=1) - 2 * ink.astype(np.float32) @ near.T  # (P, K), less what all have in common
+    colors, nearest = few_colors(picture[drawn], COLORS - 1)
     indices = np.zeros(drawn.shape, np.uint8)
-    indices[drawn] = distance.argmin(axis=1) + 1
+    indices[drawn] = nearest + 1
     return np.concatenate([np.full((1, 3), 255, np.uint8), colors]), indices
+
+
+def few_colors(pixels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` colours that pixels, uint8 (P, 3), come closest to, by k-means from a median cut: uint8 (count, 3),
+    and the place of each pixel's nearest (P,)."""
+    few = Image.fromarray(pixels[None, :: max(1, len(pixels) // 1000)])  # enough to find the colours
+    found = few.quantize(count, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    colors = np.asarray(found.getpalette(), np.uint8).reshape(-1, 3)[:count]
+    near = colors.astype(np.float32)
+    distance = (near**2).sum(axis=1) - 2 * pixels.astype(np.float32) @ near.T  # (P, K), less what all have in common
+    return colors, distance.argmin(axis=1)
 
 
 def _dominant(indices: np.ndarray, scale: float, palette: np.ndarray) -> np.ndarray:

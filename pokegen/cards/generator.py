@@ -13,8 +13,9 @@ share a root, and their pictures a latent.
 import hashlib
 import inspect
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -241,23 +242,52 @@ class Generator:
 
     def _pictures(self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int) -> list[np.ndarray]:
         """A sprite of each form, uint8 (128, 128, 3): of one latent, where the model has such."""
-        model, generator = self._model("sprites"), stream(seed, "sprites")
-        # Unless asked for, no shiny, whose colours would belie the card's.
-        usual = {"shiny": torch.zeros(1, dtype=torch.long)}
-        shown = [{**_drawn(form), **usual, **of_picture} for form in forms]
+        model = self._model("sprites")
+        shown = [_shown(_drawn(form), of_picture) for form in forms]
         if len(forms) == 1 or not isinstance(model, ImageModel):
             drawn = (model.sample(1, condition=each, generator=stream(seed, "sprites")) for each in shown)
             return [to_size(to_pixels(image)[0]) for image in drawn]
-        rows, latent = model.sample_inputs(1, shown[-1], generator)
-        rows = rows.repeat(len(forms), 1)
-        for i, key in enumerate(model.conditions):
-            if key in shown[0]:
-                rows[:, i] = torch.cat([each[key] for each in shown])
+        latent, embedded = self._inputs(shown, seed)
         with torch.inference_mode():
-            embedded = model.embed(rows)
-            embedded = embedded.mean(dim=0) + _GROWTH * (embedded - embedded.mean(dim=0))
             images = model.present(latent.repeat(len(forms), 1), embedded)
         return [to_size(sprite) for sprite in to_pixels(images)]
+
+    @torch.inference_mode()
+    def _inputs(self, shown: list[dict[str, Tensor]], seed: int) -> tuple[Tensor, Tensor]:
+        """What the forms of a creature are drawn from: their latent (1, D) and embedded conditions (forms, E)."""
+        model = self._walkable()
+        labels, latent = model.sample_inputs(1, shown[-1], stream(seed, "sprites"))
+        labels = labels.repeat(len(shown), 1)
+        for i, key in enumerate(model.conditions):
+            if key in shown[0]:
+                labels[:, i] = torch.cat([each[key] for each in shown])
+        embedded = model.embed(labels)
+        growth = _GROWTH if len(shown) > 1 else 1.0
+        return latent, embedded.mean(dim=0) + growth * (embedded - embedded.mean(dim=0))
+
+    def neighbours(self, cards: Sequence[Card], request: Request, steps: int = 24) -> Iterator[list[np.ndarray]]:
+        """From each creature through others near it in the latent space and back: for each card, `steps` pictures,
+        uint8 (128, 128, 3), the first of which is the card's own.
+
+        Args:
+            cards: of `cards(request)`, whole lines where those were ordered.
+            request: the order that they were created by.
+            steps: pictures of each card.
+        """
+        model, asked = self._walkable(), _condition(request, 1)
+        of_picture: dict[str, Tensor] = {key: asked[key] for key in ("shiny", "style") if key in asked}
+        for _, line in groupby(cards, key=lambda card: card.seed):
+            forms = list(line)
+            latent, embedded = self._inputs([_shown(_of_card(card), of_picture) for card in forms], forms[0].seed)
+            near = latent_space.neighbours(model, latent, steps, stream(forms[0].seed, "neighbours"))
+            for each in embedded:
+                with _one_thread(), torch.inference_mode():
+                    images = [model.present(place[None], each[None]) for place in near]
+                yield [to_size(to_pixels(image)[0]) for image in images]
+
+    def check_latents(self) -> None:
+        """UserError where the sprite model has no latent space, as `neighbours`, `walk` and `reimagine` need."""
+        self._walkable()
 
     @property
     def size(self) -> int:
@@ -530,6 +560,18 @@ def _of_rows(request: Request) -> dict[str, int]:
 def _drawn(form: evolution.Form) -> dict[str, Tensor]:
     """A row as a condition of names and sprites."""
     return {key: torch.tensor([int(form[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
+
+
+def _of_card(card: Card) -> dict[str, Tensor]:
+    """The same, of a card."""
+    kinds = [TYPES.index(kind) for kind in card.types]
+    form = {"type1": kinds[0], "type2": kinds[1] if kinds[1:] else NO_TYPE, "color": COLORS.index(card.color)}
+    return _drawn(form | {"legendary": card.legendary, "stage": card.stage})
+
+
+def _shown(form: dict[str, Tensor], of_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The condition of a card's sprite: no shiny unless asked for, since its colours would belie the card's."""
+    return {**form, "shiny": torch.zeros(1, dtype=torch.long), **of_picture}
 
 
 def _checked(truncation: float) -> float:

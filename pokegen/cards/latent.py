@@ -68,6 +68,18 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             yield model.present(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
 
 
+def neighbours(model: ImageModel, latent: Tensor, steps: int, generator: torch.Generator, reach: float = 0.5) -> Tensor:
+    """A round from a latent (1, D) through others near it: (steps, D), the first of which is the latent itself.
+
+    `reach` is the strength of `variations` at the farthest point; the variation turns a full circle on the way."""
+    center = model.center
+    one, other = model.latents(2, generator) - center
+    turn = torch.linspace(0, 2 * torch.pi, steps + 1)[:-1, None]  # (steps, 1)
+    strength = reach * torch.sin(turn / 2)
+    fresh = torch.cos(turn) * one + torch.sin(turn) * other
+    return center + (1 - strength**2).sqrt() * (latent - center) + strength * fresh
+
+
 def invert(
     model: ImageModel,
     image: Tensor,

@@ -180,7 +180,7 @@ def _run(argv: list[str]) -> int:
 def _advised(error: WriteError, args: argparse.Namespace) -> UserError:
     """The error with the option that chose the place, where it was one of this verb's."""
     place = os.path.abspath(error.path)
-    for option in ("out", "json", "runs"):
+    for option in ("export", "out", "json", "runs"):
         if hasattr(args, option):
             chosen = getattr(args, option)
             if (
