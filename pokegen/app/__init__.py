@@ -32,12 +32,19 @@ def create_app(model: str = DEFAULT_MODEL, runs: Path = Path("runs")) -> "FastAP
 
     Raises UserError where Gradio is not installed.
     """
-    # Before the import, which reads them: no message to Gradio's makers, no second server of Node.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_SSR_MODE"] = "False"
-    require("gradio", install=EXTRA)
-
-    from pokegen.app.serving import serve
     from pokegen.app.studio import Studio
 
-    return serve(Studio(model, runs))
+    studio = Studio(model, runs)
+    try:
+        # Gradio reads these when it is imported: no message to its makers, no second server of Node, and no folder but
+        # the studio's.
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = os.environ["GRADIO_SSR_MODE"] = "False"
+        os.environ["GRADIO_TEMP_DIR"] = os.environ["GRADIO_EXAMPLES_CACHE"] = str(studio.folder / "uploads")
+        require("gradio", install=EXTRA)
+
+        from pokegen.app.serving import serve
+
+        return serve(studio)
+    except BaseException:
+        studio.close()
+        raise

@@ -1,5 +1,8 @@
-"""The layout of the page in Gradio, and what happens at each button. What a button does is in `studio`, what is shown in
-`parts`; each has a named endpoint ("Use via API"), which returns the studio's result."""
+"""The layout of the page in Gradio, and what happens at each button.
+
+What a button does is in `studio`, what is shown in `parts`. Each has a named endpoint ("Use via API"), which returns
+the studio's result.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -24,11 +27,15 @@ from pokegen.app.studio import (
 )
 from pokegen.cards.request import MAX_NAME, MAX_SEED, NONE
 from pokegen.errors import UserError
-from pokegen.schema import COLORS, STAGES, STYLES, TIERS, TYPES
+from pokegen.schema import COLORS, LANGUAGES, STAGES, STYLES, TIERS, TYPES
 
 STYLE = Path(__file__).with_name("style.css")
 ANY = "any"  # what stands for None in a choice
-MODELS = {"concurrency_id": "models", "concurrency_limit": 2}  # one samples while another draws its cards
+MODELS: dict[str, Any] = {
+    "concurrency_id": "models",
+    "concurrency_limit": 2,
+}  # one samples while another draws its cards
+HIDDEN: dict[str, Any] = {"queue": False, "api_visibility": "private"}  # of what only shows
 WAITING = 200  # at most in the queue
 KEPT = 24  # orders in the gallery of a visit
 SURPRISE = "() => Math.floor(Math.random() * 1000000)"
@@ -154,15 +161,18 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
                 count = gr.Slider(1, MOST_CARDS, value=1, step=1, label="Count", min_width=130)
             with gr.Row():
                 model = gr.Dropdown(studio.models, value=studio.default, label="Sprite model", min_width=130)
-                shiny = gr.Checkbox(label="Shiny", info="the rare other colouring", min_width=130)
+                lang = gr.Radio(LANGUAGES, value=LANGUAGES[0], label="Language", min_width=130)
+            shiny = gr.Checkbox(label="Shiny", info="the rare other colouring")
             with gr.Row(elem_classes="pk-actions"):
                 go = gr.Button("Create", variant="primary", elem_id="pk-create")
                 dice = gr.Button("New seed", elem_id="pk-dice", min_width=120)
         with gr.Column(scale=7, min_width=320, elem_classes="pk-stage"):
             shown = gr.HTML('<p class="pk-empty">The first card is being drawn …</p>', elem_id="pk-result")
-            result = gr.JSON(visible=False, label="key, zip, sheet, seed, notes, cards")
+            result = gr.JSON(visible=False, label="key, seed, notes, zip, contact_sheet, print_sheet, cards")
     asked = [type1, type2, name, tier, evolutions, color, stage, style, shiny, seed, count]
-    examples = gr.Examples(EXAMPLES, asked, label="Examples", example_labels=EXAMPLE_NAMES, elem_id="pk-examples", api_visibility="private")
+    examples = gr.Examples(
+        EXAMPLES, asked, label="Examples", example_labels=EXAMPLE_NAMES, elem_id="pk-examples", api_visibility="private"
+    )
     with gr.Accordion("Gallery", open=True, elem_id="pk-gallery"):
         visit = gr.State([])
         gathered = gr.HTML(parts.gallery([]))
@@ -170,12 +180,12 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
     @told
     def create(
         type1: str, type2: str, name: str, tier: str, evolutions: str, color: str, stage: str, style: str,
-        shiny: bool, seed: int, count: int, model: str,
+        shiny: bool, seed: int, count: int, model: str, lang: str,
     ) -> dict[str, Any]:  # fmt: skip
         """Whole Pokémon, as `pokegen card` makes them: the JSON of each card, and the addresses of its files."""
         return studio.create(
             chosen(type1), chosen(type2), chosen(name), chosen(tier), whole(evolutions), chosen(color), whole(stage),
-            chosen(style), bool(shiny), number(seed, "The seed"), number(count, "The count"), chosen(model),
+            chosen(style), bool(shiny), number(seed, "The seed"), number(count, "The count"), chosen(model), lang,
         )  # fmt: skip
 
     def whole(value: str) -> int | None:
@@ -187,7 +197,7 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
 
     def ordered(event: Any, **options: Any) -> Any:
         return event(
-            create, [*asked, model], result, show_progress_on=shown, scroll_to_output=False, **MODELS, **options
+            create, [*asked, model, lang], result, show_progress_on=shown, scroll_to_output=False, **MODELS, **options
         ).success(show, [result, visit], [shown, visit, gathered], show_progress="hidden", **HIDDEN)
 
     ordered(go.click, api_name="create")
@@ -203,7 +213,6 @@ def _create(page: gr.Blocks, studio: Studio) -> None:
 
 
 def _explore(studio: Studio) -> None:
-    walkable = studio.models
     with gr.Tabs():
         with gr.Tab("Walk"), gr.Row(elem_classes="pk-columns"):
             with gr.Column(scale=5, min_width=320, elem_classes="pk-form"):
@@ -211,7 +220,7 @@ def _explore(studio: Studio) -> None:
                 type1 = _types("Type")
                 with gr.Row():
                     style = gr.Dropdown([ANY, *STYLES], value=ANY, label="Style", min_width=130)
-                    model = gr.Dropdown(walkable, value=studio.default, label="Sprite model", min_width=130)
+                    model = gr.Dropdown(studio.models, value=studio.default, label="Sprite model", min_width=130)
                 with gr.Row():
                     count = gr.Slider(2, MOST_STOPS, value=3, step=1, label="Creatures", min_width=130)
                     steps = gr.Slider(2, MOST_STEPS, value=10, step=1, label="Pictures between two", min_width=130)
@@ -223,9 +232,7 @@ def _explore(studio: Studio) -> None:
                 result = gr.JSON(visible=False, label="key, gif, frames")
 
         @told
-        def walk(
-            seed: int, count: int, steps: int, types: bool, type1: str, style: str, model: str
-        ) -> dict[str, Any]:
+        def walk(seed: int, count: int, steps: int, types: bool, type1: str, style: str, model: str) -> dict[str, Any]:
             """A walk through the latent space of a sprite model, as a GIF."""
             return studio.walk(
                 number(seed, "The seed"), number(count, "Creatures"), number(steps, "Pictures"), bool(types),
@@ -240,7 +247,7 @@ def _explore(studio: Studio) -> None:
                 with gr.Row():
                     style = gr.Dropdown([ANY, *STYLES], value=ANY, label="Style", min_width=130)
                     color = gr.Dropdown([ANY, *COLORS], value=ANY, label="Colour", min_width=130)
-                model = gr.Dropdown(walkable, value=studio.default, label="Sprite model")
+                model = gr.Dropdown(studio.models, value=studio.default, label="Sprite model")
                 seed = _seed(5)
                 go = gr.Button("Swap the type", variant="primary", elem_id="pk-swap")
             with gr.Column(scale=7, min_width=320):
@@ -261,7 +268,7 @@ def _explore(studio: Studio) -> None:
                     f"PNG, JPEG, GIF or WebP, at most {UPLOAD_BYTES // 10**6} MB and {UPLOAD_PIXELS // 10**6} million "
                     "pixels. It stays on this machine, and is removed at the end."
                 )
-                upload = Upload(label="Picture", file_types=SUFFIXES, elem_id="pk-upload", height=140)
+                upload = _only_uploads(gr.File(label="Picture", file_types=SUFFIXES, elem_id="pk-upload", height=140))
                 type1 = _types("Type of the variations")
                 with gr.Row():
                     strength = gr.Slider(
@@ -270,8 +277,8 @@ def _explore(studio: Studio) -> None:
                     count = gr.Slider(1, MOST_VARIATIONS, value=8, step=1, label="Variations", min_width=130)
                 with gr.Row():
                     style = gr.Dropdown([ANY, *STYLES], value=ANY, label="Style", min_width=130)
-                    reading = next((m for m in READERS if m in walkable), studio.default)
-                    model = gr.Dropdown(walkable, value=reading, label="Sprite model", min_width=130)
+                    reading = next((m for m in READERS if m in studio.models), studio.default)
+                    model = gr.Dropdown(studio.models, value=reading, label="Sprite model", min_width=130)
                 seed = _seed(1)
                 go = gr.Button("Reimagine", variant="primary", elem_id="pk-reimagine")
             with gr.Column(scale=7, min_width=320):
@@ -337,7 +344,9 @@ def _compare(page: gr.Blocks, studio: Studio) -> None:
                 go = gr.Button("Compare", variant="primary", elem_id="pk-compare")
                 again = gr.Button("Look for runs", min_width=120)
         with gr.Column(scale=8, min_width=320):
-            shown = gr.HTML('<p class="pk-empty">Settings, best metrics, curves and samples.</p>', elem_id="pk-compared")
+            shown = gr.HTML(
+                '<p class="pk-empty">Settings, best metrics, curves and samples.</p>', elem_id="pk-compared"
+            )
             result = gr.JSON(visible=False, label="key, runs, verdict, metrics, sections, curves, samples, texts, page")
 
     @told
@@ -354,9 +363,6 @@ def _compare(page: gr.Blocks, studio: Studio) -> None:
     page.load(look, None, names, show_progress="hidden", **HIDDEN)
 
 
-HIDDEN: dict[str, Any] = {"queue": False, "api_visibility": "private"}
-
-
 def _answer(
     button: gr.Button,
     endpoint: str,
@@ -371,13 +377,16 @@ def _answer(
     made.success(part, result, shown, show_progress="hidden", **HIDDEN)
 
 
-class Upload(gr.File):
-    """A file that the browser sent. Gradio would also load one from an address that a client names."""
+def _only_uploads(file: gr.File) -> gr.File:
+    """`file`, which takes only what a browser sent. Gradio would also take an address, which it loads, or a file of the
+    server's working folder, where a client names one."""
+    uploads, take = Path(file.GRADIO_CACHE).resolve(), file.async_move_resource_to_block_cache
 
-    def get_block_name(self) -> str:
-        return "file"
+    async def checked(url_or_file_path: str | Path | None) -> str | None:
+        if url_or_file_path is not None and not Path(url_or_file_path).resolve().is_relative_to(uploads):
+            raise gr.Error("Only what you upload is read, and nothing from elsewhere.", print_exception=False)
+        return await take(url_or_file_path)
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        if str(url_or_file_path).lower().startswith(("http:", "https:")):
-            raise gr.Error("This page loads nothing from elsewhere. Give the picture itself.", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+    # On the object: for a subclass Gradio would write a .pyi file into this folder.
+    file.async_move_resource_to_block_cache = checked  # type: ignore[method-assign]
+    return file

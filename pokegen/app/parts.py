@@ -4,16 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from pokegen.app.shelf import ARCHIVE
+from pokegen.cards.render import HEIGHT, WIDTH
 from pokegen.schema import TYPE_COLORS
 
 Result = Mapping[str, Any]
+SIZE = f'width="{WIDTH}" height="{HEIGHT}"'  # of a card's picture
 
 
 def cards(result: Result) -> str:
     """The cards of an order, each with its downloads, under a line that says how to have them again."""
     shown = result["cards"]
-    every = f'<a class="pk-button" href="{escape(result["zip"])}" download>Download all (zip)</a>'
-    sheet = _link(result["sheet"], "Contact sheet") if len(shown) > 1 else ""
+    every = _link(result["zip"], "Download all (zip)")
+    sheet = _link(result["contact_sheet"], "Contact sheet") if len(shown) > 1 else ""
+    sheet += _link(result["print_sheet"], "Print sheet (PDF)")
     count = "1 card" if len(shown) == 1 else f"{len(shown)} cards"
     line = f'<p class="pk-bar"><span>{count}, seed {int(result["seed"])}</span>{sheet}{every}</p>'
     kind = "pk-one" if len(shown) == 1 else "pk-many"
@@ -32,7 +36,7 @@ def card(record: Result) -> str:
     return (
         f'<figure class="pk-card" data-rarity="{escape(rarity)}">'
         f'<a class="pk-face" href="{escape(files["card"])}" target="_blank" rel="noopener">'
-        f'<img src="{escape(files["card"])}" width="750" height="1050" alt="{escape(described(record))}"></a>'
+        f'<img src="{escape(files["card"])}" {SIZE} alt="{escape(described(record))}"></a>'
         f'<figcaption><b>{name}</b><span class="pk-rarity">{escape(rarity)}</span>'
         f'<span class="pk-files">{downloads}</span></figcaption></figure>'
     )
@@ -56,13 +60,14 @@ def gallery(results: Sequence[Result]) -> str:
         return '<p class="pk-empty">The cards that you create gather here until you leave the page.</p>'
     small = "".join(
         f'<li><a href="{escape(record["files"]["card"])}" target="_blank" rel="noopener">'
-        f'<img src="{escape(record["files"]["card"])}" width="750" height="1050" loading="lazy" '
+        f'<img src="{escape(record["files"]["card"])}" {SIZE} loading="lazy" '
         f'alt="{escape(described(record))}"></a></li>'
         for record, _ in made
     )
     keys = "-".join(result["key"] for result in results)
-    every = f'<a class="pk-button" href="files/{escape(keys)}/pokegen.zip" download>Download the gallery (zip)</a>'
-    return f'<p class="pk-bar"><span>{len(made)} created on this visit</span>{every}</p><ul class="pk-gallery">{small}</ul>'
+    every = _link(f"files/{keys}/{ARCHIVE}", "Download the gallery (zip)")
+    line = f'<p class="pk-bar"><span>{len(made)} created on this visit</span>{every}</p>'
+    return f'{line}<ul class="pk-gallery">{small}</ul>'
 
 
 def notes(lines: Iterable[str]) -> str:
@@ -99,7 +104,9 @@ def reimagined(result: Result) -> str:
     first = picture(result["seen"], "Your picture, as the model sees it") + picture(result["redrawn"], "Drawn again")
     varied = "".join(picture(url, f"Variation {i}") for i, url in enumerate(result["variations"], start=1))
     links = _link(result["grid"], "Grid") + _link(result["zip"], "Download all (zip)")
-    return f'<div class="pk-tiles pk-seen">{first}</div><div class="pk-tiles">{varied}</div><p class="pk-bar">{links}</p>'
+    return (
+        f'<div class="pk-tiles pk-seen">{first}</div><div class="pk-tiles">{varied}</div><p class="pk-bar">{links}</p>'
+    )
 
 
 def grids(result: Result) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from fastapi import FastAPI
@@ -28,9 +29,33 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
 )
 FETCHING = ("/gradio_api/file=http", "/gradio_api/proxy=")  # with which Gradio would load something from elsewhere
-TYPES = {".png": "image/png", ".gif": "image/gif", ".json": "application/json", ".html": "text/html", ".pdf": "application/pdf"}
+TYPES = {
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".json": "application/json",
+    ".html": "text/html",
+    ".pdf": "application/pdf",
+}
 FONTS = Path(render.__file__).with_name("fonts")
-SHOWN = {".png", ".gif", ".otf"}  # what a browser opens; it downloads the rest
+SHOWN = {".png", ".gif", ".otf", ".ttf"}  # what a browser opens; it downloads the rest
+
+ICON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 14'><rect width='10' height='14' rx='1.5' fill='#d7263d'/>"
+    "<rect x='1' y='2' width='8' height='6' rx='1' fill='#fbfaf5'/></svg>"
+)
+# Sets the place of the pointer on a card, from 0 to 1 in both directions; style.css does the rest.
+HEAD = f"""
+<link rel="icon" href="data:image/svg+xml,{quote(ICON)}">
+<script>
+document.addEventListener("pointermove", (event) => {{
+  const card = event.target.closest?.(".pk-face");
+  if (!card) return;
+  const box = card.getBoundingClientRect();
+  card.style.setProperty("--x", ((event.clientX - box.left) / box.width).toFixed(3));
+  card.style.setProperty("--y", ((event.clientY - box.top) / box.height).toFixed(3));
+}});
+</script>
+"""
 
 Message = MutableMapping[str, Any]
 
@@ -38,9 +63,9 @@ Message = MutableMapping[str, Any]
 def serve(studio: Studio) -> FastAPI:
     """The page of a studio, which is closed when the application shuts down."""
     uploads = studio.folder / "uploads"
-    # Gradio serves what is in these two; it reads them while the page is built.
+    # Gradio serves what is in these two; it reads them again while the page is built.
     os.environ["GRADIO_TEMP_DIR"] = os.environ["GRADIO_EXAMPLES_CACHE"] = str(uploads)
-    studio.shelf.pin("fonts", {path.name: path for path in FONTS.glob("*.otf")})
+    studio.shelf.pin("fonts", {path.name: path for path in FONTS.glob("*.[ot]tf")})
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -59,9 +84,9 @@ def serve(studio: Studio) -> FastAPI:
             content = studio.shelf.archive(key.split("-"))
             if content is not None:
                 return Response(content, media_type="application/zip", headers=_download(ARCHIVE))
-        elif path := studio.shelf.find(key, name):
+        elif path := studio.file(key, name):
             kind = TYPES.get(path.suffix, "application/octet-stream")
-            headers = {} if path.suffix in SHOWN else _download(path.name)
+            headers = {} if path.suffix in SHOWN else _download(name)
             return FileResponse(path, media_type=kind, headers=headers)
         return PlainTextResponse("This file is gone. Create it again: the same seed gives the same.", status_code=404)
 
@@ -91,7 +116,9 @@ class Guard:
     def __init__(self, app: Callable[..., Awaitable[None]]):
         self.app = app
 
-    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *HEADERS]
@@ -101,18 +128,3 @@ class Guard:
             await PlainTextResponse("This page loads nothing from elsewhere.", 403)(scope, receive, guarded)
         else:
             await self.app(scope, receive, guarded)
-
-
-# Sets the place of the pointer on a card, from 0 to 1 in both directions; style.css does the rest.
-HEAD = """
-<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 14'%3E%3Crect width='10' height='14' rx='1.5' fill='%23d7263d'/%3E%3Crect x='1' y='2' width='8' height='6' rx='1' fill='%23fbfaf5'/%3E%3C/svg%3E">
-<script>
-document.addEventListener("pointermove", (event) => {
-  const card = event.target.closest?.(".pk-face");
-  if (!card) return;
-  const box = card.getBoundingClientRect();
-  card.style.setProperty("--x", ((event.clientX - box.left) / box.width).toFixed(3));
-  card.style.setProperty("--y", ((event.clientY - box.top) / box.height).toFixed(3));
-});
-</script>
-"""

@@ -20,18 +20,21 @@ from pokegen.cards.request import DEFAULT_MODEL, MAX_SEED, Request
 from pokegen.errors import UserError
 from pokegen.files import scratch_folder
 from pokegen.resources import shipped
+from pokegen.schema import LANGUAGES
 from pokegen.trust import read_inside
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pokegen.cards.generator import Generator
+    from pokegen.schema import Card
 
 FIRST: dict[str, Any] = {"type1": "Dragon", "tier": "pseudo", "stage": 3, "seed": 7}  # the card that is there at first
 MOST_CARDS, MOST_STOPS, MOST_STEPS, MOST_VARIATIONS, MOST_RUNS = 12, 8, 30, 16, 8
 UPLOADS = ("PNG", "JPEG", "GIF", "WEBP")
 UPLOAD_BYTES, UPLOAD_PIXELS = 8_000_000, 16_000_000
 READERS = ("cvae", "vae")  # models with an encoder, which reads a picture at once
+PRINT_SHEET, PRINTABLE = "sheet.pdf", 100  # orders whose print sheet can still be drawn
 CARD_BYTES = 2**20  # of a model card
 GRIDS = {"samples.png": "64 unselected samples", "types.png": "The types", "styles.png": "The styles"}
 _SAMPLES = next(iter(GRIDS))  # which a checkpoint has where it draws sprites
@@ -59,6 +62,7 @@ class Studio:
             grids = {grid: shipped("checkpoints") / name / grid for grid in GRIDS}
             self.shelf.pin(f"zoo-{name}", {grid: path for grid, path in grids.items() if path.is_file()})
         self._generators: dict[str, Generator] = {}
+        self._printable: dict[str, tuple[list[Card], str]] = {}  # oldest first
         self._first: dict[str, Any] | None = None
         self._models, self._once = threading.Lock(), threading.Lock()
 
@@ -109,24 +113,28 @@ class Studio:
         seed: int = 0,
         count: int = 1,
         model: str | None = None,
+        lang: str = "en",
     ) -> dict[str, Any]:
         """Whole Pokémon, as `pokegen card` makes them.
 
         Args:
             see `cards.request.Request`; None is sampled. `count` is at most 12, lines counted once.
             model: one of `models`; default: the first.
+            lang: of the cards, one of schema.LANGUAGES.
 
-        Returns key, zip, sheet, seed, notes, and cards: what `card.schema.json` describes, and the addresses of each
-        card's files.
+        Returns key, seed, notes, the addresses zip, contact_sheet and print_sheet, and cards: what `card.schema.json`
+        describes, and the addresses of each card's files.
         """
         request = Request(
             type1, type2, name or None, tier=tier, evolutions=evolutions, color=color, stage=stage, style=style,
             shiny=shiny or None, seed=seed, count=at_most(count, MOST_CARDS, "cards"),
         )  # fmt: skip
-        return self._told(partial(self._create, request, model))
+        if lang not in LANGUAGES:
+            raise UserError(f"Unknown language {lang!r}. Known languages: {', '.join(LANGUAGES)}.")
+        return self._told(partial(self._create, request, model, lang))
 
-    def _create(self, request: Request, model: str | None) -> dict[str, Any]:
-        from pokegen.cards.files import write_cards
+    def _create(self, request: Request, model: str | None, lang: str) -> dict[str, Any]:
+        from pokegen.cards.files import stem, write_cards
 
         notes = []
         with self._models:
@@ -135,19 +143,32 @@ class Studio:
                 notes.append(f"Sprites of {generator.labels['sprites']} do not follow {', '.join(ignored)}.")
             cards = list(generator.cards(request))
         with self.shelf.place() as (key, folder):
-            paths = list(write_cards(cards, folder, len(cards), forms=request.evolutions))
+            for _ in write_cards(cards, folder, len(cards), forms=request.evolutions, lang=lang):
+                pass
+        self._printable[key] = (cards, lang)
+        if len(self._printable) > PRINTABLE:
+            del self._printable[next(iter(self._printable))]
         address = partial(_address, key)
-        stems = [path.stem for path in paths if path.suffix == ".json"]
-        shown = [
-            card.to_dict()
-            | {"files": {"card": address(f"{stem}.png"), "sprite": address(f"{stem}-sprite.png"),
-                         "json": address(f"{stem}.json")}}
-            for card, stem in zip(cards, stems, strict=False)
-        ]  # fmt: skip
+        parts = {"card": ".png", "sprite": "-sprite.png", "json": ".json"}
+        shown = []
+        for number, card in enumerate(cards, start=1):
+            start = stem(number, card, len(cards))
+            shown.append(card.to_dict() | {"files": {part: address(start + end) for part, end in parts.items()}})
         return {
-            "key": key, "seed": request.seed, "notes": notes, "cards": shown,
-            "zip": address(ARCHIVE), "sheet": address("contact-sheet.png"),
+            "key": key, "seed": request.seed, "notes": notes, "cards": shown, "zip": address(ARCHIVE),
+            "contact_sheet": address("contact-sheet.png"), "print_sheet": address(PRINT_SHEET),
         }  # fmt: skip
+
+    def file(self, key: str, name: str) -> Path | None:
+        """The file of a result; a print sheet is drawn when it is first wanted."""
+        if name == PRINT_SHEET and (printable := self._printable.get(key)):
+            from pokegen.cards.print_sheet import write_sheet
+
+            with self._once:
+                if not (path := self.folder / f"{key}.pdf").is_file():
+                    write_sheet(printable[0], path, lang=printable[1])
+            return path
+        return self.shelf.find(key, name)
 
     def walk(
         self,

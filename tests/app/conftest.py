@@ -98,8 +98,8 @@ def visit(browser, site):
     seen = SimpleNamespace(requests=[], errors=[])
     contexts = []
 
-    def open_page(**options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    def open_page(width=1280, height=900):
+        context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         context.on("request", lambda request: seen.requests.append(request.url))
         page = context.new_page()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pokegen.app.page import EXAMPLES
+from pokegen.cards.render import HEIGHT, WIDTH
 from pokegen.schema import TYPES
 
 
@@ -43,7 +44,7 @@ def test_a_card_is_there_without_a_click_and_create_and_downloads_work(visit):
     assert page.title() == "pokegen"
     first = page.locator("#pk-result .pk-card img").get_attribute("alt")
     assert re.match(r"Card of \w+: Dragon", first)
-    assert page.evaluate("document.querySelector('#pk-result img').naturalWidth") == 750
+    assert page.evaluate("document.querySelector('#pk-result img').naturalWidth") == WIDTH
     assert page.locator("#pk-gallery li").count() == 0
     name = create(page).locator("figcaption b").inner_text()
     # The controls are those of the first card: it comes again.
@@ -52,7 +53,7 @@ def test_a_card_is_there_without_a_click_and_create_and_downloads_work(visit):
 
     file, content = saved(page, page.get_by_role("link", name=f"Download PNG of {name}"))
     assert file == f"001-{name.lower()}.png"
-    assert Image.open(io.BytesIO(content)).size == (750, 1050)
+    assert Image.open(io.BytesIO(content)).size == (WIDTH, HEIGHT)
     file, content = saved(page, page.get_by_role("link", name="Download all (zip)"))
     assert file == "pokegen.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -126,7 +127,11 @@ def blank_png(width, height):
     ("name", "content", "message"),
     [
         ("notes.txt", b"only text", r"Invalid file type"),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "Invalid file type"),
+        (
+            "drawing.svg",
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+            "Invalid file type",
+        ),
         ("page.png", b"<!doctype html><script>alert(1)</script>", "This file is no picture that can be read"),
         ("huge.png", blank_png(10_000, 5_000), "too many pixels: at most 16,000,000"),
     ],
@@ -200,15 +205,15 @@ def test_the_keyboard_reaches_everything_on_create(visit):
     assert {"pk-create", "pk-dice", "pk-face"} <= reached
     unnamed = page.evaluate(
         "[...document.querySelectorAll('input:not([type=hidden]):not([type=file]), button, img, a')]"
-        ".filter(e => e.offsetParent && !(e.ariaLabel || e.alt || e.title || e.innerText || e.querySelector('img[alt]') || e.closest('label')"
-        " || (e.id && document.querySelector(`label[for='${e.id}']`)))).map(e => e.outerHTML.slice(0, 120))"
+        ".filter(e => e.offsetParent && !(e.ariaLabel || e.alt || e.title || e.innerText || e.querySelector('img[alt]')"
+        " || e.closest('label') || (e.id && document.querySelector(`label[for='${e.id}']`)))).map(e => e.outerHTML)"
     )
     assert unnamed == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_screen(visit, width):
-    page = visit(viewport={"width": width, "height": 844})
+    page = visit(width, 844)
     for tab in ("Create", "Explore", "Zoo", "Compare runs"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(200)

@@ -13,6 +13,7 @@ from PIL import Image
 from pokegen.app import parts
 from pokegen.app.shelf import ARCHIVE, Shelf
 from pokegen.app.studio import UPLOAD_BYTES, read_upload, without_paths
+from pokegen.cards.render import HEIGHT, WIDTH
 from pokegen.errors import UserError
 
 
@@ -31,7 +32,7 @@ def test_create_gives_the_cards_of_the_command(studio):
     assert [card["types"][0] for card in made["cards"]] == ["Fire", "Fire"]
     assert made["cards"][1]["name"] == studio.create(type1="Fire", seed=6)["cards"][0]["name"]
     card, sprite, record = files_of(studio, made["cards"][0]["files"].values())
-    assert Image.open(card).size == (750, 1050)
+    assert Image.open(card).size == (WIDTH, HEIGHT)
     assert Image.open(sprite).size == (128, 128)
     assert json.loads(record.read_text(encoding="utf-8"))["name"] == made["cards"][0]["name"]
     with zipfile.ZipFile(io.BytesIO(studio.shelf.archive([made["key"]]))) as archive:
