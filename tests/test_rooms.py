@@ -35,7 +35,7 @@ ALLOWED = {
     "data": BASE,
     "zoo": BASE | {"models"},
     "hub": {"zoo"},
-    "cards": BASE | {"models", "zoo", "data.pokedex", "data.moves", "data.splits"},
+    "cards": BASE | {"models", "zoo", "data.abilities", "data.pokedex", "data.moves", "data.splits"},
     "evaluation": BASE | {"models", "zoo", "data.pokedex", "data.moves", "data.splits"},
     "tracking": BASE | {"models", "trainers", "zoo"},
     "game": BASE | {"models", "trainers", "zoo"},

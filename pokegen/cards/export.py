@@ -28,10 +28,11 @@ README = """\
 Creatures made with pokegen, for your game. Each folder holds one creature.
 
 sprite.png         the creature in its own pixels: at most 15 colours and a transparent background (index 0)
-sprite-2x.png      the same with every pixel doubled; sprite-4x.png: four times
+sprite-2x.png      the same with each pixel as 2×2; sprite-4x.png: as 4×4
 sprite-white.png   the same on white, for programs without transparency
-shiny.png          the same pixels in other colours, in the same sizes. The hues of the palette are turned by an angle
-                   that the seed decides, the same for a whole evolution line; no model drew it
+shiny.png          the same pixels in other colours; shiny-2x.png, shiny-4x.png and shiny-white.png as above. The hues
+                   of the palette are turned by an angle that the seed decides, one for a whole evolution line. No model
+                   drew it
 icon.png           32×32 pixels, in colours of sprite.png; icon-shiny.png: in colours of shiny.png
 palette.pal        the colours as a JASC palette, 16 entries (black where there are fewer); shiny.pal: of shiny.png
 palette.gpl        the colours as a GIMP palette; shiny.gpl: of shiny.png

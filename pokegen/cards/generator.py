@@ -10,7 +10,6 @@ A line (`evolutions`) is drawn from its first form: `cards/evolution.py` says wh
 share a root, and their pictures a latent.
 """
 
-import hashlib
 import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,9 +24,10 @@ from torch import Tensor
 from pokegen import schema
 from pokegen.cards import evolution
 from pokegen.cards import latent as latent_space
-from pokegen.cards.moves import choose_moves, resistances, weaknesses
+from pokegen.cards.assembly import assemble
 from pokegen.cards.reading import fitting, read_types
 from pokegen.cards.request import DEFAULT_MODEL, Request
+from pokegen.cards.seeds import derived_seed, stream
 from pokegen.errors import CheckpointError, UserError
 from pokegen.images import to_size
 from pokegen.models.condition import CONDITIONS
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     import pandas
 
 ROLES = ("sprites", "stats", "names", "reader")
-_GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
 _CANDIDATES = 4  # for a name of asked types
 _TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
 NAME_BATCH = 1000  # names a forward pass; the same
@@ -122,48 +121,34 @@ class Generator:
 
     def _line(self, request: Request, seed: int) -> list[Card]:
         """The creature of a seed, or each form of its line."""
-        asked = _condition(request, 1)
-        of_picture: dict[str, Tensor] = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
-        asked |= {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
-        if request.evolutions:  # few legendaries evolve: only where they are asked to
-            usual = {} if request.tier else {"legendary": torch.zeros(1, dtype=torch.long)}
-            asked = usual | asked | {"stage": torch.ones(1, dtype=torch.long)}
-        first = self._row(request, asked, seed)
-        forms = [first]
-        if request.evolutions:
-            rng = random.Random(derived_seed(seed, "line"))
-            forms = evolution.grow(first, request.evolutions, lambda: self._second_type(first, asked, seed), rng)
+        condition = _condition(request, 1)
+        of_picture: dict[str, Tensor] = {key: condition.pop(key) for key in ("shiny", "style") if key in condition}
+        forms = self._forms(request, condition, seed)
         names = self._names(forms, request.name, seed)
-        pictures = self._pictures(forms, of_picture, seed)
-        before: list[str | None] = [None, *names[:-1]]
-        if len(forms) == 1 and forms[0]["stage"] > 1:
-            before = [self._relative(names[0], forms[0] | {"stage": forms[0]["stage"] - 1}, names, seed)]
-        cards = []
-        for form, name, earlier, later, image in zip(forms, names, before, [*names[1:], None], pictures, strict=True):
-            types = [TYPES[form["type1"]], *([TYPES[form["type2"]]] if form["type2"] != NO_TYPE else [])]
-            stats = {key: int(form[key]) for key in STATS}
-            stats["total"] = sum(stats.values())
-            cards.append(
-                Card(
-                    name=name,
-                    types=types,
-                    stats=stats,
-                    height_m=max(0.1, round(float(form["height_m"]), 1)),
-                    weight_kg=max(0.1, round(float(form["weight_kg"]), 1)),
-                    color=COLORS[form["color"]],
-                    legendary=bool(form["legendary"]),
-                    stage=form["stage"],
-                    evolves_from=earlier,
-                    evolves_to=[later] if later else [],
-                    moves=choose_moves(types, stats, form["stage"], random.Random(derived_seed(seed, "moves"))),
-                    weaknesses=weaknesses(types),
-                    resistances=resistances(types),
-                    seed=seed,
-                    models={role: label for role, label in self.labels.items() if self._models[role] is not None},
-                    image=image,
-                )
-            )
+        before = self._before(forms, names, seed)
+        models = {role: label for role, label in self.labels.items() if self._models[role] is not None}
+        cards = assemble(forms, names, before, seed, models)
+        for card, (picture, earlier) in zip(cards, self._pictures(forms, of_picture, seed), strict=True):
+            card.image, card.earlier = picture, earlier
         return cards
+
+    def _forms(self, request: Request, condition: dict[str, Tensor], seed: int) -> list[evolution.Form]:
+        """The attributes of the creature, or of each form of its line."""
+        condition = condition | {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
+        if not request.evolutions:
+            return [self._row(request, condition, seed)]
+        # Few legendaries evolve: only where the request says so.
+        usual = {} if request.tier else {"legendary": torch.zeros(1, dtype=torch.long)}
+        condition = usual | condition | {"stage": torch.ones(1, dtype=torch.long)}
+        first = self._row(request, condition, seed)
+        rng = random.Random(derived_seed(seed, "line"))
+        return evolution.grow(first, request.evolutions, lambda: self._second_type(first, condition, seed), rng)
+
+    def _before(self, forms: list[evolution.Form], names: list[str], seed: int) -> str | None:
+        """The name of the form before the first of `forms`, if that is no first stage."""
+        if forms[0]["stage"] == 1:
+            return None
+        return self._relative(names[0], forms[0] | {"stage": forms[0]["stage"] - 1}, names, seed)
 
     def _row(self, request: Request, asked: dict[str, Tensor], seed: int) -> evolution.Form:
         """What the creature is like: as asked, as its name calls to mind, and drawn."""
@@ -240,30 +225,33 @@ class Generator:
         made_up = (f"{start}{ending}".capitalize() for ending in ("ling", "kin", "let"))
         return next(other for other in made_up if other not in avoid and not name.lower().endswith(other[-3:]))
 
-    def _pictures(self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int) -> list[np.ndarray]:
-        """A sprite of each form, uint8 (128, 128, 3): of one latent, where the model has such."""
+    def _pictures(
+        self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """A sprite of each form, and of the form before it if there is one: uint8 (128, 128, 3). The sprites of a line
+        share a latent if the model has one."""
         model = self._model("sprites")
         shown = [_shown(_drawn(form), of_picture) for form in forms]
-        if len(forms) == 1 or not isinstance(model, ImageModel):
+        earlier = self._earlier(shown[0], seed)
+        if len(forms) > 1 and isinstance(model, ImageModel):
+            sprites = list(to_pixels(latent_space.family(model, shown, stream(seed, "sprites"))))
+        else:
             drawn = (model.sample(1, condition=each, generator=stream(seed, "sprites")) for each in shown)
-            return [to_size(to_pixels(image)[0]) for image in drawn]
-        latent, embedded = self._inputs(shown, seed)
-        with torch.inference_mode():
-            images = model.present(latent.repeat(len(forms), 1), embedded)
-        return [to_size(sprite) for sprite in to_pixels(images)]
+            sprites = [to_pixels(image)[0] for image in drawn]
+        pictures = [to_size(sprite) for sprite in sprites]
+        return list(zip(pictures, [earlier, *pictures[:-1]], strict=True))
 
-    @torch.inference_mode()
-    def _inputs(self, shown: list[dict[str, Tensor]], seed: int) -> tuple[Tensor, Tensor]:
-        """What the forms of a creature are drawn from: their latent (1, D) and embedded conditions (forms, E)."""
-        model = self._walkable()
-        labels, latent = model.sample_inputs(1, shown[-1], stream(seed, "sprites"))
-        labels = labels.repeat(len(shown), 1)
-        for i, key in enumerate(model.conditions):
-            if key in shown[0]:
-                labels[:, i] = torch.cat([each[key] for each in shown])
-        embedded = model.embed(labels)
-        growth = _GROWTH if len(shown) > 1 else 1.0
-        return latent, embedded.mean(dim=0) + growth * (embedded - embedded.mean(dim=0))
+    def _earlier(self, shown: dict[str, Tensor], seed: int) -> np.ndarray | None:
+        """A sprite of the form before a creature: None at stage 1, and of a model whose sprites have no stage."""
+        model = self._model("sprites")
+        if int(shown["stage"]) == 1 or "stage" not in getattr(model, "conditions", shown):
+            return None
+        before = shown | {"stage": shown["stage"] - 1}
+        if isinstance(model, ImageModel):
+            image = latent_space.earlier(model, shown, before, stream(seed, "sprites"))
+        else:
+            image = model.sample(1, condition=before, generator=stream(seed, "sprites"))
+        return to_size(to_pixels(image)[0])
 
     def neighbours(self, cards: Sequence[Card], request: Request, steps: int = 24) -> Iterator[list[np.ndarray]]:
         """From each creature through others near it in the latent space and back: for each card, `steps` pictures,
@@ -278,12 +266,13 @@ class Generator:
         of_picture: dict[str, Tensor] = {key: asked[key] for key in ("shiny", "style") if key in asked}
         for _, line in groupby(cards, key=lambda card: card.seed):
             forms = list(line)
-            latent, embedded = self._inputs([_shown(_of_card(card), of_picture) for card in forms], forms[0].seed)
-            near = latent_space.neighbours(model, latent, steps, stream(forms[0].seed, "neighbours"))
-            for each in embedded:
-                with _one_thread(), torch.inference_mode():
-                    images = [model.present(place[None], each[None]) for place in near]
-                yield [to_size(to_pixels(image)[0]) for image in images]
+            shown, seed = [_shown(_of_card(card), of_picture) for card in forms], forms[0].seed
+            latent, embedded = latent_space.family_inputs(model, shown, stream(seed, "sprites"))
+            near = latent_space.neighbours(model, latent, steps, stream(seed, "neighbours"))
+            with _one_thread(), torch.inference_mode():  # all forms at once, as the cards' own pictures were made
+                pictures = [to_pixels(model.present(place.expand(len(forms), -1), embedded)) for place in near]
+            for form in range(len(forms)):
+                yield [to_size(sprites[form]) for sprites in pictures]
 
     def check_latents(self) -> None:
         """UserError where the sprite model has no latent space, as `neighbours`, `walk` and `reimagine` need."""
@@ -519,16 +508,6 @@ class Generator:
         return self._models[role]
 
 
-def derived_seed(seed: int, role: str) -> int:
-    """A seed of 63 bits for one use of `seed`, unrelated to that of any other use or of a neighbouring seed."""
-    return int.from_bytes(hashlib.sha256(f"{role}:{seed}".encode()).digest()[:8], "big") >> 1
-
-
-def stream(seed: int, role: str) -> torch.Generator:
-    """The random numbers of one role under one seed."""
-    return torch.Generator().manual_seed(derived_seed(seed, role))
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """One thread adds in one order, so that a seed gives the same bytes on any number of cores. A single creature is
@@ -570,7 +549,7 @@ def _of_card(card: Card) -> dict[str, Tensor]:
 
 
 def _shown(form: dict[str, Tensor], of_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The condition of a card's sprite: no shiny unless asked for, since its colours would belie the card's."""
+    """The condition of a card's sprite: no shiny unless requested, since its colours would contradict the card's."""
     return {**form, "shiny": torch.zeros(1, dtype=torch.long), **of_picture}
 
 

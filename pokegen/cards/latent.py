@@ -17,6 +17,7 @@ from pokegen.schema import NO_TYPE
 
 TRIES = 64  # conditions that a picture is tried with; four times as many, with a latent each, without an encoder
 STEPS = 80  # of a search
+_GROWTH = 1.5  # factor on the learned difference between the forms of a line: stages alone change a sprite little
 _FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
 
 
@@ -66,6 +67,45 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             share = share * share * (3 - 2 * share)
             mixed = torch.lerp(embedded[i], embedded[j], share)
             yield model.present(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
+
+
+@torch.inference_mode()
+def family_inputs(
+    model: ImageModel, shown: list[dict[str, Tensor]], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The one latent of the forms of a line, (1, D), and their embedded conditions (N, E), which share what is sampled.
+
+    Args:
+        shown: the conditions of each form, values int64 (1,); the last form's decide what is sampled.
+    """
+    labels, latent = model.sample_inputs(1, shown[-1], generator)
+    embedded = model.embed(torch.cat([_override(model, labels, each) for each in shown]))
+    mean = embedded.mean(dim=0)
+    return latent, mean + _GROWTH * (embedded - mean)
+
+
+@torch.inference_mode()
+def family(model: ImageModel, shown: list[dict[str, Tensor]], generator: torch.Generator) -> Tensor:
+    """The forms of a line, images (N, 3, S, S) in [-1, 1], of `family_inputs`."""
+    latent, embedded = family_inputs(model, shown, generator)
+    return model.present(latent.expand(len(shown), -1), embedded)
+
+
+@torch.inference_mode()
+def earlier(
+    model: ImageModel, shown: dict[str, Tensor], before: dict[str, Tensor], generator: torch.Generator
+) -> Tensor:
+    """The form before a creature, an image (1, 3, S, S) in [-1, 1]: the latent of what `model.sample(1, shown,
+    generator)` draws, under the conditions `before`."""
+    labels, latent = model.sample_inputs(1, shown, generator)
+    now, then = (model.embed(_override(model, labels, each)) for each in (shown, before))
+    return model.present(latent, now + _GROWTH * (then - now))
+
+
+def _override(model: ImageModel, labels: Tensor, condition: dict[str, Tensor]) -> Tensor:
+    """Conditions (1, C) with the given values, int64 (1,) each, where the model supports them."""
+    columns = [condition.get(key, labels[:, i]) for i, key in enumerate(model.conditions)]
+    return torch.stack(columns, dim=1) if columns else labels
 
 
 def neighbours(model: ImageModel, latent: Tensor, steps: int, generator: torch.Generator, reach: float = 0.5) -> Tensor:

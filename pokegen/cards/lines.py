@@ -3,20 +3,18 @@ grow, with their names under them."""
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
 from pokegen.cards.face.page import Page
 from pokegen.cards.face.scenes import scene
+from pokegen.cards.face.sprite import cutout, place
 from pokegen.cards.face.theme import WHITE, mix, theme_of
 from pokegen.cards.labels import labels
-from pokegen.cards.render import shade
-from pokegen.images import transparent
 from pokegen.schema import Card
 
 ZOOM = 2  # pixels of the picture for one of a sprite
 _CELL, _HEIGHT = 136, 142  # sprite pixels of a form, and of a scene
-_FEET = 135  # the scene's row on which creatures stand
+_AROUND = 24  # sprite pixels of its neighbours' cells that a form's shadow may reach
 _SMALLER = 0.14  # how much smaller each earlier form is shown, as share of the last
 _PLATE, _GAP = 74, 24  # pixels: the height of the names' plate; between lines
 _PAPER = "#F1F0EC"
@@ -41,10 +39,10 @@ def _line(forms: Sequence[Card], lang: str) -> Image.Image:
     width = _CELL * len(forms)
     picture = scene(last.types, last.seed, width, _HEIGHT)
     for i, card in enumerate(forms):
-        sprite = _sprite(card, 1 - _SMALLER * (len(forms) - 1 - i))
-        left, top = _CELL * i + (_CELL - sprite.width) // 2, _FEET - sprite.height
-        shade(picture, sprite, left, top)
-        picture.paste(sprite, (left, top), sprite)
+        left = _CELL * i - _AROUND
+        part = picture.crop((left, 0, left + _CELL + 2 * _AROUND, _HEIGHT))
+        place(part, _sprite(card, 1 - _SMALLER * (len(forms) - 1 - i)))
+        picture.paste(part, (left, 0))
     picture = picture.resize((width * ZOOM, _HEIGHT * ZOOM), Image.Resampling.NEAREST)
 
     whole = Image.new("RGB", (picture.width, picture.height + _PLATE), theme.deep)
@@ -64,10 +62,7 @@ def _line(forms: Sequence[Card], lang: str) -> Image.Image:
 
 
 def _sprite(card: Card, scale: float) -> Image.Image:
-    """The creature alone, RGBA, cut to its outline and reduced by an area average."""
-    clear = transparent(card.image[None])[0]
-    rows, columns = (np.flatnonzero((clear[..., 3] > 40).any(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        clear = clear[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    size = tuple(max(1, round(side * scale)) for side in clear.shape[1::-1])
-    return Image.fromarray(clear).resize(size, Image.Resampling.BOX)
+    """The creature, RGBA, cut out and reduced."""
+    sprite = cutout(card.image)
+    width, height = (max(1, round(side * scale)) for side in sprite.size)
+    return sprite.resize((width, height), Image.Resampling.BOX)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pokegen.images import COLORS, few_colors, own_grid, png, transparent
+from pokegen.images import COLORS, WHITE, few_colors, own_grid, png, transparent
 
 ICON = 32  # pixels a side
 _ROUNDS = 4  # of a k-means with two means
@@ -42,16 +42,19 @@ class PixelArt:
 def pixel_art(sprite: np.ndarray) -> PixelArt:
     """A sprite on white, uint8 (S, S, 3), on its own pixel grid in at most 15 colours and a clear background.
 
-    A smooth edge becomes a hard one: a pixel that is more than half background is background.
+    What has no more colours keeps each of them. Otherwise colours are reduced, all but the white inside the creature,
+    and smooth edges become hard: a pixel that is more than half background is background.
     """
     sprite = own_grid(sprite)
     clear = transparent(sprite[None])[0]  # (H, W, 4)
-    drawn = clear[..., 3] >= 128
-    pixels = clear[drawn][:, :3]
+    few = len(np.unique(sprite.reshape(-1, 3), axis=0)) <= COLORS
+    drawn = clear[..., 3] >= (1 if few else 128)
+    pixels = (sprite if few else clear[..., :3])[drawn]  # (P, 3)
     colors = np.unique(pixels, axis=0)
     if len(colors) > COLORS - 1:
-        colors, _ = few_colors(pixels, COLORS - 1)
-        colors = np.unique(colors, axis=0)
+        white = pixels.min(axis=1) >= WHITE
+        colors, _ = few_colors(pixels[~white], COLORS - 2)
+        colors = np.unique(np.concatenate([colors, np.full((int(white.any()), 3), 255, np.uint8)]), axis=0)
     colors = colors[np.argsort(colors @ (0.299, 0.587, 0.114), kind="stable")]  # from dark to light
     palette = np.concatenate([np.full((1, 3), 255, np.uint8), colors])
     indices = np.zeros(drawn.shape, np.uint8)

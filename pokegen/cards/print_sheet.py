@@ -246,8 +246,8 @@ class _Document:
             text = self.canvas.beginText(_points(left + box.ink[0] * scale), self._up(top + line * scale))
             text.setTextRenderMode(3)
             text.setFont("Cabin", points, leading=1.24 * points)
-            for line in box.text.split("\n"):
-                text.textLine(drawable(line))
+            for words in box.text.split("\n"):
+                text.textLine(drawable(words))
             self.canvas.drawText(text)
         self.canvas.restoreState()  # or all text after it would be invisible too
 

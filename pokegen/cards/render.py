@@ -9,21 +9,21 @@ All lengths are pixels. (x, y) is from the top left corner of the trimmed card.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
-from pokegen.cards.face.canvas import threshold
 from pokegen.cards.face.frame import frame, metal
 from pokegen.cards.face.icons import mask, type_icon
 from pokegen.cards.face.page import Box, Page, TextBox, disc_mask, font
 from pokegen.cards.face.scenes import scene
-from pokegen.cards.face.theme import INK, WHITE, Theme, mix, readable, rgb, theme_of
+from pokegen.cards.face.sprite import cutout, place
+from pokegen.cards.face.theme import INK, SMALL_TEXT, WHITE, Theme, contrast, mix, readable, rgb, theme_of
 from pokegen.cards.labels import labels
 from pokegen.cards.words import translated
-from pokegen.images import transparent
-from pokegen.schema import SPRITE_SIZE, STATS, Card
+from pokegen.schema import STATS, Card
 
 LAYOUT = 2  # the version of this layout, written on each card
 WIDTH, HEIGHT = 744, 1039  # 63 × 88 mm at 300 dots an inch
@@ -31,14 +31,14 @@ BLEED = 35  # 3 mm, what printers cut away on each side
 CORNER, FRAME = 36, 21  # the outer radius, and the width of the border
 INNER = (FRAME, FRAME, WIDTH - FRAME, HEIGHT - FRAME)
 ZOOM = 3  # card pixels for a pixel of the sprite and of its scene
-HEADER = 86
-SCENE = (INNER[0], INNER[1] + HEADER, INNER[2], INNER[1] + HEADER + 142 * ZOOM)  # 234 × 142 pixels of the sprite
-CAPTION = (INNER[0], SCENE[3], INNER[2], SCENE[3] + 36)
+HEADER = 87
+GRAND = ("ultra rare", "legendary")  # rarities whose scene reaches up through the name's plate
+SCENE = (INNER[0], INNER[1] + HEADER, INNER[2], INNER[1] + HEADER + 140 * ZOOM)  # 234 × 140 pixels of the sprite
+CAPTION = (INNER[0], SCENE[3], INNER[2], SCENE[3] + 34)
 LEFT, RIGHT = INNER[0] + 21, INNER[2] - 21  # the margins of the text
 FOOT = 52  # height of the last two lines
 THUMBNAIL = (300, 419)  # a card on a contact sheet
-_FEET = 135  # the scene's row, in the sprite's pixels, on which creatures stand
-_HOVER = 7  # how much higher those do that fly
+MEDALLION = "#F7F4EA"  # the ground of the earlier form's picture
 _BAR_FULL = 160  # the value at which a bar is full; one species in thirty has a stat above it
 
 
@@ -58,19 +58,16 @@ def layout(card: Card, lang: str = "en") -> list[TextBox]:
 
 def _draw(card: Card, lang: str, bleed: int) -> tuple[Image.Image, list[TextBox]]:
     words, theme = labels(lang), theme_of(tuple(card.types))
-    whole = frame(WIDTH + 2 * bleed, HEIGHT + 2 * bleed, theme, card.rarity)
-    page = Page(whole.crop((bleed, bleed, bleed + WIDTH, bleed + HEIGHT)))
+    whole = frame(WIDTH, HEIGHT, bleed, INNER, CORNER - FRAME, theme, card.rarity).copy()
+    page = Page(whole.crop((bleed, bleed, bleed + WIDTH, bleed + HEIGHT)) if bleed else whole)
     tones = metal(card.rarity, theme)
-    for wide, tone in ((4, tones[0]), (3, tones[2]), (2, tones[1])):
-        edge = (INNER[0] - wide, INNER[1] - wide, INNER[2] + wide, INNER[3] + wide)
-        page.rounded(edge, CORNER - FRAME + wide, tone)
     page.rounded(INNER, CORNER - FRAME, _inside(card, theme, tones))
     _header(page, card, theme, words, tones)
     _caption(page, card, theme, words)
     _body(page, card, theme, words, lang)
     _foot(page, card, theme, words)
-    whole = whole.copy()
-    whole.paste(page.image, (bleed, bleed))
+    if bleed:
+        whole.paste(page.image, (bleed, bleed))
     return whole, page.boxes
 
 
@@ -78,57 +75,63 @@ def _draw(card: Card, lang: str, bleed: int) -> tuple[Image.Image, list[TextBox]
 
 
 def _plate(width: int, height: int, theme: Theme) -> Image.Image:
-    """A dark plate in the deep colours of the types, from left to right, a little lighter at the top."""
-    along = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
-    tone = rgb(theme.deep).astype(np.float32) * (1 - along) + rgb(theme.deep_end).astype(np.float32) * along
-    tone = np.repeat(tone, height, axis=0)
-    tone[:2] += 26
-    return Image.fromarray(np.clip(tone, 0, 255).astype(np.uint8))
+    """A dark plate in the deep colours of the types, from left to right, with a light upper edge."""
+    plate = _blend(width, height, theme.deep, theme.deep_end)
+    ImageDraw.Draw(plate).line((0, 0, width, 0), fill=mix(theme.deep, WHITE, 0.2))
+    return plate
+
+
+@cache
+def _blend(width: int, height: int, first: str, second: str) -> Image.Image:
+    """One colour passing into another from left to right, RGB (width, height)."""
+    along = np.linspace(0, 1, width)[None, :, None]
+    row = rgb(first) * (1 - along) + rgb(second) * along
+    return Image.fromarray(np.repeat(row, height, axis=0).astype(np.uint8))
 
 
 def _inside(card: Card, theme: Theme, tones: tuple[str, str, str]) -> Image.Image:
-    """What the frame holds: plates, scene with the creature, and paper."""
+    """What the frame holds: plates, scene with the creature, and paper. On the two highest rarities the scene reaches
+    up through the name's plate."""
     left, top = INNER[:2]
     inside = Image.new("RGB", (INNER[2] - left, INNER[3] - top), theme.paper)
-    inside.paste(_plate(inside.width, HEADER, theme), (0, 0))
-    inside.paste(_picture(card), (0, SCENE[1] - top))
+    plate = _plate(inside.width, HEADER, theme)
+    picture = _picture(card)
+    inside.paste(picture, (0, SCENE[3] - top - picture.height))
+    if card.rarity in GRAND:
+        inside.paste(plate, (0, 0), Image.new("L", plate.size, round(255 * veil(theme))))
+    else:
+        inside.paste(plate, (0, 0))
+        glyph = mask(card.types[-1], 150).crop((0, 32, 150, 32 + HEADER))
+        inside.paste(mix(theme.deep_end, theme.second, 0.14), (inside.width - 268, 0), glyph)
     inside.paste(_plate(inside.width, CAPTION[3] - CAPTION[1], theme), (0, CAPTION[1] - top))
+    inside.paste(_watermarked(theme), (inside.width - 270, inside.height - 330), mask(card.types[0], 290))
     draw = ImageDraw.Draw(inside)
-    for y in (SCENE[1] - top, SCENE[3] - top):
+    for y in (SCENE[1] - top, SCENE[3] - top, CAPTION[3] - top)[card.rarity in GRAND :]:
         for i, tone in enumerate((tones[0], tones[1], tones[2], tones[1], tones[0])):
             draw.line((0, y - 2 + i, inside.width, y - 2 + i), fill=tone)
     return inside
 
 
+@cache
+def veil(theme: Theme) -> float:
+    """How much of a dark plate must cover the brightest scene for white to be readable on it, 0 to 1."""
+    ground = _lightest(theme.deep, theme.deep_end)
+    shares = (share / 50 for share in range(30, 51))
+    return next(share for share in shares if contrast(WHITE, mix(WHITE, ground, share)) >= SMALL_TEXT + 0.2)
+
+
+def _watermarked(theme: Theme) -> str:
+    return mix(theme.paper, theme.first, 0.08)
+
+
 def _picture(card: Card) -> Image.Image:
-    """The scene with the creature and its shadow, at the whole-number zoom."""
+    """The scene with the creature, at the whole-number zoom, with the rows above it that a grand card shows."""
+    grand = card.rarity in GRAND
+    above = HEADER // ZOOM if grand else 0
     width, height = (SCENE[2] - SCENE[0]) // ZOOM, (SCENE[3] - SCENE[1]) // ZOOM
-    picture = scene(card.types, card.seed, width, height)
-    sprite = Image.fromarray(transparent(card.image[None])[0])
-    ink = sprite.getchannel("A").point(lambda a: 255 * (a > 40)).getbbox()
-    if ink:
-        sprite = sprite.crop(ink)
-        foot = _FEET - (_HOVER if "Flying" in card.types and sprite.height < SPRITE_SIZE - 8 else 0)
-        left, top = (width - sprite.width) // 2, foot - sprite.height
-        shade(picture, sprite, left, top)
-        picture.paste(sprite, (left, top), sprite)
-    return picture.resize((width * ZOOM, height * ZOOM), Image.Resampling.NEAREST)
-
-
-def shade(picture: Image.Image, sprite: Image.Image, left: int, top: int) -> None:
-    """A light around the creature that parts it from the scene, and its shadow on the floor, both dithered."""
-    alpha = Image.new("L", picture.size)
-    alpha.paste(sprite.getchannel("A"), (left, top))
-    dots = threshold(picture.height, picture.width)
-    halo = np.asarray(alpha.filter(ImageFilter.BoxBlur(6)), np.float32) / 255
-    picture.paste("#FFF9E6", (0, 0), Image.fromarray((np.floor(halo * 0.5 * 6 + dots) * 42.5).clip(0, 255).astype(np.uint8)))
-    feet = np.asarray(sprite.getchannel("A"))[-max(4, sprite.height // 7) :].max(axis=0)
-    columns = np.flatnonzero(feet > 40)
-    middle, half = left + (columns[0] + columns[-1]) / 2, max((columns[-1] - columns[0]) * 0.62, sprite.width * 0.36)
-    x, y = np.arange(picture.width), np.arange(picture.height)[:, None]
-    away = np.hypot((x - middle) / half, (y - _FEET + 2) / max(5, half * 0.16))
-    dark = np.floor(np.clip(1.5 - 1.2 * away, 0, 0.62) * 6 + dots) * 42.5
-    picture.paste("#0B0A1E", (0, 0), Image.fromarray(dark.clip(0, 255).astype(np.uint8)))
+    picture = scene(card.types, card.seed, width, height, above, grand)
+    place(picture, cutout(card.image), flies="Flying" in card.types)
+    return picture.resize((width * ZOOM, (above + height) * ZOOM), Image.Resampling.NEAREST)
 
 
 # ---------------------------------------------------------------- the plates
@@ -137,14 +140,20 @@ def shade(picture: Image.Image, sprite: Image.Image, left: int, top: int) -> Non
 def _header(page: Page, card: Card, theme: Theme, words: dict[str, Any], tones: tuple[str, str, str]) -> None:
     """The earlier form's picture, stage and name; HP and type icons at the right."""
     top, ground = INNER[1], _lightest(theme.deep, theme.deep_end)
+    if card.rarity in GRAND:
+        ground = mix(WHITE, ground, veil(theme))
     soft = readable(mix(WHITE, theme.first, 0.25), ground)
     x = RIGHT + 7
     for kind in card.types[::-1]:
         x -= 46
         page.stamp(type_icon(kind, 46), x, top + 20)
         x -= 6
-    hp = page.text("hp", (x - 100, top + 12, x - 8, top + 78), str(card.stats["hp"]), "display", 46, WHITE, ground, "r")
-    label = page.text("hp label", (hp[0] - 40, top + 40, hp[0] - 7, top + 66), words["hp"], "display", 19, soft, ground, "r")
+    hp = page.text(
+        "hit points", (x - 100, top + 12, x - 8, top + 78), str(card.stats["hp"]), "display", 46, WHITE, ground, "r"
+    )
+    label = page.text(
+        "hit points label", (hp[0] - 40, top + 40, hp[0] - 7, top + 66), words["hp"], "display", 19, soft, ground, "r"
+    )
     left = LEFT - 4
     if card.earlier is not None:
         _medallion(page, card.earlier, left - 5, top + 8, 70, tones)
@@ -161,15 +170,13 @@ def _lightest(*colors: str) -> str:
 
 
 def _medallion(page: Page, earlier: np.ndarray, x: int, y: int, size: int, tones: tuple[str, str, str]) -> None:
-    """The earlier form in a round window with a metal rim."""
-    for rim, tone in ((0, tones[0]), (1, tones[2]), (2, tones[1]), (4, "#F7F4EA")):
+    """The earlier form, reduced, in a round window with a metal rim."""
+    for rim, tone in ((0, tones[0]), (1, tones[2]), (2, tones[1]), (4, MEDALLION)):
         page.rounded((x + rim, y + rim, x + size - rim, y + size - rim), size, tone)
-    sprite = Image.fromarray(transparent(earlier[None])[0])
-    side = SPRITE_SIZE // 2  # half of a sprite's pixels: that of a doubled one is exact
-    small = sprite.resize((side, side), Image.Resampling.BOX)
-    window = Image.new("L", (side, side))
-    window.paste(disc_mask(size - 8, size - 8, size), ((side - size + 8) // 2,) * 2)
-    page.image.paste(small, (x + (size - side) // 2, y + (size - side) // 2), Image.composite(small.getchannel("A"), Image.new("L", small.size), window))
+    small = cutout(earlier)
+    scale = (size - 20) / max(small.size, default=1)
+    small = small.resize([max(1, round(scale * side)) for side in small.size], Image.Resampling.LANCZOS)
+    page.stamp(small, x + (size - small.width) // 2, y + (size - small.height) // 2)
 
 
 def _caption(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
@@ -192,13 +199,13 @@ def _body(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str
     attacks = card.attacks or [
         {"name": move["name"], "cost": [move["type"]], "damage": move["power"]} for move in card.moves[:3]
     ]
+    cost = max((len(attack["cost"]) for attack in attacks), default=0)
     blocks: list[tuple[int, Callable[[int], None]]] = []
     if card.ability:
         blocks.append((38, lambda y: _ability(page, card, theme, words, lang, y)))
     for number, attack in enumerate(attacks, start=1):
-        cost = max(len(attack["cost"]) for attack in attacks)
-        blocks.append((46, lambda y, n=number, a=attack: _attack(page, a, n, cost, theme, lang, y)))
-    blocks.append((146, lambda y: _stats(page, card, theme, words, lang, y)))
+        blocks.append((46, partial(_attack, page, attack, number, cost, theme, lang)))
+    blocks.append((144, lambda y: _stats(page, card, theme, words, lang, y)))
     blocks.append((66, lambda y: _matchups(page, card, theme, words, y)))
     top, bottom = CAPTION[3], INNER[3] - FOOT - 6
     gap = (bottom - top - sum(height for height, _ in blocks)) / (len(blocks) + 0.6)
@@ -212,7 +219,9 @@ def _ability(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: 
     fill = readable(theme.first, WHITE)
     width = int(font("bold", 18).getlength(words["ability"])) + 30
     page.rounded((LEFT, y + 4, LEFT + width, y + 34), 15, fill)
-    page.text("ability label", (LEFT + 12, y + 4, LEFT + width - 12, y + 34), words["ability"], "bold", 18, WHITE, fill, "m")
+    page.text(
+        "ability label", (LEFT + 12, y + 4, LEFT + width - 12, y + 34), words["ability"], "bold", 18, WHITE, fill, "m"
+    )
     name = translated("ability", card.ability, lang)
     page.text("ability", (LEFT + width + 14, y, RIGHT, y + 38), name, "bold", 25, theme.accent, theme.paper)
 
@@ -223,7 +232,9 @@ def _attack(page: Page, attack: dict[str, Any], number: int, cost: int, theme: T
     for i, kind in enumerate(attack["cost"]):
         page.stamp(type_icon(kind, 34), LEFT + 38 * i, y + 6)
     damage = "–" if attack["damage"] is None else str(attack["damage"])
-    ink = page.text(f"attack {number} damage", (RIGHT - 90, y, RIGHT, y + 46), damage, "display", 36, INK, theme.paper, "r")
+    ink = page.text(
+        f"attack {number} damage", (RIGHT - 90, y, RIGHT, y + 46), damage, "display", 36, INK, theme.paper, "r"
+    )
     box = (LEFT + 38 * cost + 10, y, min(ink[0], RIGHT - 70) - 12, y + 46)
     page.text(f"attack {number}", box, translated("move", attack["name"], lang), "bold", 27, INK, theme.paper)
 
@@ -231,19 +242,28 @@ def _attack(page: Page, attack: dict[str, Any], number: int, cost: int, theme: T
 def _stats(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str, y: int) -> None:
     """Six bars and their sum at the left, the Pokédex line at the right."""
     entry = card.entry.get(lang) or card.entry.get("en", "")
-    right, step = (LEFT + 300 if entry else RIGHT), 21
+    right, step = (LEFT + 312 if entry else RIGHT), 20
+    bar = LEFT + 148
+    fill = _blend(right - bar, 10, theme.first, theme.second)
+    page.draw.line((LEFT, y - 3, RIGHT, y - 3), fill=theme.line, width=1)
     for i, key in enumerate((*STATS, "total")):
-        row = y + step * i
+        row = y + 4 + step * i
         label = words["total"] if key == "total" else words["stats"][key]
         weight, tone = ("bold", INK) if key == "total" else ("medium", theme.soft)
         page.text(f"{key} label", (LEFT, row, LEFT + 92, row + step), label, weight, 18, tone, theme.paper)
-        page.text(f"{key} value", (LEFT + 94, row, LEFT + 136, row + step), str(card.stats[key]), "bold", 18, INK, theme.paper, "r")
+        value = (LEFT + 94, row, LEFT + 136, row + step)
+        page.text(f"{key} value", value, str(card.stats[key]), "bold", 18, INK, theme.paper, "r")
         if key != "total":
-            bar, full = LEFT + 148, min(1, card.stats[key] / _BAR_FULL)
-            page.rounded((bar, row + 6, right, row + 16), 5, theme.line)
-            page.rounded((bar, row + 6, bar + max(10, round((right - bar) * full)), row + 16), 5, theme.first)
+            length = max(10, round((right - bar) * min(1, card.stats[key] / _BAR_FULL)))
+            page.rounded((bar, row + 5, right, row + 15), 5, theme.line)
+            page.rounded((bar, row + 5, bar + length, row + 15), 5, fill.crop((0, 0, length, 10)))
     if entry:
-        page.text("entry", (LEFT + 334, y, RIGHT, y + 146), entry, "italic", 21, INK, theme.paper, lines=True)
+        page.rounded(
+            (LEFT + 336, y + 9, LEFT + 340, y + 140), 2, fill.resize((131, 4)).transpose(Image.Transpose.ROTATE_270)
+        )
+        page.text(
+            "entry", (LEFT + 356, y + 4, RIGHT, y + 146), entry, "italic", 21, INK, _watermarked(theme), lines=True
+        )
 
 
 def _factor(factor: float) -> str:
@@ -261,10 +281,15 @@ def _matchups(page: Page, card: Card, theme: Theme, words: dict[str, Any], y: in
         if i < card.retreat:
             page.stamp(type_icon("Normal", side), x + (side + 3) * i + 3, y + 5)
         else:
-            page.rounded((x + (side + 3) * i + 11, y + 13, x + (side + 3) * i + 21, y + 23), 5, mix(tint, theme.first, 0.16))
+            page.rounded(
+                (x + (side + 3) * i + 11, y + 13, x + (side + 3) * i + 21, y + 23), 5, mix(tint, theme.first, 0.16)
+            )
     box = (x - 106, y + 3, x - 8, y + 33)
     retreat = page.text("retreat label", box, words["retreat"], "medium", 18, soft, tint, "r")
-    for row, key, factors, end in ((0, "weak", card.weaknesses, retreat[0] - 14), (1, "resists", card.resistances, RIGHT)):
+    for row, key, factors, end in (
+        (0, "weak", card.weaknesses, retreat[0] - 14),
+        (1, "resists", card.resistances, RIGHT),
+    ):
         top = y + 3 + 30 * row
         page.text(f"{key} label", (LEFT, top, LEFT + 100, top + 30), words[key], "medium", 18, soft, tint)
         _factors(page, key, factors, (LEFT + 108, top, end, top + 30), tint, words)
@@ -275,11 +300,15 @@ def _factors(page: Page, key: str, factors: dict[str, float], box: Box, tint: st
     if not factors:
         page.text(f"{key} none", box, words["nothing"], "medium", 18, readable("#6B6E7B", tint), tint)
         return
-    groups = {factor: [kind for kind in factors if factors[kind] == factor] for factor in dict.fromkeys(factors.values())}
+    groups = {
+        factor: [kind for kind in factors if factors[kind] == factor] for factor in dict.fromkeys(factors.values())
+    }
     room = right - left - 46 * len(groups)
     side = max(10, min(26, room // len(factors) - 3))
     for factor, kinds in groups.items():
-        ink = page.text(f"{key} {_factor(factor)}", (left, top, left + 32, bottom), _factor(factor), "bold", 18, INK, tint)
+        ink = page.text(
+            f"{key} {_factor(factor)}", (left, top, left + 32, bottom), _factor(factor), "bold", 18, INK, tint
+        )
         left = max(ink[2], left + 24) + 5
         for kind in kinds:
             page.stamp(type_icon(kind, side), left, (top + bottom - side) // 2)
@@ -292,7 +321,9 @@ def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
     top = INNER[3] - FOOT
     mark = readable({"rare": "#9A6B12", "legendary": "#9A6B12"}.get(card.rarity, theme.soft), theme.paper)
     page.image.paste(mark, (LEFT, top + 1), mask(card.rarity, 20))
-    page.text("rarity", (LEFT + 28, top, LEFT + 240, top + 23), words["rarities"][card.rarity], "bold", 18, mark, theme.paper)
+    page.text(
+        "rarity", (LEFT + 28, top, LEFT + 240, top + 23), words["rarities"][card.rarity], "bold", 18, mark, theme.paper
+    )
     if card.number:
         number = words["number"].format(number=card.number)
         page.text("number", (RIGHT - 240, top, RIGHT, top + 23), number, "bold", 18, theme.soft, theme.paper, "r")
@@ -300,8 +331,7 @@ def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
         "made with", (RIGHT - 250, top + 25, RIGHT, top + 45), words["made_with"].format(layout=LAYOUT), "medium", 14,
         theme.soft, theme.paper, "r",
     )  # fmt: skip
-    models = "  ·  ".join(f"{words['roles'].get(role, role)} {label}" for role, label in card.models.items())
-    text = f"{words['seed'].format(seed=card.seed)}  ·  {models}"
+    text = "  ·  ".join([words["seed"].format(seed=card.seed), *card.models.values()])
     page.text("models", (LEFT, top + 25, made[0] - 16, top + 45), text, "regular", 14, theme.soft, theme.paper)
 
 

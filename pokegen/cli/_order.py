@@ -12,18 +12,18 @@ Options = argparse._ActionsContainer  # a parser, or a group of its options
 
 
 def add_types(parser: Options) -> None:
-    parser.add_argument("--type", metavar="TYPE", help=f"first type, in any case: {', '.join(TYPES)}; default: drawn")
-    parser.add_argument("--type2", metavar="TYPE", help="second type, or none for a single type; default: drawn")
+    parser.add_argument("--type", metavar="TYPE", help=f"first type, in any case: {', '.join(TYPES)}; default: random")
+    parser.add_argument("--type2", metavar="TYPE", help="second type, or none for a single type; default: random")
 
 
 def add_legendary(parser: Options) -> None:
     parser.add_argument(
-        "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: drawn"
+        "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: random"
     )
 
 
 def add_tier(parser: Options) -> None:
-    parser.add_argument("--tier", metavar="TIER", help=f"power: {', '.join(TIERS)}; default: drawn")
+    parser.add_argument("--tier", metavar="TIER", help=f"power: {', '.join(TIERS)}; default: random")
 
 
 def add_stage(parser: Options) -> None:
@@ -31,22 +31,22 @@ def add_stage(parser: Options) -> None:
         "--stage",
         type=int,
         metavar="N",
-        help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: drawn",
+        help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: random",
     )
 
 
 def add_color(parser: Options) -> None:
-    parser.add_argument("--color", metavar="COLOR", help=f"{', '.join(COLORS)}; default: drawn")
+    parser.add_argument("--color", metavar="COLOR", help=f"{', '.join(COLORS)}; default: random")
 
 
 def add_shiny_and_style(parser: Options) -> None:
     parser.add_argument(
         "--shiny",
         action=argparse.BooleanOptionalAction,
-        help="in the rare other colouring, or the usual; default: drawn, usual on cards",
+        help="in the rare other colouring, or the usual; default: random, usual on cards",
     )
     parser.add_argument(
-        "--style", metavar="STYLE", help=f"{', '.join(STYLES)}; pixel art by generation; default: drawn"
+        "--style", metavar="STYLE", help=f"{', '.join(STYLES)}; pixel art by generation; default: random"
     )
 
 

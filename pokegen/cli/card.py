@@ -38,7 +38,7 @@ GIF_MS = 100  # of a picture
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     creature = parser.add_argument_group("the creature")
     _order.add_types(creature)
-    creature.add_argument("--name", help="the name that each has, at most 24 characters; default: drawn")
+    creature.add_argument("--name", help="the name that each has, at most 24 characters; default: random")
     _order.add_tier(creature)
     _order.add_legendary(creature)
     _order.add_stage(creature)

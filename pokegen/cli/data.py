@@ -1,6 +1,6 @@
 """build the table; import, check and preview sprites
 
-pokedex    rebuild the tables (species, moves, type chart) from the pokédex that poke-env carries
+pokedex    rebuild the tables (species, abilities, moves, type chart) from the pokédex that poke-env carries
 import     read sprites into the cache that training reads; species by number or name of file or folder
 check      what an import holds: what files were taken for, or why they were left out; look for damage
 preview    a contact sheet of an import, to look at
@@ -61,12 +61,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _pokedex(args: argparse.Namespace) -> None:
+    from pokegen.data.abilities import write_abilities
     from pokegen.data.moves import write_moves, write_type_chart
     from pokegen.data.pokedex import write_pokedex
 
     folder = args.out or shipped("data")
     writable_folder(folder)
-    for build, name in ((write_pokedex, "pokedex"), (write_moves, "moves"), (write_type_chart, "type_chart")):
+    builders = {"pokedex": write_pokedex, "abilities": write_abilities, "moves": write_moves}
+    for name, build in (builders | {"type_chart": write_type_chart}).items():
         build(folder / f"{name}.csv")
         echo(folder / f"{name}.csv")
 

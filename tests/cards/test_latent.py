@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from fake_zoo import Dice, Syllables
+from fake_zoo import Blob, Dice, Syllables
 
 from pokegen.cards import latent
 from pokegen.cards.generator import Generator, stream
@@ -260,3 +260,36 @@ def test_a_card_is_shiny_only_where_that_is_asked(cgan):
     assert [STYLES[int(c["style"])] for c in asked] == ["pixel-2"] * 2
     assert plain.name == shiny.name and plain.stats == shiny.stats  # the same creature
     assert not np.array_equal(plain.image, shiny.image)
+
+
+@pytest.mark.parametrize("options", [{}, {"style": STYLES[3], "shiny": True}, {"evolutions": 3}])
+def test_neighbours_start_at_the_card_and_come_back(cgan, options):
+    generator = Generator(cgan, Dice(), Syllables())
+    request = Request(count=2, seed=4, **options)
+    cards = list(generator.cards(request))
+    rounds = list(generator.neighbours(cards, request, steps=8))
+    assert len(rounds) == len(cards)
+    for card, frames in zip(cards, rounds, strict=True):
+        assert len(frames) == 8
+        assert np.array_equal(frames[0], card.image)
+        away = [np.abs(frame.astype(int) - frames[0]).mean() for frame in frames]
+        assert away[0] == 0 < min(away[1:])
+        assert max(away[1], away[7]) < max(away[3:6])  # the farthest is halfway
+    again = list(generator.neighbours(cards, request, steps=8))
+    assert all(
+        np.array_equal(a, b) for one, two in zip(rounds, again, strict=True) for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_neighbours_need_a_latent_space():
+    with pytest.raises(UserError, match="no latent space"):
+        Generator(Blob(), Dice(), Syllables()).check_latents()
+
+
+def test_a_round_of_latents_begins_with_the_latent_and_closes(cgan):
+    start = cgan.latents(1, seeded(1))
+    near = latent.neighbours(cgan, start, 36, seeded(2))
+    assert near.shape == (36, 8)
+    assert near[0].equal(start[0])
+    steps = (near - near.roll(1, dims=0)).norm(dim=1)
+    assert steps.max() < 0.5 * (near - start).norm(dim=1).max()  # no jump, nor from the last to the first

@@ -38,7 +38,7 @@ def source(tmp_path):
 
 def test_pokedex_rebuilds_the_committed_tables_byte_for_byte(tmp_path, capsys):
     assert main(["data", "pokedex", "--out", str(tmp_path)]) == 0
-    names = ["pokedex.csv", "moves.csv", "type_chart.csv"]
+    names = ["pokedex.csv", "abilities.csv", "moves.csv", "type_chart.csv"]
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
     for name in names:
         assert (tmp_path / name).read_bytes() == shipped(f"data/{name}").read_bytes()

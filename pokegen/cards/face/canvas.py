@@ -32,6 +32,12 @@ def ramp(colors: tuple[str, ...], steps: int) -> np.ndarray:
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
+def dithered(share: np.ndarray, levels: int = 6) -> Image.Image:
+    """How much of each pixel (height, width) to cover, 0 to 1, as an "L" mask of few levels, dithered."""
+    stepped = np.floor(np.clip(share, 0, 1) * levels + threshold(*share.shape)) * (255 / levels)
+    return Image.fromarray(np.minimum(stepped, 255).astype(np.uint8))
+
+
 class Canvas:
     """A picture under way.
 
@@ -79,8 +85,7 @@ class Canvas:
 
     def blend(self, share: np.ndarray, color: str, levels: int = 6) -> None:
         """Mix `color` into the picture by `share` (height, width), in dithered levels."""
-        stepped = np.floor(np.clip(share, 0, 1) * levels + threshold(self.height, self.width)) * (255 / levels)
-        self.image.paste(color, (0, 0), Image.fromarray(np.minimum(stepped, 255).astype(np.uint8)))
+        self.image.paste(color, (0, 0), dithered(share, levels))
 
     def glow(self, x: float, y: float, radius: float, color: str, strength: float = 0.8, flat: float = 1.0) -> None:
         """A light that fades over `radius`; `flat` times as wide as high."""
@@ -90,7 +95,9 @@ class Canvas:
     def rays(self, x: float, y: float, color: str, strength: float = 0.3, count: int = 9) -> None:
         """Shafts of light that spread from a point."""
         angle = np.arctan2(self.y - y, self.x - x)
-        wave = np.sin(angle * count + self.rng.uniform(0, 6)) + 0.6 * np.sin(angle * count * 1.7 + self.rng.uniform(0, 6))
+        wave = np.sin(angle * count + self.rng.uniform(0, 6)) + 0.6 * np.sin(
+            angle * count * 1.7 + self.rng.uniform(0, 6)
+        )
         fade = np.clip(1 - np.hypot(self.x - x, self.y - y) / (1.2 * self.height), 0, 1)
         self.blend(strength * np.clip(wave, 0, 1) * fade, color)
 

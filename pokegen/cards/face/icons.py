@@ -75,7 +75,19 @@ def _snowflake() -> list[Layer]:
     return layers
 
 
-_DROP = smooth([(0, -1), (0.26, -0.5), (0.6, 0.02), (0.62, 0.48), (0.32, 0.84), (-0.32, 0.84), (-0.62, 0.48), (-0.6, 0.02), (-0.26, -0.5)])
+_DROP = smooth(
+    [
+        (0, -1),
+        (0.26, -0.5),
+        (0.6, 0.02),
+        (0.62, 0.48),
+        (0.32, 0.84),
+        (-0.32, 0.84),
+        (-0.62, 0.48),
+        (-0.6, 0.02),
+        (-0.26, -0.5),
+    ]
+)
 _ELYTRON = smooth([(0.07, -0.28), (0.42, -0.26), (0.68, 0.08), (0.64, 0.52), (0.36, 0.86), (0.07, 0.94)])
 
 GLYPHS: dict[str, list[Layer]] = {
@@ -181,7 +193,10 @@ def type_icon(kind: str, size: int) -> Image.Image:
     """A type's disc, RGBA (size, size): lit from above, with a darker rim."""
     color, over = TYPE_COLORS[kind], size * _OVER
     light = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
-    ends = [np.array(Image.new("RGB", (1, 1), tone), np.float32)[0, 0] for tone in (mix(color, WHITE, 0.16), mix(color, "#000000", 0.14))]
+    ends = [
+        np.array(Image.new("RGB", (1, 1), tone), np.float32)[0, 0]
+        for tone in (mix(color, WHITE, 0.16), mix(color, "#000000", 0.14))
+    ]
     disc = Image.fromarray((ends[0] * (1 - light) + ends[1] * light + np.zeros((size, size, 1))).astype(np.uint8))
     rim = Image.new("L", (over, over))
     width = max(_OVER, round(over * 0.045))

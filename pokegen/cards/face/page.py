@@ -154,10 +154,10 @@ class Page:
         """
         left, top, right, bottom = box
         if lines:
-            written, points = wrap(text, weight, size, right - left, bottom - top, spacing)
+            written, points = wrap(text, weight, size, right - left - 2, bottom - top, spacing)
             face = font(weight, points)
         else:
-            one, face = fit(text, weight, size, right - left)
+            one, face = fit(text, weight, size, right - left - 2)
             while face.size > _LEAST and not _fits_height(face, one, bottom - top):
                 face = font(weight, int(face.size) - 1)
             written, points = [one], int(face.size)

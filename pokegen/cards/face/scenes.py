@@ -19,15 +19,27 @@ _HORIZON = 0.68  # of the height
 _TINT = 0.16  # of the second type's colour in the picture
 
 
-def scene(types: list[str], seed: int, width: int, height: int, ground: int | None = None) -> Image.Image:
-    """The scene of one or two types, RGB (width, height) pixels of the sprite's grid. `ground`: the horizon's row."""
+def scene(types: list[str], seed: int, width: int, height: int, above: int = 0, grand: bool = False) -> Image.Image:
+    """The scene of one or two types, RGB (width, above + height) in pixels of the sprite's grid.
+
+    Args:
+        types: the first has the place, the second adds light and air.
+        seed: varies it.
+        above: rows of sky added on top; the rest stays where it is.
+        grand: with shafts of light around the creature, and sparkles.
+    """
     rng = np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32])
-    canvas = Canvas(width, height, round(height * _HORIZON) if ground is None else ground, rng)
+    canvas = Canvas(width, above + height, above + round(height * _HORIZON), rng)
     PLACES[types[0]](canvas)
     if len(types) == 2:
-        canvas.blend(np.full((height, width), _TINT, np.float32), TYPE_COLORS[types[1]], levels=16)
+        canvas.blend(np.full((canvas.height, width), _TINT, np.float32), TYPE_COLORS[types[1]], levels=16)
+    if grand:
+        canvas.rays(width / 2, above + height * 0.55, "#FFF3C0", 0.5, 12)
+        canvas.glow(width / 2, above + height * 0.55, height * 0.62, "#FFF6D0", 0.6)
     for kind in types[::-1]:
         AIR[kind](canvas)
+    if grand:
+        canvas.sparkles(16, "#FFFBE3", above + 4, above + height * 0.9)
     return canvas.image
 
 
@@ -88,7 +100,9 @@ def _rock(c: Canvas, x: float, foot: float, size: float, dark: str, mid: str, li
 def _grass(c: Canvas, x: float, foot: float, size: float, color: str, lit: str) -> None:
     for i in range(7):
         bend, at = c.rng.uniform(-0.5, 0.5) * size, x + (i - 3) * size * 0.16
-        c.shape([(at - 1.2, foot), (at + bend, foot - size * c.rng.uniform(0.6, 1)), (at + 1.2, foot)], (color, lit)[i % 2])
+        c.shape(
+            [(at - 1.2, foot), (at + bend, foot - size * c.rng.uniform(0.6, 1)), (at + 1.2, foot)], (color, lit)[i % 2]
+        )
 
 
 def _flower(c: Canvas, x: float, foot: float, size: float, petal: str, heart: str, stem: str) -> None:
@@ -101,7 +115,15 @@ def _flower(c: Canvas, x: float, foot: float, size: float, petal: str, heart: st
 
 
 def _mushroom(c: Canvas, x: float, foot: float, size: float, cap: str, lit: str, stem: str) -> None:
-    c.shape([(x - size * 0.13, foot - size * 0.6), (x + size * 0.13, foot - size * 0.6), (x + size * 0.2, foot), (x - size * 0.2, foot)], stem)
+    c.shape(
+        [
+            (x - size * 0.13, foot - size * 0.6),
+            (x + size * 0.13, foot - size * 0.6),
+            (x + size * 0.2, foot),
+            (x - size * 0.2, foot),
+        ],
+        stem,
+    )
     c.draw.pieslice((x - size * 0.5, foot - size, x + size * 0.5, foot - size * 0.2), 180, 360, fill=cap)
     c.box(x - size * 0.5, foot - size * 0.62, x + size * 0.5, foot - size * 0.56, mix(cap, "#000000", 0.3))
     for dx, dy, r in ((-0.22, 0.74, 0.08), (0.06, 0.86, 0.1), (0.27, 0.71, 0.07)):
@@ -187,8 +209,25 @@ def _peaks(c: Canvas) -> None:
         for i in range(3):
             way = 1 if x < c.width / 2 else -1
             at, size = x + way * 13 * i, 50 - 10 * i
-            c.stroke([(at - way * 6, c.height - 14 + i), (at - way * 8, c.height - 14 - size * 0.5), (at, c.height - 14 - size * 0.9), (at + way * 12, c.height - 14 - size)], "#D9CBB0", 3)
-            c.stroke([(at - way * 7, c.height - 14 + i), (at - way * 9, c.height - 14 - size * 0.5), (at - way * 1, c.height - 14 - size * 0.9)], "#F7EBD0", 1)
+            c.stroke(
+                [
+                    (at - way * 6, c.height - 14 + i),
+                    (at - way * 8, c.height - 14 - size * 0.5),
+                    (at, c.height - 14 - size * 0.9),
+                    (at + way * 12, c.height - 14 - size),
+                ],
+                "#D9CBB0",
+                3,
+            )
+            c.stroke(
+                [
+                    (at - way * 7, c.height - 14 + i),
+                    (at - way * 9, c.height - 14 - size * 0.5),
+                    (at - way * 1, c.height - 14 - size * 0.9),
+                ],
+                "#F7EBD0",
+                1,
+            )
 
 
 def _storm(c: Canvas) -> None:
@@ -237,9 +276,25 @@ def _garden(c: Canvas) -> None:
     c.floor("#9ADFA8", "#6CC690", "#46A184", patch="#B5EDB0")
     for i in range(22):
         x = c.rng.uniform(0, c.width)
-        _flower(c, x, c.ground + 4 + 38 * c.rng.random(), 4 + i / 5, str(c.rng.choice(["#FF7FB5", "#FFFFFF", "#FFD66B"])), "#FFF3A0", "#3C8F6C")
+        _flower(
+            c,
+            x,
+            c.ground + 4 + 38 * c.rng.random(),
+            4 + i / 5,
+            str(c.rng.choice(["#FF7FB5", "#FFFFFF", "#FFD66B"])),
+            "#FFF3A0",
+            "#3C8F6C",
+        )
     for x in c.sides(6, 0.18):
-        _flower(c, x, c.height, c.rng.uniform(22, 42), str(c.rng.choice(["#F2569C", "#FFF5FA", "#B57BEB"])), "#FFE27A", "#2F7F62")
+        _flower(
+            c,
+            x,
+            c.height,
+            c.rng.uniform(22, 42),
+            str(c.rng.choice(["#F2569C", "#FFF5FA", "#B57BEB"])),
+            "#FFE27A",
+            "#2F7F62",
+        )
 
 
 def _dojo(c: Canvas) -> None:
@@ -247,15 +302,16 @@ def _dojo(c: Canvas) -> None:
     c.sky("#7A1F2E", "#C4402F", "#F07F3A", "#FFC162", "#FFE6A0")
     c.glow(c.width / 2, c.ground * 0.55, c.height * 0.8, "#FFF0B0", 0.6)
     c.disc(c.width / 2, c.ground * 0.56, c.ground * 0.5, "#FFE9AE")
-    for y in range(int(c.ground * 0.5), c.ground, 7):  # the sun's stripes, thicker towards the foot
-        c.box(0, y, c.width, y + (y - c.ground * 0.5) / 16, "#FBC36B") if False else None
     c.ridge(c.ground - 24, 14, 36, "#B0503C", lit="#F2955A", haze="#F2A65E")
     c.ridge(c.ground - 9, 9, 30, "#7C3236", lit="#C9603F")
     for x in c.sides(2, 0.2):  # a post with a banner
         way = 1 if x < c.width / 2 else -1
         c.box(x - 2, 14, x + 2, c.ground + 18, "#4A1D22")
         c.box(x - 2, 14, x - 1, c.ground + 18, "#8A3B32")
-        c.shape([(x + way * 3, 20), (x + way * 24, 20), (x + way * 24, 74), (x + way * 14, 66), (x + way * 3, 74)], "#B3261E")
+        c.shape(
+            [(x + way * 3, 20), (x + way * 24, 20), (x + way * 24, 74), (x + way * 14, 66), (x + way * 3, 74)],
+            "#B3261E",
+        )
         c.shape([(x + way * 3, 20), (x + way * 8, 20), (x + way * 8, 71), (x + way * 3, 74)], "#D9442F")
         c.disc(x + way * 14, 40, 6, "#FFD98A")
         c.box(x - 14, 12, x + 14, 15, "#3A161C")
@@ -276,8 +332,14 @@ def _volcano(c: Canvas) -> None:
     for i in range(10):
         c.disc(x + c.rng.uniform(-12, 12) + i * 2, top - 6 - i * 3.4, 5 + i * 1.1, ("#4A1C26", "#3A141F")[i % 2])
     rim = 11
-    c.shape([(x - 76, foot), (x - 30, top + 32), (x - rim, top), (x + rim, top), (x + 32, top + 30), (x + 80, foot)], "#3A1622")
-    c.shape([(x - 76, foot), (x - 30, top + 32), (x - rim, top), (x - 3, top), (x - 14, top + 36), (x - 34, foot)], "#5E2329")
+    c.shape(
+        [(x - 76, foot), (x - 30, top + 32), (x - rim, top), (x + rim, top), (x + 32, top + 30), (x + 80, foot)],
+        "#3A1622",
+    )
+    c.shape(
+        [(x - 76, foot), (x - 30, top + 32), (x - rim, top), (x - 3, top), (x - 14, top + 36), (x - 34, foot)],
+        "#5E2329",
+    )
     for way in (-1, 0.15, 0.9):  # lava
         path, at, y = [], x + way * 6, top
         while y < foot:
@@ -303,18 +365,43 @@ def _cloudsea(c: Canvas) -> None:
     c.glow(x, c.ground * 0.3, 70, "#FFFBE0", 1.0)
     c.disc(x, c.ground * 0.3, 11, "#FFFDF0")
     for _ in range(6):
-        c.cloud(c.rng.uniform(0, c.width), c.rng.uniform(12, c.ground * 0.6), c.rng.uniform(5, 11), "#FFFFFF", "#C4E3F7")
+        c.cloud(
+            c.rng.uniform(0, c.width), c.rng.uniform(12, c.ground * 0.6), c.rng.uniform(5, 11), "#FFFFFF", "#C4E3F7"
+        )
     for i, at in enumerate(c.sides(3, 0.2)):
         y, half = c.ground * c.rng.uniform(0.42, 0.72), 27 - 6 * i
-        c.shape([(at - half, y), (at + half, y), (at + half * 0.5, y + half * 0.6), (at - half * 0.1, y + half * 1.25), (at - half * 0.6, y + half * 0.5)], "#8A6A5A")
-        c.shape([(at - half, y), (at - half * 0.2, y), (at - half * 0.1, y + half * 1.25), (at - half * 0.6, y + half * 0.5)], "#B58F72")
+        c.shape(
+            [
+                (at - half, y),
+                (at + half, y),
+                (at + half * 0.5, y + half * 0.6),
+                (at - half * 0.1, y + half * 1.25),
+                (at - half * 0.6, y + half * 0.5),
+            ],
+            "#8A6A5A",
+        )
+        c.shape(
+            [
+                (at - half, y),
+                (at - half * 0.2, y),
+                (at - half * 0.1, y + half * 1.25),
+                (at - half * 0.6, y + half * 0.5),
+            ],
+            "#B58F72",
+        )
         c.box(at - half, y - 3, at + half, y + 1, "#6FBF5A")
         c.box(at - half, y - 4, at + half, y - 3, "#A5DE74")
         _tree(c, at - half * 0.3, y - 3, half * 0.9, "#4A9E54", "#86CF62", "#6B4A3A")
     for row in range(5):
         y = c.ground - 8 + row * 12
         for _ in range(9):
-            c.cloud(c.rng.uniform(-10, c.width + 10), y + 8 + row, 10 + 4 * row, mix("#DCEFFB", "#FFFFFF", row / 4), mix("#A9D2F2", "#D3E9FA", row / 4))
+            c.cloud(
+                c.rng.uniform(-10, c.width + 10),
+                y + 8 + row,
+                10 + 4 * row,
+                mix("#DCEFFB", "#FFFFFF", row / 4),
+                mix("#A9D2F2", "#D3E9FA", row / 4),
+            )
         c.blend(np.where(c.y > y + 6 + row, 0.5, 0) * np.ones_like(c.x), "#F2FAFF")
 
 
@@ -351,7 +438,9 @@ def _meadow(c: Canvas) -> None:
     c.glow(x, c.ground * 0.2, 64, "#FFFBD0", 0.9)
     c.disc(x, c.ground * 0.2, 10, "#FFFBE3")
     for _ in range(4):
-        c.cloud(c.rng.uniform(0, c.width), c.rng.uniform(14, c.ground * 0.5), c.rng.uniform(8, 14), "#FFFFFF", "#CFE9F5")
+        c.cloud(
+            c.rng.uniform(0, c.width), c.rng.uniform(14, c.ground * 0.5), c.rng.uniform(8, 14), "#FFFFFF", "#CFE9F5"
+        )
     c.ridge(c.ground - 26, 12, 60, "#8CC7B5", lit="#B5E0C7", haze="#CDEBC9")
     rows = c.ridge(c.ground - 13, 8, 44, "#6DB56A", lit="#A0D878", haze="#9ACF70")
     for at in c.sides(8, 0.36):
@@ -361,7 +450,15 @@ def _meadow(c: Canvas) -> None:
     c.floor("#9AD454", "#6DBB45", "#3E943C", patch="#83C94C")
     for _ in range(34):
         y = c.ground + 5 + (c.height - c.ground) * c.rng.random() ** 1.2
-        _flower(c, c.rng.uniform(0, c.width), y, 3 + (y - c.ground) / 12, str(c.rng.choice(["#FFFFFF", "#FFD93F", "#FF8FB1"])), "#FFB52E", "#2F7A36")
+        _flower(
+            c,
+            c.rng.uniform(0, c.width),
+            y,
+            3 + (y - c.ground) / 12,
+            str(c.rng.choice(["#FFFFFF", "#FFD93F", "#FF8FB1"])),
+            "#FFB52E",
+            "#2F7A36",
+        )
     for at in c.sides(10, 0.26):
         _grass(c, at, c.height + 2, c.rng.uniform(12, 26), "#2A7A36", "#57AB40")
 
@@ -377,8 +474,24 @@ def _canyon(c: Canvas) -> None:
         for at in c.sides(count, 0.36 - 0.05 * depth / 4):
             tall, half = c.rng.uniform(30, 62) + 3 * depth, c.rng.uniform(13, 24)
             top = c.ground + depth - tall
-            c.shape([(at - half * 1.35, c.ground + depth), (at - half, top), (at + half, top), (at + half * 1.35, c.ground + depth)], mid)
-            c.shape([(at - half * 1.35, c.ground + depth), (at - half, top), (at - half * 0.4, top), (at - half * 0.6, c.ground + depth)], lit)
+            c.shape(
+                [
+                    (at - half * 1.35, c.ground + depth),
+                    (at - half, top),
+                    (at + half, top),
+                    (at + half * 1.35, c.ground + depth),
+                ],
+                mid,
+            )
+            c.shape(
+                [
+                    (at - half * 1.35, c.ground + depth),
+                    (at - half, top),
+                    (at - half * 0.4, top),
+                    (at - half * 0.6, c.ground + depth),
+                ],
+                lit,
+            )
             for k in range(1, 5):
                 y = top + tall * k / 5 + c.rng.uniform(-2, 2)
                 c.box(at - half, y, at + half, y + (k % 2), dark)
@@ -410,7 +523,15 @@ def _glacier(c: Canvas) -> None:
             tall = size * c.rng.uniform(0.5, 1) * (0.6 + 0.8 * abs(x / c.width - 0.5))
             half = tall * c.rng.uniform(0.45, 0.7)
             c.shape([(x - half, c.ground + base), (x, c.ground + base - tall), (x + half, c.ground + base)], tones[0])
-            c.shape([(x - half, c.ground + base), (x, c.ground + base - tall), (x + half * 0.1, c.ground + base - tall * 0.5), (x - half * 0.3, c.ground + base)], tones[1])
+            c.shape(
+                [
+                    (x - half, c.ground + base),
+                    (x, c.ground + base - tall),
+                    (x + half * 0.1, c.ground + base - tall * 0.5),
+                    (x - half * 0.3, c.ground + base),
+                ],
+                tones[1],
+            )
     c.floor("#E8F8FA", "#B5E0EC", "#6DB3D1", patch="#F7FEFF")
     for x in c.sides(8, 0.22):
         foot = c.ground + c.rng.uniform(10, c.height - c.ground)
@@ -421,7 +542,9 @@ def _village(c: Canvas) -> None:
     """Normal: the edge of a village in the evening."""
     c.sky("#6FA9D9", "#A9CDE0", "#F5E3BF", "#FBC98F")
     for _ in range(4):
-        c.cloud(c.rng.uniform(0, c.width), c.rng.uniform(14, c.ground * 0.5), c.rng.uniform(8, 14), "#FFF7E6", "#F2CFA8")
+        c.cloud(
+            c.rng.uniform(0, c.width), c.rng.uniform(14, c.ground * 0.5), c.rng.uniform(8, 14), "#FFF7E6", "#F2CFA8"
+        )
     c.glow(c.width / 2, c.ground, c.height * 0.6, "#FFEFC0", 0.7, 1.6)
     c.ridge(c.ground - 20, 9, 60, "#A3B88F", lit="#CFD8A8", haze="#E8D8A5")
     c.ridge(c.ground - 8, 6, 44, "#84A06A", lit="#B8CB83", haze="#C9C98A")
@@ -458,7 +581,17 @@ def _swamp(c: Canvas) -> None:
     for share, color in ((0.4, "#5B2F74"), (0.28, "#3D1F57")):
         for x in c.sides(6, share):
             lean = c.rng.uniform(-10, 10)
-            c.shape([(x - 7, c.ground + 6), (x - 3, c.ground - 18), (x + lean - 3, 0), (x + lean + 3, 0), (x + 3, c.ground - 18), (x + 7, c.ground + 6)], color)
+            c.shape(
+                [
+                    (x - 7, c.ground + 6),
+                    (x - 3, c.ground - 18),
+                    (x + lean - 3, 0),
+                    (x + lean + 3, 0),
+                    (x + 3, c.ground - 18),
+                    (x + 7, c.ground + 6),
+                ],
+                color,
+            )
             for k in range(3):
                 at = x + lean * c.rng.random() + c.rng.uniform(-3, 3)
                 c.box(at, 0, at, c.rng.uniform(14, 46), mix(color, "#6B8F3A", 0.5))
@@ -506,7 +639,10 @@ def _cave(c: Canvas) -> None:
     c.rays(c.width * 0.5, -26, "#FFF3C9", 0.5, 11)
     for base, color, lit in ((0.36, "#6E5648", "#A8875F"), (0.2, "#453640", "#7A6055")):
         rough = 12 * c.line(16) + 5 * c.line(5)
-        wall = np.hypot((c.x - c.width / 2) / (c.width * (0.66 - base / 2)), (c.y - c.height * 0.62) / (c.height * (0.86 - base / 2)))
+        wall = np.hypot(
+            (c.x - c.width / 2) / (c.width * (0.66 - base / 2)),
+            (c.y - c.height * 0.62) / (c.height * (0.86 - base / 2)),
+        )
         edge = wall + rough[None, :] / 130 + 0.14 * (c.noise(11) - 0.5) > 1.0
         c.image.paste(color, (0, 0), Image.fromarray(edge))
         c.image.paste(lit, (0, 0), Image.fromarray(edge & ~np.roll(edge, (-2, 0), (0, 1)) & (c.y < c.ground)))
@@ -545,7 +681,14 @@ def _foundry(c: Canvas) -> None:
         c.disc(x, y, radius * 0.62, hole)
         for k in range(3):
             a = (k / 3 + turn) * np.pi
-            c.stroke([(x - radius * 0.7 * np.cos(a), y - radius * 0.7 * np.sin(a)), (x + radius * 0.7 * np.cos(a), y + radius * 0.7 * np.sin(a))], color, max(2, round(radius / 6)))
+            c.stroke(
+                [
+                    (x - radius * 0.7 * np.cos(a), y - radius * 0.7 * np.sin(a)),
+                    (x + radius * 0.7 * np.cos(a), y + radius * 0.7 * np.sin(a)),
+                ],
+                color,
+                max(2, round(radius / 6)),
+            )
         c.disc(x, y, radius * 0.24, lit)
 
     for x in c.sides(8, 0.42):
@@ -557,7 +700,9 @@ def _foundry(c: Canvas) -> None:
                 c.box(x - 2, top + 6 + 9 * k, x + 1, top + 8 + 9 * k, "#FFC35C")
     for i, x in enumerate(c.sides(2, 0.2)):
         gear(x, c.ground * (0.4 + 0.25 * i), 26 - 5 * i, "#5B7083", "#A9BDCB", "#2E4052")
-        gear(x + (22 if x < c.width / 2 else -22), c.ground * (0.4 + 0.25 * i) + 30, 14, "#76899A", "#C6D5DE", "#2E4052")
+        gear(
+            x + (22 if x < c.width / 2 else -22), c.ground * (0.4 + 0.25 * i) + 30, 14, "#76899A", "#C6D5DE", "#2E4052"
+        )
     for way in (0, c.width):  # girders
         for k in range(-1, 12):
             side = 9 if way == 0 else -10
@@ -567,7 +712,9 @@ def _foundry(c: Canvas) -> None:
         c.box(way + side, 0, way + side, c.height, "#7A8FA0")
     c.floor("#8698A5", "#5C7082", "#2F4152")
     depth = np.clip((c.y - c.ground) / (c.height - c.ground), 0.02, 1)
-    seams = (np.abs(((c.x - c.width / 2) / (14 + 70 * depth)) % 1 - 0.5) > 0.485) | (np.abs((np.log(depth) * 2.2) % 1) < 0.06)
+    seams = (np.abs(((c.x - c.width / 2) / (14 + 70 * depth)) % 1 - 0.5) > 0.485) | (
+        np.abs((np.log(depth) * 2.2) % 1) < 0.06
+    )
     c.image.paste("#2A3B4B", (0, 0), Image.fromarray(seams & (c.y >= c.ground)))
     c.box(0, c.ground, c.width, c.ground, "#D9A56B")
 
@@ -626,7 +773,10 @@ def _leaves(*colors: str) -> Painter:
         for i in range(15):
             x, y, a, r = c.spot(0.42), c.rng.uniform(2, c.height * 0.9), c.rng.uniform(0, 6.3), c.rng.uniform(1.6, 3.4)
             u, v = r * np.cos(a), r * np.sin(a)
-            c.shape([(x - u, y - v), (x - v * 0.5, y + u * 0.5), (x + u, y + v), (x + v * 0.5, y - u * 0.5)], colors[i % len(colors)])
+            c.shape(
+                [(x - u, y - v), (x - v * 0.5, y + u * 0.5), (x + u, y + v), (x + v * 0.5, y - u * 0.5)],
+                colors[i % len(colors)],
+            )
 
     return paint
 
@@ -669,12 +819,12 @@ AIR: dict[str, Painter] = {
     "Fairy": lambda c: c.sparkles(20, "#FFFFFF", 4, c.height * 0.9),
     "Fighting": _drops("#FFE3B0", "#D99A5C", count=34, sizes=(1, 1, 2)),
     "Fire": _drops("#FFD23A", "#FF8A1F", "#FFF3B0", count=44, sizes=(1, 1, 2)),
-    "Flying": _streaks("#FFFFFF", "#E3F4FF", 0.0, 15),
+    "Flying": _leaves("#FFFFFF", "#D9EEFB", "#FFFFFF"),
     "Ghost": _wisps("#8FE3F2", "#E3FBFF"),
     "Grass": _leaves("#4FA63A", "#8FD14A", "#C6E86B"),
-    "Ground": _streaks("#F7DDA8", "#C98F55", 0.12, 10),
+    "Ground": _drops("#F7DDA8", "#C98F55", "#8F5430", count=40, sizes=(1, 1, 2, 3)),
     "Ice": _drops("#FFFFFF", "#E3F7FF", count=70, sizes=(1, 1, 2)),
-    "Normal": _leaves("#FFFFFF", "#FFF3D6", "#F7E3B0"),
+    "Normal": _drops("#FFFFFF", "#FFF3D6", count=26, sizes=(1, 2)),
     "Poison": _bubbles("#D9A5F5", "#C6F06B"),
     "Psychic": lambda c: c.sparkles(14, "#FFE3F5", 4, c.height * 0.85),
     "Rock": _drops("#F2DDB0", "#A8875F", count=30, sizes=(1, 2, 2)),

@@ -98,7 +98,7 @@ def theme_of(types: tuple[str, ...]) -> Theme:
         start=first,
         end=end,
         deep=_deep(first),
-        deep_end=_deep(end),
+        deep_end=_deep(second) if len(types) == 2 else mix(_deep(first), "#05060F", 0.45),
         paper=paper,
         line=mix(paper, mix(first, INK, 0.4), 0.2),
         accent=readable(first, paper),
