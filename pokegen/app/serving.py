@@ -28,7 +28,23 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-FETCHING = ("/gradio_api/file=http", "/gradio_api/proxy=")  # with which Gradio would load something from elsewhere
+# Gradio's own routes that the page and its clients need. The others would load something from elsewhere, keep a history,
+# edit the program, or tell about other visitors.
+API = "/gradio_api/"
+NEEDED = (
+    "app_id",
+    "call/",
+    "cancel",
+    "file=",
+    "heartbeat/",
+    "info",
+    "queue/",
+    "reset",
+    "run/",
+    "startup-events",
+    "upload",
+)
+CLOSED = (f"{API}file=http", "/login", "/monitoring")
 TYPES = {
     ".png": "image/png",
     ".gif": "image/gif",
@@ -111,7 +127,7 @@ def _download(name: str) -> dict[str, str]:
 
 
 class Guard:
-    """Adds HEADERS to each answer, and refuses what would have the server load something from elsewhere."""
+    """Adds HEADERS to each answer, and closes the routes that nobody here needs."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]):
         self.app = app
@@ -124,7 +140,9 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *HEADERS]
             await send(message)
 
-        if scope["type"] == "http" and any(part in scope["path"] for part in FETCHING):
-            await PlainTextResponse("This page loads nothing from elsewhere.", 403)(scope, receive, guarded)
+        path = scope.get("path", "")
+        needless = path.startswith(API) and not path.startswith(tuple(API + name for name in NEEDED))
+        if scope["type"] == "http" and (needless or path.startswith(CLOSED)):
+            await PlainTextResponse("There is nothing here.", 404)(scope, receive, guarded)
         else:
             await self.app(scope, receive, guarded)

@@ -55,8 +55,8 @@ def test_nothing_outside_is_served(client, route, path):
 
 def test_nothing_is_loaded_from_elsewhere(client, studio):
     for route in ("/gradio_api/file=", "/gradio_api/proxy="):
-        assert client.get(route + "http://127.0.0.1:9/secret").status_code == 403
-        assert client.get(route + "https://example.org/a.png").status_code == 403
+        assert client.get(route + "http://127.0.0.1:9/secret").status_code == 404
+        assert client.get(route + "https://example.org/a.png").status_code == 404
     event, told = reimagine(client, file_data("https://example.org/a.png", url="https://example.org/a.png"))
     assert event == "error"
     assert "Only what you upload is read" in json.dumps(told)
@@ -68,6 +68,13 @@ def test_a_client_cannot_name_a_file_of_the_server(client, path):
     assert event == "error"
     assert "Traceback" not in json.dumps(told)
     assert str(shipped()) not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "path", ["/gradio_api/vibe-code", "/gradio_api/runs", "/gradio_api/deep_link", "/monitoring", "/login"]
+)
+def test_what_nobody_needs_is_closed(client, path):
+    assert client.get(path).text == client.post(path).text == "There is nothing here."
 
 
 def test_uploads_are_limited_and_never_opened_as_pages(client, studio):
