@@ -85,10 +85,13 @@ def serve(studio: Studio) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=studio.first, daemon=True).start()  # the models load while the page does
+        warm = threading.Timer(1.0, studio.first)  # the models load while the browser does, once it has the page
+        warm.daemon = True
+        warm.start()
         try:
             yield
         finally:
+            warm.cancel()
             studio.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
