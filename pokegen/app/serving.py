@@ -28,8 +28,8 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-# Gradio's own routes that the page and its clients need. The others would load something from elsewhere, keep a history,
-# edit the program, or tell about other visitors.
+# Gradio's own routes that the page and its clients need. The others would load something from elsewhere, keep a
+# history, edit the program, or tell about other visitors.
 API = "/gradio_api/"
 NEEDED = (
     "app_id",

@@ -1,4 +1,5 @@
-"""One studio, one server and one browser for all tests of the page."""
+"""One studio, one server and one browser for all tests of a file. They end with it: each has an event loop that runs on,
+and tests of other folders start their own, or change the clock."""
 
 import io
 import os
@@ -51,14 +52,14 @@ def runs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio(runs):
     studio = Studio("cgan", runs)
     yield studio
     studio.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(studio):
     """The page, served in a thread: its address."""
     listening = socket.create_server(("127.0.0.1", 0))
@@ -75,7 +76,7 @@ def site(studio):
     assert not studio.folder.exists()  # nothing of the visitors stays
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     from playwright.sync_api import sync_playwright
 
