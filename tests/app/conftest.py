@@ -1,5 +1,8 @@
-"""One studio, one server and one browser for all tests of a file. They end with it: each has an event loop that runs on,
-and tests of other folders start their own, or change the clock."""
+"""One studio, one server and one browser for all tests of a file.
+
+They end with the file: each has an event loop that runs on, and tests of other folders start their own, or change the
+clock.
+"""
 
 import io
 import os
