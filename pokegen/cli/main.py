@@ -32,6 +32,7 @@ VERBS = {
     "zoo": "list and describe the models; export a run as a model; upload one to the Hugging Face hub",
     "evaluate": "score sprites, stats and names against real ones",
     "compare": "compare training runs: settings, best metrics, curves, samples",
+    "app": "start the web page: create, explore, see the zoo, compare runs",
     "game": "play and record games, label video with its keys, evaluate players and agents",
 }
 LONGEST = 290  # characters of an error message

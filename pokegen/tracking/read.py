@@ -98,8 +98,13 @@ def logged_in() -> bool:
         return False
 
 
+def available(root: Path) -> list[str]:
+    """Names of the runs below `root`."""
+    return sorted(p.name for p in root.glob("*") if _is_run(p) or wandb_logs(p))
+
+
 def _known(root: Path) -> str:
-    names = sorted(p.name for p in root.glob("*") if _is_run(p) or wandb_logs(p))
+    names = available(root)
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"Runs in {root}: {', '.join(names[:20]) or 'none'}{more}."
 
