@@ -11,7 +11,7 @@ from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.data.modules import SampleSpriteDataModule
 from pokegen.errors import DataError
-from pokegen.evaluation import stats
+from pokegen.evaluation import stats_panel
 from pokegen.evaluation.samples import read_samples
 
 
@@ -149,10 +149,10 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
 
 
 def test_stats_and_names_are_scored_and_a_users_own_too(tmp_path, monkeypatch, capsys):
-    splits = stats.real_splits()
+    splits = stats_panel.real_splits()
     third = {name: rows[rows["Family"].isin(rows["Family"].unique()[::3])] for name, rows in splits.items()}
-    monkeypatch.setattr(stats, "real_splits", lambda: third)
-    monkeypatch.setattr(stats, "REPEATS", 2)
+    monkeypatch.setattr(stats_panel, "real_splits", lambda: third)
+    monkeypatch.setattr(stats_panel, "REPEATS", 2)
     names = tmp_path / "names.txt"
     names.write_text("Pyrodrake\n\n  Glaciorb \nAquafin\n", encoding="utf-8")
     assert main(["evaluate", "names", "--samples", str(names), "--out", str(tmp_path / "names")]) == 0

@@ -347,7 +347,7 @@ def test_a_checkpoint_that_does_not_fit_or_load_is_told(imported, tmp_path, caps
     before = path.read_bytes()
     wider = [*words(imported, ckpt_path="last", epochs=2), "--model.init_args.network.init_args.width=5"]
     line = one_line(capsys, wider)
-    assert "of another model: size mismatch" in line
+    assert "belongs to another model: size mismatch" in line
     assert "config.yaml" in line
     assert path.read_bytes() == before
     for content in (b"", b"junk", before[:5000]):

@@ -218,7 +218,7 @@ PLAY = "game", "evaluate", "--env", ENV
         (("game", "annotate", "none.mkv", "--model", "nothing"), "Unknown model 'nothing'"),
         (
             ("game", "annotate", "none.mkv", "--model", "cgan"),
-            "cgan reads no keys: expected an inverse dynamics model.",
+            "cgan is not an inverse dynamics model, which reads keys from video.",
         ),
         (("game", "import", "none.mkv", "none.csv", "--out", "made"), "none.csv does not exist"),
     ],
@@ -237,7 +237,7 @@ def test_mistakes_of_annotate(recording, models, tmp_path, capsys, monkeypatch):
     assert "none.mkv does not exist" in one_line(capsys, *argv, "none.mkv")
     assert "at least the model's window, 8, got 4" in one_line(capsys, *argv, video, "--shard_frames", 4)
     assert "Precision 'fast' is invalid" in one_line(capsys, *argv, video, "--precision", "fast")
-    assert "policy reads no keys" in one_line(capsys, *argv[:3], models / "policy", video)
+    assert "policy is not an inverse dynamics model" in one_line(capsys, *argv[:3], models / "policy", video)
     assert not (tmp_path / "out").exists()
     (tmp_path / "one.csv").touch()
     assert "one.csv exists" in one_line(capsys, *argv[:4], video)

@@ -28,7 +28,7 @@ def rows(panel) -> dict:
 
 
 def test_the_distances_order_the_references_as_a_person_would(rows):
-    assert panel_.disorder(rows) == []
+    assert panel_.ordering_errors(rows) == []
     assert rows[REAL]["kernel_distance"] == pytest.approx(0, abs=0.02)
     assert rows["blended"]["kernel_distance"] == pytest.approx(1, abs=0.3)
     assert rows[REAL]["kernel_distance"] < rows[UNSEEN]["kernel_distance"] < rows["dcgan"]["kernel_distance"]
@@ -36,7 +36,7 @@ def test_the_distances_order_the_references_as_a_person_would(rows):
 
 def test_a_distance_that_is_out_of_order_is_named(rows):
     swapped = rows | {"glued": rows["noise"], "noise": rows["glued"]}
-    said = panel_.disorder(swapped)
+    said = panel_.ordering_errors(swapped)
     assert {line.split()[0] for line in said} == set(DISTANCES)
     assert any("puts blended" in line and "before glued" in line for line in said)
 
@@ -54,7 +54,7 @@ def test_the_distances_order_the_real_sprites_references_too(name):
                 measured[row][line[0]] = float(re.match(r"[-\d.,]+", cell)[0].replace(",", ""))
     assert all(len(row) == len(DISTANCES) for row in measured.values()), "a card lacks a distance"
     assert {REAL, UNSEEN, "glued", "blended", "blurred", "noise", name} <= measured.keys()
-    assert panel_.disorder(measured) == []
+    assert panel_.ordering_errors(measured) == []
 
 
 def test_copies_of_training_sprites_are_told_from_new_ones(panel):
@@ -77,7 +77,7 @@ def test_too_few_pictures_are_refused_and_what_depends_on_numbers_is_left_out(pa
     assert row["frechet_distance"] is None
     assert row["species_coverage"] is None
     assert row["kernel_distance"] is not None
-    with pytest.raises(UserError, match="120 real training sprites, there are 100"):
+    with pytest.raises(UserError, match="120 real training sprites, but there are 100"):
         SpritePanel(panel.trained.take(np.arange(100)), panel.unseen, None, None)
 
 
@@ -91,7 +91,7 @@ def test_the_same_seed_scores_the_same(drawn):
 
 def test_halves_hold_half_of_each_species():
     species = np.array([1] * 4 + [2] * 5 + [3])
-    first, second = panel_.halves(species, 0)
+    first, second = panel_.split_species(species, 0)
     assert sorted([*first, *second]) == list(range(10))
     assert [(species[half] == 1).sum() for half in (first, second)] == [2, 2]
     assert {int((species[half] == 2).sum()) for half in (first, second)} == {2, 3}

@@ -228,10 +228,10 @@ class NotStats:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((None, None), "one of the two"),
-        ((Model(), table(200, 1)), "one of the two"),
-        ((NotStats(torch.zeros(3, 3, 8, 8)), None), "NotStats draws no rows"),
-        ((NotStats({"type1": torch.zeros(3)}), None), "draws no type2, legendary"),
+        ((None, None), "either a model or samples"),
+        ((Model(), table(200, 1)), "either a model or samples"),
+        ((NotStats(torch.zeros(3, 3, 8, 8)), None), "NotStats samples no rows"),
+        ((NotStats({"type1": torch.zeros(3)}), None), "samples no type2, legendary"),
         ((None, table(200, 1).drop(columns=["Stage", "HP"])), "have no column 'Stage', 'HP'"),
         ((None, table(100, 1)), "180 samples or more.*got 100"),
         ((None, table(200, 1).assign(HP=["x"] * 200)), "row 2, column 'HP': expected a number, got 'x'"),

@@ -126,9 +126,9 @@ def test_the_step_sizes_fall_to_nothing(imported):
     shares = []
     for images in (0, 100, 150, 250, 300, 1000):
         module.images_seen.fill_(images)
-        shares.append(module.pace)
+        shares.append(module.lr_scale)
     assert shares == pytest.approx([1, 1, 0.75, 0.25, 0, 0])
-    assert adversarial().pace == 1
+    assert adversarial().lr_scale == 1
     nets = (module.generator, module.discriminator)
     before = [state(net) for net in nets]
     fit(module, imported, batches=1)  # after 1,000 images
