@@ -210,7 +210,9 @@ def _stats(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any],
     try:
         rows = pd.read_csv(args.samples, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{args.samples} cannot be read as CSV: {error}") from error
+        raise DataError(
+            f"{args.samples} cannot be read as CSV: {getattr(error, 'strerror', None) or error}."
+        ) from error
     return evaluate_stats(None, real_splits(), args.seed, rows), {}
 
 
@@ -224,7 +226,9 @@ def _names(args: argparse.Namespace, model: str | None) -> tuple[dict[str, Any],
     try:
         lines = args.samples.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{args.samples} cannot be read as text: {error}") from error
+        raise DataError(
+            f"{args.samples} cannot be read as text: {getattr(error, 'strerror', None) or error}."
+        ) from error
     return evaluate_names(None, splits, args.seed, [line.strip() for line in lines if line.strip()]), {}
 
 

@@ -91,7 +91,7 @@ def test_transparent_pictures_stand_on_white(tmp_path):
     [
         ('[{"sprite": "a\\u0000.png", "types": ["Fire"]}]', "cannot be read as a picture"),
         ('[{"sprite": "../other.png", "types": ["Fire"]}]', "is not a file name"),
-        ("[" * 100_000, "cards.json is not what `pokegen card` writes"),
+        ("[" * 100_000, "cards.json was not written by `pokegen card`"),
     ],
 )
 def test_cards_of_strangers_are_refused(cards, says, tmp_path):
@@ -124,16 +124,16 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     small = samples(tmp_path / "small", 60, size=64)
     assert "000.png is 64×64; the panel needs 128×128" in refused(capsys, *sprites, "--samples", str(small))
     (small / "000.png").write_bytes(b"not a picture")
-    assert "000.png is not a picture" in refused(capsys, *sprites, "--samples", str(small))
+    assert "000.png cannot be read as a picture" in refused(capsys, *sprites, "--samples", str(small))
     assert "60 pictures or more, got --count 20" in refused(capsys, *sprites, "--count", "20")
-    assert "names draws no sprites" in refused(capsys, *sprites, "--model", "names")
-    assert "judge draws no sprites" in refused(capsys, *sprites, "--model", "judge")
+    assert "names creates no sprites" in refused(capsys, *sprites, "--model", "names")
+    assert "judge creates no sprites" in refused(capsys, *sprites, "--model", "judge")
     assert "Unknown model 'nothing'" in refused(capsys, *sprites, "--model", "nothing")
     assert "not a mixture" in refused(capsys, *sprites[:3], "--reference", "pixel,emerald")
     assert "--seed must be from 0" in refused(capsys, "names", "--seed", "-1")
     cards = samples(tmp_path / "cards", 60)
     (cards / "cards.json").write_text(json.dumps([{"sprite": "000.png", "types": ["Plasma"]}]))
-    assert "cards.json is not what `pokegen card` writes" in refused(capsys, *sprites, "--samples", str(cards))
+    assert "cards.json was not written by `pokegen card`" in refused(capsys, *sprites, "--samples", str(cards))
     (tmp_path / "taken" / "report.json").mkdir(parents=True)
     (tmp_path / "names.txt").write_text("Pyrodrake\n", encoding="utf-8")
     taken = ["names", "--samples", str(tmp_path / "names.txt"), "--out", str(tmp_path / "taken")]
@@ -143,8 +143,12 @@ def test_mistakes_are_told_in_one_line(root, tmp_path, capsys):
     assert "nowhere" in refused(capsys, "sprites", "--root", str(tmp_path / "nowhere"))
     assert "this panel scores a pokegen.models.stats.StatsModel" in refused(capsys, "stats", "--model", "cgan")
     assert "this panel scores a pokegen.models.names.NameModel" in refused(capsys, "names", "--model", "stats")
-    assert "no CSV" in refused(capsys, "stats", "--samples", str(tmp_path / "none.csv"))
-    assert "cannot be read as text" in refused(capsys, "names", "--samples", str(tmp_path / "none.txt"))
+    assert "none.csv cannot be read as CSV: No such file or directory." in refused(
+        capsys, "stats", "--samples", str(tmp_path / "none.csv")
+    )
+    assert "none.txt cannot be read as text: No such file or directory." in refused(
+        capsys, "names", "--samples", str(tmp_path / "none.txt")
+    )
     assert "not allowed with" in refused(capsys, "names", "--samples", "a.txt", "--model", "names")
 
 

@@ -352,9 +352,9 @@ def test_a_checkpoint_that_does_not_fit_or_load_is_told(imported, tmp_path, caps
     assert path.read_bytes() == before
     for content in (b"", b"junk", before[:5000]):
         (tmp_path / "cut.ckpt").write_bytes(content)
-        assert "cut.ckpt is no checkpoint" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
+        assert "cut.ckpt is not a checkpoint of a run" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
     torch.save({"weight": torch.zeros(2)}, tmp_path / "cut.ckpt")
-    assert "cut.ckpt is no checkpoint" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
+    assert "cut.ckpt is not a checkpoint of a run" in one_line(capsys, words(imported, ckpt_path="cut.ckpt"))
     assert [run.name for run in (tmp_path / "runs").iterdir()] == ["vae"]  # nothing is left of the tries
 
 
