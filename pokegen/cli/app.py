@@ -24,13 +24,15 @@ from pokegen.errors import UserError
 from pokegen.resources import shipped
 from pokegen.trust import echo
 
+RUNS = Path("runs")  # where training puts them; it may not be there yet
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on; default: %(default)s")
     parser.add_argument("--port", type=int, default=7860, help="0 for any free one; default: %(default)s")
     _order.add_model(parser)
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="of the runs to compare; default: %(default)s"
+        "--runs", type=Path, default=RUNS, metavar="DIR", help="of the runs to compare; default: %(default)s"
     )
     parser.add_argument("--browser", action="store_true", help="open the page in your browser")
 
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace) -> None:
     from pokegen.app import create_app
 
     _check_model(args.model)
+    if args.runs != RUNS and not args.runs.is_dir():
+        raise UserError(f"No folder of runs at {args.runs}.")
     listening = _listen(args.host, args.port)
     with listening:
         app = create_app(args.model, args.runs)
@@ -69,10 +73,12 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens at the address, or UserError."""
     if not 0 <= port <= 65535:
         raise UserError(f"port must be from 0 to 65535, got {port}.")
+    if not host.strip():
+        raise UserError("host must not be empty. Give an address of this machine, such as 127.0.0.1.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of what is no name of a host
         raise UserError(f"Unknown host {host!r}. Give an address of this machine, such as 127.0.0.1.") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

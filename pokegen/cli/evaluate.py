@@ -142,11 +142,11 @@ def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[s
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
-    trained, unseen = _real(args)
     found = [(name, zoo.load(name)) for name in dict.fromkeys([*(models or ()), PLAIN])]
     for name, loaded in found:
         if not isinstance(loaded.model, ImageModel):
             raise CheckpointError(f"{name} creates no sprites: it is a {loaded.config['class_path']}.")
+    trained, unseen = _real(args)
     judge, type_judge = (zoo.load(name).model for name in JUDGES)
     drawn: dict[str, Any] = {}
     if models is None:

@@ -211,15 +211,24 @@ def test_the_keyboard_reaches_everything_on_create(visit):
     assert unnamed == []
 
 
+def open_tab(page, name):
+    """Click a tab, which Gradio moves into a menu where its measure of the fonts says that it does not fit."""
+    if page.get_by_role("tab", name=name).count():
+        page.get_by_role("tab", name=name).click()
+    else:
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).first.click()
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_screen(visit, width):
     page = visit(width, 844)
     for tab in ("Create", "Explore", "Zoo", "Compare runs"):
-        page.get_by_role("tab", name=tab).click()
+        open_tab(page, tab)
         page.wait_for_timeout(200)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
     if width == 390:  # the card comes first, and the button is in sight
-        page.get_by_role("tab", name="Create").click()
+        open_tab(page, "Create")
         card, button = (page.locator(s).bounding_box() for s in ("#pk-result .pk-card", "#pk-create"))
         assert card["y"] < 400
         assert button["y"] + button["height"] <= 844
