@@ -31,6 +31,10 @@ _TYPES = dex.NO_TYPE + 1
 _ROLL = 0.925  # the mean of the random factor of damage, .85 to 1
 _GUESS = 0.8  # power (hundreds) of the attack of each own type that an opponent is taken to have
 _ILLEGAL = -1e9  # the logit of an illegal action
+_MOVE_NUMBERS = 3 + 3 + 1  # of a move: choice and effect, damage, terastallization
+# Column of each number of a Pokémon. Its health and its stat have one word.
+_M = {name: column for column, name in enumerate(MON) if name != "hp"} | {"hp": MON.index("hp")}
+_M["hp_stat"] = MON.index("level") + 1
 
 
 class Attacks(NamedTuple):
@@ -163,152 +167,40 @@ def _stage_factor(boosts: Tensor) -> Tensor:
     return torch.where(boosts >= 0, (2 + boosts) / 2, 2 / (2 - boosts))
 
 
-def _mlp(*sizes: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers)
+class Reading(NamedTuple):
+    """What damage says of an observation. Damage is in shares of full health."""
+
+    parts: dict[str, Tensor]  # of the observation, (N, …)
+    mons: list[Tensor]  # of each side, (N, T, len(MON))
+    place: list[Tensor]  # of each side's active Pokémon, int64 (N,)
+    matchups: list[Tensor]  # of each side, (N, T, 8), see MATCHUP
+    moves: Tensor  # rows of the table of the four moves that may be chosen, int64 (N, 4)
+    here: Tensor  # of those moves, without and with terastallization, (N, 4, 3, 2): damage, knock-out, share of what is left
+    effect: Tensor  # factor of the moves' types against the foe, (N, 4)
 
 
-class BattleNetwork(ActorCritic):
-    """Observations of encoder.py → logits of the actions, (N, 15), illegal ones −1e9; and the value, the expected
-    result of the battle.
+# Of a Pokémon against the foe in play: the damage that its known attacks do, that an attack of its own types would do, what
+# the foe's known attacks and such an attack do to it; whether it is faster; whether known attacks knock the foe out, the
+# foe's knock it out, and the guessed one does.
+MATCHUP = ("dealt", "guessed", "suffered", "feared", "faster", "knocks_out", "knocked_out", "may_be_knocked_out")
 
-    Args:
-        env: must be pokegen/Battle-v0.
-        options: of the environment, see env.BattleVectorEnv.
-        width: units of a Pokémon's code.
-        hidden: units of the layers that read the whole field.
-        temperature: of the distribution that it plays from; 0 plays the likeliest action.
-        plain_spaces: see base.AgentNetwork.
-    """
 
-    def __init__(
-        self,
-        env: str = ENV,
-        options: Mapping[str, Any] | None = None,
-        width: int = 96,
-        hidden: int = 256,
-        temperature: float = 0.0,
-        plain_spaces: Mapping[str, Any] | None = None,
-    ):
-        if env != ENV:
-            raise UserError(f"A BattleNetwork plays {ENV}, not {env}.")
-        AgentNetwork.__init__(self, env, options, plain_spaces)  # ActorCritic's own nets read vectors without parts
-        self.parts, self.start, self.normalise = [ACTIONS], [0], False
-        self.sample_actions, self.temperature = temperature > 0, temperature
+class Matchups(nn.Module):
+    """Reads observations with the damage formula; nothing in it is learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.damage = Damage()
-        code = 32
-        self.move_code = nn.Linear(self.damage.table.shape[1], code)
-        self.ability_code = nn.Embedding(len(dex.abilities()), 16)
-        self.item_code = nn.Embedding(len(dex.ITEMS), 8)
-        mon = 2 * _TYPES + len(dex.STATS) + len(dex.STATUSES) + 9 + 16 + 8 + code + _MATCHUP
-        self.mon_code = _mlp(mon, 128, width)
-        fighter = len(dex.BOOSTS) + len(VOLATILES) + 2 + code
-        field = len(FIELD) - 2 + len(dex.WEATHERS) + len(dex.TERRAINS)
-        self.context = nn.Sequential(
-            nn.Linear(6 * width + 2 * fighter + field, hidden), nn.LayerNorm(hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.ReLU(),
-        )  # fmt: skip
-        self.move_context, self.move_own = nn.Linear(hidden, 128), nn.Linear(code + _MOVE_NUMBERS, 128)
-        self.switch_context, self.switch_own = nn.Linear(hidden, 128), nn.Linear(width, 128)
-        self.move_score, self.switch_score = nn.Linear(128, 1), nn.Linear(128, 1)
-        self.critic = nn.Sequential(nn.Linear(hidden, 128), nn.ReLU(), nn.Linear(128, 1))
-        for score in (self.move_score, self.switch_score):
-            nn.init.orthogonal_(score.weight, 0.01)
-            nn.init.zeros_(score.bias)
 
-    def single(self, render_mode: str | None = None) -> gymnasium.Env:
-        from pokegen.game.battle.env import BattleEnv
-
-        return BattleEnv(render_mode=render_mode, **self.options)
-
-    def vector(self, count: int, **options: Any) -> Any:
-        from pokegen.game.battle.env import BattleVectorEnv
-
-        return BattleVectorEnv(count, **self.options | {k: v for k, v in options.items() if k not in ("threads",)})
-
-    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        context, moves, switches, legal = self.read(observation)
-        return self._logits(context, moves, switches, legal), self.critic(context)[:, 0]
-
-    def policy(self, observation: Tensor) -> Tensor:
-        return self._logits(*self.read(observation))
-
-    def _logits(self, context: Tensor, moves: Tensor, switches: Tensor, legal: Tensor) -> Tensor:
-        to_move = torch.relu(self.move_context(context)[:, None] + self.move_own(moves))  # (N, 8, 128)
-        to_switch = torch.relu(self.switch_context(context)[:, None] + self.switch_own(switches))  # (N, T, 128)
-        scores = [self.move_score(to_move)[..., 0], self.switch_score(to_switch)[..., 0], context.new_zeros(len(context), 1)]
-        return torch.cat(scores, dim=1).masked_fill(legal == 0, _ILLEGAL)
-
-    def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        logits = self.policy(observation)
-        if not self.temperature:
-            return logits.argmax(dim=1)
-        noise = self.noise(len(logits), generator=generator).to(logits.device)
-        return self.draw(logits / self.temperature, noise)[:, 0]
-
-    def read(self, observation: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Observations (N, SIZE) → the context (N, hidden), the eight moves (N, 8, …), the team (N, T, width) and
-        which actions are legal (N, 15)."""
+    @torch.no_grad()
+    def forward(self, observation: Tensor) -> Reading:
+        """Of observations, float32 (N, SIZE)."""
         part = {name: observation[:, place] for name, place in LAYOUT.items()}
         mons = [part[name].unflatten(1, (TEAM, len(MON))) for name in ("own", "foe")]
-        fighters = [part["own_fighter"], part["foe_fighter"]]
-        choices = part["choices"].unflatten(1, (MOVES, len(CHOICE_COLUMNS)))
-        moves = choices[..., 0].long()
-        table_code = self.move_code(self.damage.table)  # (moves, code)
-        with torch.no_grad():
-            teams = [_team(mon, fighter) for mon, fighter in zip(mons, fighters, strict=True)]
-            place = [mon[..., _M["active"]].argmax(dim=1) for mon in mons]
-            matchups, here, effect = self._matchups(mons, teams, place, moves, part["field"])
-        codes = [
-            self.mon_code(self._mon(mon, matchup, table_code)) * mon[..., :1]
-            for mon, matchup in zip(mons, matchups, strict=True)
-        ]  # (N, T, width), nothing where no Pokémon is known
-        rows = torch.arange(len(observation), device=observation.device)
-        seen = []
-        for mon, code, active in zip(mons, codes, place, strict=True):
-            fighting = mon[rows, active, _M["active"]][:, None]
-            bench = code * (1 - mon[..., _M["fainted"], None])
-            seen += [code[rows, active] * fighting, bench.amax(dim=1), bench.sum(dim=1) / TEAM]
-        for fighter in fighters:
-            last = fighter[:, FIGHTER.index("last_move")].long()
-            at = len(dex.BOOSTS) + len(VOLATILES)
-            seen += [fighter[:, : len(dex.BOOSTS)] / 3, fighter[:, len(dex.BOOSTS) : at], fighter[:, at : at + 1]]
-            seen += [fighter[:, -1:], table_code[last]]
+        moves = part["choices"].unflatten(1, (MOVES, len(encoder.CHOICE)))[..., 0].long()
+        teams = [_team(mon, part[name]) for mon, name in zip(mons, ("own_fighter", "foe_fighter"), strict=True)]
+        place = [mon[..., _M["active"]].argmax(dim=1) for mon in mons]
         field = part["field"]
-        for name, count in (("weather", len(dex.WEATHERS)), ("terrain", len(dex.TERRAINS))):
-            seen.append(nn.functional.one_hot(field[:, FIELD.index(name)].long(), count).float())
-        seen += [field[:, 1:2], field[:, 3:]]
-        context = self.context(torch.cat(seen, dim=1))
-        numbers = torch.stack([choices[..., 1], choices[..., 2], effect], dim=2)  # (N, 4, 3)
-        both = [
-            torch.cat([table_code[moves], numbers, here[..., i], torch.full_like(numbers[..., :1], i)], dim=2)
-            for i in range(2)
-        ]  # without and with terastallization
-        return context, torch.cat(both, dim=1), codes[0], part["legal"]
-
-    def _mon(self, mon: Tensor, matchup: Tensor, table_code: Tensor) -> Tensor:
-        """What is known of each Pokémon, (N, T, …)."""
-        one_hot = nn.functional.one_hot
-        types = one_hot(mon[..., [_M["type1"], _M["type2"]]].long(), _TYPES).sum(dim=2).float()
-        tera = one_hot(mon[..., _M["tera"]].long(), _TYPES).float()
-        status = one_hot(mon[..., _M["status"]].long(), len(dex.STATUSES)).float()
-        own = mon[..., _M["move0"] : _M["move0"] + MOVES].long()
-        words = "active", "hp", "fainted", "level", "terastallized", "sleep", "toxic", "weight"
-        stats = mon[..., _M["hp_stat"] : _M["hp_stat"] + len(dex.STATS)] / 2
-        left = mon[..., _M["pp0"] : _M["pp0"] + MOVES].mean(dim=2, keepdim=True)
-        moves = (table_code[own] * (own > 0)[..., None]).sum(dim=2) / MOVES
-        ability = self.ability_code(mon[..., _M["ability"]].long())
-        item = self.item_code(mon[..., _M["item"]].long())
-        columns = mon[..., [_M[word] for word in words]]
-        return torch.cat([types, tera, status, stats, columns, left, ability, item, moves, matchup], dim=2)
-
-    def _matchups(
-        self, mons: list[Tensor], teams: list[Team], place: list[Tensor], moves: Tensor, field: Tensor
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """What damage says: of each Pokémon of either side (N, T, _MATCHUP); of the four moves, without and with
-        terastallization (N, 4, 3, 2); and their types' factor against the foe (N, 4)."""
         weather = field[:, FIELD.index("weather")].long()
         screens = [
             torch.stack([field[:, FIELD.index(f"{side}_{key}")] > 0 for key in dex.SCREENS], dim=1)
@@ -350,14 +242,155 @@ class BattleNetwork(ActorCritic):
         kinds = self.damage.get_buffer("move_type")[moves]
         types = foe_team.types[:, 0]
         effect = self.damage.chart[kinds, types[:, :1]] * self.damage.chart[kinds, types[:, 1:]]
-        return found, torch.stack(here, dim=3).clamp(max=4), effect
+        return Reading(part, mons, place, found, moves, torch.stack(here, dim=3).clamp(max=4), effect)
 
 
-_MATCHUP = 8
-_MOVE_NUMBERS = 3 + 3 + 1
-CHOICE_COLUMNS = encoder.CHOICE
-_M = {name: column for column, name in enumerate(MON) if name != "hp"} | {"hp": MON.index("hp")}
-_M["hp_stat"] = MON.index("level") + 1
+def _mlp(*sizes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class BattleNetwork(ActorCritic):
+    """Observations of encoder.py → logits of the actions, (N, 15), illegal ones −1e9; and the value, the expected
+    result of the battle.
+
+    Args:
+        env: must be pokegen/Battle-v0.
+        options: of the environment, see env.BattleVectorEnv.
+        width: units of a Pokémon's code.
+        hidden: units of the layers that read the whole field.
+        temperature: of the distribution that it plays from; 0 plays the likeliest action.
+        plain_spaces: see base.AgentNetwork.
+    """
+
+    def __init__(
+        self,
+        env: str = ENV,
+        options: Mapping[str, Any] | None = None,
+        width: int = 96,
+        hidden: int = 256,
+        temperature: float = 0.0,
+        plain_spaces: Mapping[str, Any] | None = None,
+    ):
+        if env != ENV:
+            raise UserError(f"A BattleNetwork plays {ENV}, not {env}.")
+        AgentNetwork.__init__(self, env, options, plain_spaces)  # ActorCritic's own nets read vectors without parts
+        self.parts, self.start, self.normalise = [ACTIONS], [0], False
+        self.sample_actions, self.temperature = temperature > 0, temperature
+        self.matchups = Matchups()
+        code = 32
+        self.move_code = nn.Linear(self.matchups.damage.table.shape[1], code)
+        self.ability_code = nn.Embedding(len(dex.abilities()), 16)
+        self.item_code = nn.Embedding(len(dex.ITEMS), 8)
+        mon = 2 * _TYPES + len(dex.STATS) + len(dex.STATUSES) + 9 + 16 + 8 + code + len(MATCHUP)
+        self.mon_code = _mlp(mon, 128, width)
+        fighter = len(dex.BOOSTS) + len(VOLATILES) + 2 + code
+        field = len(FIELD) - 2 + len(dex.WEATHERS) + len(dex.TERRAINS)
+        self.context = nn.Sequential(
+            nn.Linear(6 * width + 2 * fighter + field, hidden), nn.LayerNorm(hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.LayerNorm(hidden), nn.ReLU(),
+        )  # fmt: skip
+        self.move_context, self.move_own = nn.Linear(hidden, 128), nn.Linear(code + _MOVE_NUMBERS, 128)
+        self.switch_context, self.switch_own = nn.Linear(hidden, 128), nn.Linear(width, 128)
+        self.move_score, self.switch_score = nn.Linear(128, 1), nn.Linear(128, 1)
+        self.critic = nn.Sequential(nn.Linear(hidden, 128), nn.ReLU(), nn.Linear(128, 1))
+        for score in (self.move_score, self.switch_score):
+            nn.init.orthogonal_(score.weight, 0.01)
+            nn.init.zeros_(score.bias)
+
+    def single(self, render_mode: str | None = None) -> gymnasium.Env:
+        from pokegen.game.battle.env import BattleEnv
+
+        return BattleEnv(render_mode=render_mode, **self.options)
+
+    def vector(self, count: int, **options: Any) -> Any:
+        from pokegen.game.battle.env import BattleVectorEnv
+
+        options.pop("threads", None)  # of other vector environments
+        return BattleVectorEnv(count, **self.options | options)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        context, moves, switches, legal = self.read(observation)
+        return self._logits(context, moves, switches, legal), self.critic(context)[:, 0]
+
+    def policy(self, observation: Tensor) -> Tensor:
+        return self._logits(*self.read(observation))
+
+    def _logits(self, context: Tensor, moves: Tensor, switches: Tensor, legal: Tensor) -> Tensor:
+        to_move = torch.relu(self.move_context(context)[:, None] + self.move_own(moves))  # (N, 8, 128)
+        to_switch = torch.relu(self.switch_context(context)[:, None] + self.switch_own(switches))  # (N, T, 128)
+        scores = [self.move_score(to_move)[..., 0], self.switch_score(to_switch)[..., 0], context.new_zeros(len(context), 1)]
+        return torch.cat(scores, dim=1).masked_fill(legal == 0, _ILLEGAL)
+
+    def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        logits = self.policy(observation)
+        if not self.temperature:
+            return logits.argmax(dim=1)
+        noise = self.noise(len(logits), generator=generator).to(logits.device)
+        return self.draw(logits / self.temperature, noise)[:, 0]
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of cloning: observations (B, SIZE), a player's actions (B, 1) and the battles' results (B,), in [−1, 1]."""
+        logits, value = self(batch["observation"].float())
+        policy = -self.likelihood(logits, batch["action"])[0].mean()
+        error = 0.5 * (value - batch["result"]).square().mean()
+        right = (logits.argmax(dim=1) == batch["action"][:, 0]).float().mean()
+        return {"loss": policy + error, "policy_loss": policy, "value_loss": error, "accuracy": right}
+
+    def read(self, observation: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Observations (N, SIZE) → the context (N, hidden), the eight moves (N, 8, …), the team (N, T, width) and
+        which actions are legal (N, 15)."""
+        reading = self.matchups(observation)
+        part, mons, place, moves = reading.parts, reading.mons, reading.place, reading.moves
+        fighters = [part["own_fighter"], part["foe_fighter"]]
+        table_code = self.move_code(self.matchups.damage.table)  # (moves, code)
+        codes = [
+            self.mon_code(self._mon(mon, matchup, table_code)) * mon[..., :1]
+            for mon, matchup in zip(mons, reading.matchups, strict=True)
+        ]  # (N, T, width), nothing where no Pokémon is known
+        rows = torch.arange(len(observation), device=observation.device)
+        seen = []
+        for mon, code, active in zip(mons, codes, place, strict=True):
+            fighting = mon[rows, active, _M["active"]][:, None]
+            bench = code * (1 - mon[..., _M["fainted"], None])
+            seen += [code[rows, active] * fighting, bench.amax(dim=1), bench.sum(dim=1) / TEAM]
+        for fighter in fighters:
+            last = fighter[:, FIGHTER.index("last_move")].long()
+            at = len(dex.BOOSTS) + len(VOLATILES)
+            seen += [fighter[:, : len(dex.BOOSTS)] / 3, fighter[:, len(dex.BOOSTS) : at], fighter[:, at : at + 1]]
+            seen += [fighter[:, -1:], table_code[last]]
+        field = part["field"]
+        for name, count in (("weather", len(dex.WEATHERS)), ("terrain", len(dex.TERRAINS))):
+            seen.append(nn.functional.one_hot(field[:, FIELD.index(name)].long(), count).float())
+        seen += [field[:, 1:2], field[:, 3:]]
+        context = self.context(torch.cat(seen, dim=1))
+        choices = part["choices"].unflatten(1, (MOVES, len(encoder.CHOICE)))
+        numbers = torch.stack([choices[..., 1], choices[..., 2], reading.effect], dim=2)  # (N, 4, 3)
+        both = [
+            torch.cat([table_code[moves], numbers, reading.here[..., i], torch.full_like(numbers[..., :1], i)], dim=2)
+            for i in range(2)
+        ]  # without and with terastallization
+        return context, torch.cat(both, dim=1), codes[0], part["legal"]
+
+    def _mon(self, mon: Tensor, matchup: Tensor, table_code: Tensor) -> Tensor:
+        """What is known of each Pokémon, (N, T, …)."""
+        one_hot = nn.functional.one_hot
+        types = one_hot(mon[..., [_M["type1"], _M["type2"]]].long(), _TYPES).sum(dim=2).float()
+        tera = one_hot(mon[..., _M["tera"]].long(), _TYPES).float()
+        status = one_hot(mon[..., _M["status"]].long(), len(dex.STATUSES)).float()
+        own = mon[..., _M["move0"] : _M["move0"] + MOVES].long()
+        words = "active", "hp", "fainted", "level", "terastallized", "sleep", "toxic", "weight"
+        stats = mon[..., _M["hp_stat"] : _M["hp_stat"] + len(dex.STATS)] / 2
+        left = mon[..., _M["pp0"] : _M["pp0"] + MOVES].mean(dim=2, keepdim=True)
+        moves = (table_code[own] * (own > 0)[..., None]).sum(dim=2) / MOVES
+        ability = self.ability_code(mon[..., _M["ability"]].long())
+        item = self.item_code(mon[..., _M["item"]].long())
+        columns = mon[..., [_M[word] for word in words]]
+        return torch.cat([types, tera, status, stats, columns, left, ability, item, moves, matchup], dim=2)
+
+
 
 
 def _team(mon: Tensor, fighter: Tensor) -> Team:

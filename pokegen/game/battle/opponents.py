@@ -1,0 +1,106 @@
+"""Whom an agent battles: simple players, and networks, each of which chooses for many seats at once."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from pokegen.errors import UserError
+from pokegen.game.battle import dex, encoder
+
+
+class Opponent(Protocol):
+    """Plays seats: see env.Seat, whose `view` knows the battle."""
+
+    def begin(self, seat: Any, seed: int) -> None:
+        """A battle begins for a seat."""
+
+    def see(self, seat: Any, update: Any) -> None:
+        """News of a seat's battle, see bridge.Update; `seat.view` has read them already."""
+
+    def choose(self, seats: Sequence[Any]) -> list[str]:
+        """A choice for each seat, in Showdown's words."""
+
+
+class RandomOpponent:
+    """Any legal action but terastallizing, all alike, as poke-env's RandomPlayer chooses."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+
+    def begin(self, seat: Any, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def see(self, seat: Any, update: Any) -> None:
+        pass
+
+    def choose(self, seats: Sequence[Any]) -> list[str]:
+        return [encoder.choice(seat.view, int(self._rng.choice(np.flatnonzero(encoder.legal(seat.view))))) for seat in seats]
+
+
+class MaxPowerOpponent(RandomOpponent):
+    """The move of the highest base power; without a move a random switch, as poke-env's MaxBasePowerPlayer."""
+
+    def choose(self, seats: Sequence[Any]) -> list[str]:
+        found, table, column = [], dex.move_table(), dex.MOVE_COLUMN["power"]
+        for seat in seats:
+            mask = encoder.legal(seat.view)
+            legal = [place for place in range(encoder.MOVES) if mask[place]]
+            if not legal:
+                found += super().choose([seat])
+                continue
+            moves = seat.view.request["active"][0]["moves"]
+            best = max(legal, key=lambda place: table[dex.moves().get(moves[place]["id"], 0), column])  # noqa: B023
+            found.append(encoder.choice(seat.view, best))
+        return found
+
+
+class NetworkOpponent:
+    """An agent's network, which draws its actions by its own temperature.
+
+    Args:
+        network: an agent.BattleNetwork.
+    """
+
+    def __init__(self, network: Any):
+        import torch
+
+        self.network = network
+        self._generator = torch.Generator().manual_seed(0)
+
+    def begin(self, seat: Any, seed: int) -> None:
+        pass
+
+    def see(self, seat: Any, update: Any) -> None:
+        pass
+
+    def choose(self, seats: Sequence[Any]) -> list[str]:
+        import torch
+
+        seen = torch.from_numpy(np.stack([encoder.observe(seat.view) for seat in seats]))
+        with torch.inference_mode():
+            actions = self.network.act(seen, self._generator)
+        return [encoder.choice(seat.view, int(action)) for seat, action in zip(seats, actions, strict=True)]
+
+
+def opponent(name: str) -> Opponent:
+    """random, max_power, expert, heuristics, or an agent: a zoo name, a folder, hf:OWNER/NAME."""
+    if name == "random":
+        return RandomOpponent()
+    if name == "max_power":
+        return MaxPowerOpponent()
+    if name == "expert":
+        from pokegen.game.battle.expert import Expert
+
+        return NetworkOpponent(Expert())
+    if name == "heuristics":
+        from pokegen.game.battle.heuristics import HeuristicsOpponent
+
+        return HeuristicsOpponent()
+    from pokegen import zoo
+    from pokegen.game.battle.agent import BattleNetwork
+
+    network = zoo.load(name).model
+    if not isinstance(network, BattleNetwork):
+        raise UserError(f"{name} does not battle: it is a {type(network).__name__}.")
+    return NetworkOpponent(network)
