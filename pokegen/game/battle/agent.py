@@ -120,25 +120,25 @@ class Damage(nn.Module):
             of_foe(foe.boosted[..., 4] * guard[..., 1]),
         )
         item = self.get_buffer("item_power")[own.item]
-        power = a.power * torch.where(a.physical, of_own(item[..., 0]), of_own(item[..., 1]))
+        factor = effect * torch.where(a.physical, of_own(item[..., 0]), of_own(item[..., 1]))
         strong = of_own(self.get_buffer("ability_power")[own.ability])
         burnt = torch.where((of_own(own.status) == 1) & (strong != 1.5), 0.5, 1.0)
-        power = power * torch.where(a.physical, strong * burnt, 1.0)
+        factor = factor * torch.where(a.physical, strong * burnt, 1.0)
         based = (types == of_own(own.base[..., 0])) | (types == of_own(own.base[..., 1]))
         now = (types == of_own(own.types[..., 0])) | (types == of_own(own.types[..., 1]))
-        power = power * torch.where(based & now & of_own(own.terastallized), 2.0, torch.where(based | now, 1.5, 1.0))
+        factor = factor * torch.where(based & now & of_own(own.terastallized), 2.0, torch.where(based | now, 1.5, 1.0))
         sky = weather[:, None, None, None]
         fire, water = types == dex.TYPE_INDEX["fire"], types == dex.TYPE_INDEX["water"]
         helped = (fire & (sky == 1)) | (water & (sky == 2))
         hindered = (water & (sky == 1)) | (fire & (sky == 2))
-        power = power * torch.where(helped, 1.5, torch.where(hindered, 0.5, 1.0))
+        factor = factor * torch.where(helped, 1.5, torch.where(hindered, 0.5, 1.0))
         walls = screens[:, None, None, None, :]
         shielded = torch.where(a.physical, walls[..., 0], walls[..., 1]) | walls[..., 2]
-        power = power * torch.where(shielded, 0.5, 1.0)
+        factor = factor * torch.where(shielded, 0.5, 1.0)
         level = of_own(own.level) * 100
         health = of_foe(foe.boosted[..., 0]).clamp(min=1)
-        base = (0.4 * level + 2) * power * 100 * attack / defense.clamp(min=1) / 50
-        share = (base + 2 * (a.power > 0)) * _ROLL * effect / health
+        base = (0.4 * level + 2) * a.power * 100 * attack / defense.clamp(min=1) / 50
+        share = (base + 2 * (a.power > 0)) * _ROLL * factor / health
         share = torch.where(a.level_damage, level * (effect > 0) / health, share)
         share = torch.where(a.half_damage, 0.5 * of_foe(foe.hp) * (effect > 0), share)
         return share.clamp(max=2.0)

@@ -24,7 +24,7 @@ from gymnasium.vector.utils import batch_space
 from pokegen.errors import UserError
 from pokegen.game.battle import encoder
 from pokegen.game.battle.agent import battle_spaces
-from pokegen.game.battle.bridge import Bridge
+from pokegen.game.battle.bridge import Bridge, Update
 from pokegen.game.battle.opponents import Opponent, opponent
 from pokegen.game.battle.tracker import View
 
@@ -41,6 +41,19 @@ class Seat:
         self.battle, self.side = battle, side
         self.view = View(side)
         self.waits = False  # for its choice
+
+    def see(self, bridge: Bridge, update: Update) -> None:
+        """Read news of the battle. A team's order in the preview stays as it is."""
+        self.view.read(update.lines)
+        if update.request is not None:
+            self.view.read_request(update.request)
+        self.waits = update.must_choose
+        if update.winner is not None:
+            self.battle.winner = update.winner
+            # the view's own winner is 0 for its player
+            self.view.winner = update.winner if update.winner < 0 else int(update.winner != self.side)
+        if self.waits and self.view.request.get("teamPreview"):
+            self.choose(bridge, "default")
 
     def choose(self, bridge: Bridge, words: str) -> None:
         bridge.choose(self.battle.number, self.side, words)
@@ -182,12 +195,7 @@ class BattleVectorEnv(VectorEnv):
                 seat = battle.seats[update.side]
                 if seat.view.turn == 0:
                     self._fresh[self.places[place][1]] = True
-                seat.view.read(update.lines)
-                if update.request is not None:
-                    seat.view.read_request(update.request)
-                seat.waits = update.must_choose
-                if update.winner is not None:
-                    battle.winner = seat.view.winner = update.winner
+                seat.see(self._bridge, update)
                 name = self.places[place][0]
                 if name != SELF and seat.side != self._side[battle.number]:
                     self.opponents[name].see(seat, update)
