@@ -1,7 +1,8 @@
 """Pokémon Showdown from its npm package, installed on first use into the user's cache.
 
-    package()          the installed package's folder; installs it once, later needs no network
-    node()             the Node.js that runs it
+    package()                  the installed package's folder; installs it once, later needs no network
+    node()                     the Node.js that runs it
+    link_package(from, to)     a copy of the package, whose files are hard links where the disk has them
 
 The cache is $XDG_CACHE_HOME/pokegen/showdown, by default ~/.cache/pokegen/showdown. Each version of
 `node/package-lock.json` has a folder of its own in it. An installation appears whole or not at all, and of two
@@ -81,7 +82,7 @@ def package() -> Path:
         guard.touch()
         lock = lock_path(guard, block=True)
         if not found.is_dir():
-            print("Installing Pokémon Showdown, once (85 MB) ...", file=sys.stderr)
+            print("Installing Pokémon Showdown, once (55 MB) ...", file=sys.stderr)
             with atomic_folder(home) as folder:
                 for name, content in files.items():
                     (folder / name).write_bytes(content)
@@ -111,5 +112,21 @@ def _install(npm: str, folder: Path) -> None:
         raise ShowdownError(
             f"npm could not install Pokémon Showdown: {reason}. Run '{' '.join(command[:2])}' in {NODE}."
         )
-    for unused in folder.rglob("*.map"):  # half of the package: maps for debuggers
-        unused.unlink()
+    for pattern in ("*.map", "*.ts"):  # two thirds of the package, for debuggers and compilers
+        for unused in folder.rglob(pattern):
+            unused.unlink()
+
+
+def link_package(source: Path, target: Path) -> None:
+    """Copy a package into a new or empty folder, by hard links where the disk has them.
+
+    A file of the copy must be replaced, not written to. Inside `package().parents[1]`, Node finds what the package needs.
+    """
+    shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
