@@ -43,7 +43,7 @@ ALLOWED = {
     "__init__": BASE | {"cards", "zoo"},  # `from pokegen import Generator`
 }
 # The rooms inside the game: each may import those before it, and itself.
-GAME = ("envs", "players", "play", "video", "agents", "check", "evaluate", "phases", "window")
+GAME = ("envs", "players", "play", "battle", "video", "agents", "check", "evaluate", "phases", "window")
 SEES_ALL = {"cli", "__main__"}
 HEAVY = (
     "lightning",

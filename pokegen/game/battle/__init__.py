@@ -1,1 +1,1 @@
-"""Pokémon Showdown: the simulator, what a player sees of a battle, and the agents that battle."""
+"""Pokémon Showdown: its simulator in process, its server, created creatures in it, and who plays there."""
