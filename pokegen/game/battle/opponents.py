@@ -83,6 +83,29 @@ class NetworkOpponent:
         return [encoder.choice(seat.view, int(action)) for seat, action in zip(seats, actions, strict=True)]
 
 
+class HeuristicsOpponent:
+    """poke-env's SimpleHeuristicsPlayer, as poke_env_players runs it."""
+
+    def __init__(self) -> None:
+        from pokegen.game.battle.poke_env_players import PokeEnvPlayer
+
+        self._player = PokeEnvPlayer("heuristics")
+        self._chosen: dict[tuple[int, int], str] = {}
+
+    def begin(self, seat: Any, seed: int) -> None:
+        pass
+
+    def see(self, seat: Any, update: Any) -> None:
+        key = seat.battle.number, seat.side
+        if choice := self._player.choose(update):
+            self._chosen[key] = choice
+        if update.winner is not None:
+            self._chosen.pop(key, None)
+
+    def choose(self, seats: Sequence[Any]) -> list[str]:
+        return [self._chosen.pop((seat.battle.number, seat.side)) for seat in seats]
+
+
 def opponent(name: str) -> Opponent:
     """random, max_power, expert, heuristics, or an agent: a zoo name, a folder, hf:OWNER/NAME."""
     if name == "random":
@@ -94,8 +117,6 @@ def opponent(name: str) -> Opponent:
 
         return NetworkOpponent(Expert())
     if name == "heuristics":
-        from pokegen.game.battle.heuristics import HeuristicsOpponent
-
         return HeuristicsOpponent()
     from pokegen import zoo
     from pokegen.game.battle.agent import BattleNetwork
