@@ -3,8 +3,8 @@
     with server() as running:
         configuration = ServerConfiguration(running.websocket, "")  # of poke-env
 
-It listens on 127.0.0.1 alone, knows no passwords (as with the package's `--no-security`), has no administrators, no REPL
-and no limits on how fast a bot plays. It ends when the block ends, at Ctrl-C, and when this process is killed.
+It listens on 127.0.0.1 alone, knows no passwords (as with the package's `--no-security`), has no administrators, no
+REPL and no limits on how fast a bot plays. It ends when the block ends, at Ctrl-C, and when this process is killed.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ def server(
     token = secrets.token_hex(8)
     with contextlib.ExitStack() as stack:
         try:
-            # The server writes into its package's folder, so each has a copy; below the original, to find what it needs.
+            # The server writes into its package's folder, so each has a copy: where Node finds what it needs.
             root = stack.enter_context(scratch_folder(package().parents[1] / "servers"))
             link_package(source, root)
             for name in _FOLDERS:

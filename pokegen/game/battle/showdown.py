@@ -120,7 +120,7 @@ def _install(npm: str, folder: Path) -> None:
 def link_package(source: Path, target: Path) -> None:
     """Copy a package into a new or empty folder, by hard links where the disk has them.
 
-    A file of the copy must be replaced, not written to. Inside `package().parents[1]`, Node finds what the package needs.
+    A file of the copy must be replaced, not written to. Node finds what the copy needs below `package().parents[1]`.
     """
     shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
 
