@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pokegen.cli.main import main
 from pokegen.errors import UserError
 from pokegen.game.battle import encoder
 from pokegen.game.battle.bridge import Bridge
@@ -132,3 +133,32 @@ def test_demonstrations_hold_decisions_and_the_results_of_their_battles():
     for battle in found["battle"].unique():
         results = found["result"][found["battle"] == battle].unique()
         assert set(results.tolist()) <= {-1.0, 1.0} or results.tolist() == [0.0]
+
+
+SMALL = (
+    "--data.steps", "96", "--data.epoch_steps", "48", "--model.init_args.num_envs", "6", "--model.init_args.num_steps", "8",
+    "--model.init_args.batch_size", "16", "--model.init_args.update_epochs", "1", "--model.init_args.val_episodes", "2",
+    "--model.init_args.pool_every", "1", "--model.init_args.pool_size", "2",
+    "--model.init_args.opponents", "{self: 0.6, pool: 0.4}",
+)  # fmt: skip
+
+
+def fit(folder, run, config, *words):
+    common = "--log", "csv", "--seed_everything", "1", "--trainer.enable_progress_bar", "false"
+    config = f"configs/game/{config}.yaml"
+    assert main(["fit", "--config", config, "--runs", str(folder), "--run", run, *common, *words]) == 0
+    return torch.load(folder / run / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def test_self_play_goes_on_from_a_clone_and_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+    clone = fit(tmp_path, "clone", "battle_bc", "--data.decisions", "600", "--data.seats", "8", "--data.batch_size", "64",
+                "--trainer.max_epochs", "1")  # fmt: skip
+    start = "--init_from", str(tmp_path / "clone" / "checkpoints" / "last.ckpt")
+    whole = fit(tmp_path, "whole", "battle", *SMALL, *start)
+    fit(tmp_path, "halves", "battle", *SMALL, *start, "--trainer.max_epochs", "1")
+    halves = fit(tmp_path, "halves", "battle", *SMALL, "--ckpt_path", "last")
+    for key, value in whole["state_dict"].items():
+        assert torch.equal(value, halves["state_dict"][key]), key
+    learnt = [key for key in whole["state_dict"] if key.startswith("net.") and "matchups" not in key]
+    assert all(not torch.equal(whole["state_dict"][key], clone["state_dict"][key]) for key in learnt)
+    assert len(whole["agent"]["more"]["pool"]) == 2
