@@ -76,6 +76,25 @@ def team_seed(seed: Seed, side: int) -> str:
     return ",".join(str(int.from_bytes(digest[i : i + 2])) for i in (0, 2, 4, 6))
 
 
+def legal(request: dict[str, Any]) -> list[str]:
+    """What a side may choose in a battle of one against one. A switch may still be refused, where the simulator alone
+    knows that something traps."""
+    own = request["side"]["pokemon"]
+    if "forceSwitch" in request:
+        fainted = bool(own[0].get("reviving"))
+        places = [i for i, p in enumerate(own, 1) if i > 1 and p["condition"].endswith(" fnt") == fainted]
+        return [f"switch {i}" for i in places] or ["pass"]
+    if "active" not in request:
+        return ["default"]
+    active = request["active"][0]
+    moves = [f"move {i}" for i, move in enumerate(active["moves"], 1) if not move.get("disabled")]
+    if active.get("canTerastallize"):
+        moves += [f"{move} terastallize" for move in moves]
+    if not active.get("trapped"):
+        moves += [f"switch {i}" for i, p in enumerate(own, 1) if i > 1 and not p["condition"].endswith(" fnt")]
+    return moves or ["default"]
+
+
 class Bridge:
     """Runs battles in `processes` Node processes. A context manager; one thread may use it.
 
@@ -105,6 +124,11 @@ class Bridge:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes' ids."""
+        return [process.pid for process in self._nodes]
 
     def close(self) -> None:
         """End the processes."""
@@ -272,6 +296,7 @@ class _Node:
         self._process = subprocess.Popen(command, bufsize=0, start_new_session=True, **pipes)  # type: ignore[call-overload]
         assert self._process.stdin and self._process.stdout
         self._input, self.output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self.pid = self._process.pid
         self.queue: list[list[Any]] = []
         self.busy = self.ended = False
 
