@@ -84,7 +84,10 @@ def test_a_killed_installation_leaves_nothing_that_is_taken_for_one(fake, tmp_pa
         ({"node": "echo nonsense"}, r"printed 'nonsense\\n', not a version"),
         ({"node": "echo v20.1.0"}, r"no 'npm' is on the PATH"),
         ({"node": "echo v20.1.0", "npm": "echo npm error code EAI_AGAIN >&2; exit 1"}, "cannot reach its registry"),
-        ({"node": "echo v20.1.0", "npm": "echo npm error code EINTEGRITY >&2; exit 1"}, "could not install.*EINTEGRITY"),
+        (
+            {"node": "echo v20.1.0", "npm": "echo npm error code EINTEGRITY >&2; exit 1"},
+            "could not install.*EINTEGRITY",
+        ),
     ],
 )
 def test_what_is_missing_is_one_line(fake, programs, message):
