@@ -29,17 +29,26 @@ def start(bridge, *battles, **options):
         bridge.start(battle, FORMAT, (1, 2, 3, battle), **options)
 
 
+def begin(bridge, *battles, **options):
+    """Start battles, and wait for their first updates. Returns them by battle and side."""
+    start(bridge, *battles, **options)
+    found = {}
+    while len(found) < 2 * len(battles):
+        found |= {(update.battle, update.side): update for update in bridge.receive()}
+    return found
+
+
 def lines_of(updates):
     return [line for update in updates for line in update.lines]
 
 
 def test_equal_seeds_and_choices_give_an_equal_battle_in_any_number_of_processes(bridge, package):
-    start(bridge, 0, 1, 2)
+    start(bridge, 0, 1)
     first = play(bridge)
-    start(bridge, 0, 1, 2)
+    start(bridge, 0, 1)
     assert play(bridge) == first
     with Bridge(processes=1) as other:
-        start(other, 0, 1, 2)
+        start(other, 0, 1)
         assert play(other) == first
     assert lines_of(first[0, 0]) != lines_of(first[1, 0])
 
@@ -125,13 +134,12 @@ def test_a_battle_is_the_one_that_the_packages_own_command_line_plays(package, b
 
 
 def test_an_invalid_choice_gives_the_error_and_the_request_again(bridge):
-    start(bridge, 0)
-    asked = {update.side: update.request for update in bridge.receive()}
+    asked = begin(bridge, 0)
     bridge.choose(0, 1, "move 9")
     [update] = bridge.receive()
     assert (update.battle, update.side) == (0, 1) and update.must_choose
     assert update.lines[0].startswith("|error|[Invalid choice]") and len(update.lines) == 1
-    assert update.request == asked[1]
+    assert update.request == asked[0, 1].request
     bridge.choose(0, 1, "move 1")
     bridge.choose(0, 0, "move 1")
     assert {update.side for update in bridge.receive()} == {0, 1}
@@ -139,8 +147,7 @@ def test_an_invalid_choice_gives_the_error_and_the_request_again(bridge):
 
 
 def test_a_battle_can_be_given_up_dropped_and_limited(bridge, package):
-    start(bridge, 0, 1)
-    bridge.receive()
+    begin(bridge, 0, 1)
     bridge.forfeit(0, 0)
     bridge.stop(1)
     ends = bridge.receive()
@@ -162,6 +169,12 @@ def test_teams_are_made_validated_and_used(bridge):
     assert bridge.team(FORMAT, (1, 2, 3, 4)) == team != other
     assert bridge.validate("gen9anythinggoes", team) == []
     assert any("Dragapult" in problem for problem in bridge.validate("gen9uu", team))
+    names = ("Pikachu", "Eevee", "Snorlax", "Gengar", "Ditto")
+    wrong = "]".join(f"{name}|||hugepower|{'transform' if name == 'Ditto' else 'protect'}||1|||||" for name in names)
+    problems = bridge.validate("gen9anythinggoes", wrong)
+    assert [problem[: len(name)] for name, problem in zip(names, problems, strict=True)] == [*names]
+    with pytest.raises(BridgeError, match="There is no format 'gen9nosuch'"):
+        bridge.validate("gen9nosuch", team)
     bridge.start(0, FORMAT, (1, 2, 3, 4), (team, other))
     own = {update.side: update.request["side"]["pokemon"] for update in bridge.receive()}
     assert {pokemon["ident"][4:] for pokemon in own[0]} == {each.partition("|")[0] for each in team.split("]")}
@@ -183,7 +196,29 @@ def test_a_battle_that_cannot_begin_says_why_and_leaves_the_others(bridge, forma
     with pytest.raises(BridgeError, match=message) as raised:
         bridge.receive()
     assert raised.value.battles == [4] and bridge.open == {2}
-    assert {update.battle for update in bridge.receive()} == {2}
+    assert {update.battle for update in bridge.receive()} == {2}  # of the same process, in the same answer
+    bridge.stop(2)
+
+
+def test_a_number_can_be_used_again_at_once(bridge):
+    for battle, side in begin(bridge, 0):
+        bridge.choose(battle, side, "move 1")
+    bridge.flush()
+    bridge.stop(0)
+    start(bridge, 0)
+    again = play(bridge)
+    assert all(updates[0].lines[0] == "|gametype|singles" for updates in again.values())
+    start(bridge, 0)
+    assert play(bridge) == again
+
+
+def test_a_failure_of_the_simulator_ends_that_battle_alone(bridge):
+    begin(bridge, 0, 2)
+    bridge.choose(0, 0, None)  # no text, which the simulator does not expect
+    ends = bridge.receive()
+    assert [(update.battle, update.side, update.winner) for update in ends] == [(0, 0, TIE), (0, 1, TIE)]
+    assert ends[0].lines[-2].startswith("|bigerror|The simulator failed: TypeError") and ends[0].lines[-1] == "|tie"
+    assert bridge.open == {2}
     bridge.stop(2)
 
 

@@ -29,8 +29,8 @@ def contest(kinds, battles, seed=0):
 
 
 def test_heuristics_beat_random_play_without_a_failure(package):
-    wins, choices, players = contest(("heuristics", "random"), 8)
-    assert wins.total() == 8 and wins[0] >= 7
+    wins, choices, players = contest(("heuristics", "random"), 6)
+    assert wins.total() == 6 and wins[0] >= 5
     assert [player.failures for player in players] == [0, 0]
     assert not players[0]._battles  # those that are over are dropped
     words = {choice.split()[0] for *_, choice in choices}
@@ -38,7 +38,7 @@ def test_heuristics_beat_random_play_without_a_failure(package):
 
 
 def test_equal_seeds_choose_alike_and_others_do_not(package):
-    first, again, other = (contest(("random", "power"), 2, seed)[1] for seed in (0, 0, 7))
+    first, again, other = (contest(("random", "power"), 1, seed)[1] for seed in (0, 0, 7))
     assert first == again != other
 
 

@@ -121,7 +121,13 @@ def fight(running, format, kinds, teams=(None, None), told=None):
     # A name's second use within a minute is refused, as long as the first one's connection is there.
     names = [f"{side} {os.urandom(4).hex()}" for side in ("Ann", "Bob")]
     one, other = (
-        kind(AccountConfiguration(name, None), battle_format=format, server_configuration=where, team=team, open_timeout=60)
+        kind(
+            AccountConfiguration(name, None),
+            battle_format=format,
+            server_configuration=where,
+            team=team,
+            open_timeout=60,
+        )
         for kind, name, team in zip(kinds, names, teams, strict=True)
     )
 

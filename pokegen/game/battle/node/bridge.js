@@ -8,8 +8,9 @@
 //     ["choose", battle, side, choice]     ["forfeit", battle, side]     ["stop", battle]
 //     ["team", format, seed]               ["validate", format, team]
 //
-// and the answer an array of updates, [battle, side, lines, request, winner], one for each side that has news; of
-// ["failed", battle, message] where a battle does not start; and of the answers to "team" and "validate".
+// and the answer is an array of updates, [battle, side, lines, request, winner], one for each side that has news; of
+// {"battle": battle, "failed": message} where a battle does not start (battle null: where "team" or "validate" fails);
+// and of {"answer": …} to "team" and "validate".
 //
 // Reading and writing block, and nothing else runs here: no event loop, no stream. The end of standard input ends us.
 'use strict';
@@ -162,14 +163,14 @@ function attempt(work, number) {
 	try {
 		work();
 	} catch (error) {
-		answers.push(JSON.stringify(['failed', number, error.message]));
+		answers.push(JSON.stringify({battle: number, failed: error.message}));
 	}
 }
 
 function run([verb, number, ...rest]) {
 	if (verb === 'start') return attempt(() => start(number, ...rest), number);
 	if (verb === 'team' || verb === 'validate') {
-		return attempt(() => answers.push(JSON.stringify(answer(verb, number, ...rest))), null);
+		return attempt(() => answers.push(JSON.stringify({answer: answer(verb, number, ...rest)})), null);
 	}
 	const room = battles.get(number);
 	if (!room) return; // over meanwhile
