@@ -206,7 +206,7 @@ class Bridge:
             waiting = {process.output: process for process in self._nodes if process.busy}
             if not waiting:
                 raise ValueError("nothing to wait for: no battle is open, or each waits for a choice")
-            readable, _, _ = select.select(list(waiting), [], [], self._timeout)
+            readable = _readable(waiting, self._timeout)
             if not readable:
                 self._lost(next(iter(waiting.values())), f"did not answer within {self._timeout:g} s")
             for descriptor in readable:
@@ -301,6 +301,14 @@ class Bridge:
         )
 
 
+def _readable(descriptors: Iterable[int], timeout: float) -> list[int]:
+    """Those that can be read, after up to `timeout` seconds. Unlike select, poll takes any number of open files."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(timeout * 1000)]
+
+
 class _Node:
     """One Node process: a line is written, then its answer is read, so that neither waits for the other to read."""
 
@@ -326,7 +334,7 @@ class _Node:
         parts: list[bytes] = []
         deadline = time.monotonic() + timeout
         while not parts or not parts[-1].endswith(b"\n"):
-            if not select.select([self.output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not _readable([self.output], max(0.0, deadline - time.monotonic())):
                 raise TimeoutError
             parts.append(os.read(self.output, 1 << 20))
             if not parts[-1]:
