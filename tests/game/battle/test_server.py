@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from battles import alive, card, wait_for
 
 from pokegen.errors import UserError
+from pokegen.files import sweep
 from pokegen.game.battle.bridge import Update
 from pokegen.game.battle.mod import CREATED, pack, read_cards, teach_poke_env, with_mod
 from pokegen.game.battle.poke_env_players import PokeEnvPlayer
@@ -74,6 +76,7 @@ def test_it_ends_with_the_block_and_its_copy_goes(package):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_it_ends_with_its_parent(package, number):
+    servers = package.parents[1] / "servers"
     with subprocess.Popen(
         [sys.executable, "-c", START],
         stdin=subprocess.PIPE,
@@ -83,9 +86,13 @@ def test_it_ends_with_its_parent(package, number):
     ) as parent:
         pid, port = map(int, parent.stdout.readline().split())
         assert alive(pid)
+        made = {Path(os.readlink(f"/proc/{pid}/cwd"))} if os.path.exists(f"/proc/{pid}/cwd") else set()
+        assert made <= set(servers.iterdir())
         os.kill(parent.pid, number)
         parent.wait(30)
     assert wait_for(lambda: not alive(pid))
+    sweep(servers)  # as the next server does first
+    assert not made & set(servers.iterdir())
     with socket.socket() as probe:
         assert probe.connect_ex((HOST, port)) != 0
 
