@@ -99,7 +99,7 @@ class Bridge:
     """Runs battles in `processes` Node processes. A context manager; one thread may use it.
 
     Args:
-        processes: how many; each takes a core while it computes, and about 150 MB.
+        processes: how many; each takes a core while it computes, and about 300 MB of memory.
         folder: of the npm package; default: the one that `showdown.package` installs. See `mod.with_mod`.
         max_turns: a battle that goes on after this turn is a tie. The simulator's own limit is 1,000.
         timeout: seconds in which a process must answer a round.

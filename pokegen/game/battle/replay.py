@@ -37,8 +37,6 @@ _STATUS = {
     "psn": "poisoned",
     "tox": "badly poisoned",
 }
-
-
 _IDENT = re.compile(r"p[12][abc]?: ")  # "p1a: Katton", the place and the name of a creature, or a player's
 
 
@@ -83,12 +81,11 @@ class _Log:
         self._active: list[_Creature | None] = [None, None]
         for line in lines:
             kind, *parts = line.split("|")[1:] or [""]
-            if kind == "turn":
-                self._end_turn()
-                self.turns.append(_Turn(int(parts[0])))
-                continue
             with suppress(IndexError, ValueError):  # a line that is cut short says nothing
-                if event := self._read(kind, parts):
+                if kind == "turn":
+                    self._end_turn()
+                    self.turns.append(_Turn(int(parts[0])))
+                elif event := self._read(kind, parts):
                     self.turns[-1].events.append(event)
         self._end_turn()
 
@@ -114,16 +111,19 @@ class _Log:
         """What a line says; None if nothing that a reader needs."""
         if kind in ("player", "tier", "win", "tie", "message"):
             return self._read_frame(kind, parts)
-        if not _IDENT.match(parts[0]):
+        if not parts or not _IDENT.match(parts[0]):
             return self._read_field(kind, parts)
         side, name = _who(parts[0])
         source = next((part[6:].strip() for part in parts if part.startswith("[from]")), "")
         by = f" ({_STATUS.get(source, _plain(source))})" if source else ""
         parts = [part for part in parts if not part.startswith("[")]
         two = _plain(parts[1]).partition(",")[0] if len(parts) > 1 else ""
+        two = _STATUS.get(two, two)
         if kind in ("switch", "drag", "replace"):
             creature = self._creature(parts[0])
             creature.species = parts[1].split(",")[0]
+            if creature.species != name:  # the team's preview has the species, all other lines this name
+                self.teams[side].pop(creature.species, None)
             self._active[side] = creature
             if len(parts) > 2:
                 self._hp(parts[0], parts[2])
@@ -171,7 +171,9 @@ class _Log:
         return None
 
     def _read_field(self, kind: str, parts: list[str]) -> Event | None:
-        what = _plain(parts[0]) if parts else ""
+        if not parts:
+            return None
+        what = _plain(parts[0])
         if kind == "poke" and parts[0] in ("p1", "p2"):
             name = parts[1].split(",")[0]
             self.teams[int(parts[0][1]) - 1].setdefault(name, _Creature(name, name))

@@ -112,6 +112,12 @@ def test_nothing_comes_from_elsewhere_and_a_picture_is_there_once():
     assert labels.count("Katton") == labels.count("Delutte") == 4  # in the team, and after each of three turns
 
 
+def test_a_creature_with_a_nickname_is_one_creature():
+    lines = [line.replace("p2a: Delutte", "p2a: Lotte") for line in LINES]
+    page = Page(replay_page([*lines[:3], "|poke|p2|Delutte, L50|", *lines[3:]]))
+    assert page.text.count("Delutte") == 0 and "Lotte faints." in page.text
+
+
 def test_a_sprite_that_is_none_is_one_line(tmp_path):
     with pytest.raises(UserError, match="Expected a PNG as the sprite of Katton, got b'GIF89a'"):
         replay_page(LINES, {"Katton": b"GIF89a"})
