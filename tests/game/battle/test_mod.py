@@ -103,6 +103,30 @@ def test_names_that_can_be_written_otherwise_are(package, name, becomes):
     assert (creature.name, creature.card_name) == (becomes, name)
 
 
+def test_names_that_mean_something_elsewhere_are_names(package):
+    """Words of formats, items, moves, JSON and poke-env."""
+    names = [
+        "All Pokemon",
+        "Obtainable",
+        "Team Preview",
+        "OU",
+        "None",
+        "null",
+        "Tackle",
+        "Egg",
+        "p1",
+        "Katton-Mega",
+        "12",
+    ]
+    creatures = read_cards([card(name) for name in names])
+    assert [creature.name for creature in creatures] == names
+    with Bridge(folder=with_mod(creatures)) as bridge:
+        for team in (creatures[:6], creatures[6:]):
+            assert bridge.validate(CREATED, pack(team)) == []
+        pikachu = "Pikachu|||static|thunderbolt|Serious|84,84,84,84,84,84||||50|"
+        assert bridge.validate(CREATED, pikachu) == ["Pikachu is not in the list of allowed pokemon."]
+
+
 def test_equal_names_are_numbered(package):
     found = read_cards([card("Katton"), card("KATTON"), card("Swormawquetissimis"), card("Swormawquetissimissimo")])
     assert [creature.name for creature in found] == ["Katton", "KATTON 2", "Swormawquetissimis", "Swormawquetissim 2"]
@@ -124,6 +148,7 @@ def test_equal_names_are_numbered(package):
         ("... - '", "cannot be used in battles"),
         ("", "cannot be used in battles"),
         (None, "Expected a card's name"),
+        ("Katton-GMAX", "-Gmax is the ending of giant forms"),
         ("Pikachu", "'Pikachu' is taken: it is Pikachu"),
         ("P.i.k a-chu", "is taken: it is Pikachu"),
         ("Pex", "'Pex' is taken: it is Toxapex"),

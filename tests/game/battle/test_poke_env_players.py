@@ -7,7 +7,7 @@ from battles import card
 
 from pokegen.errors import UserError
 from pokegen.game.battle.bridge import Bridge, Update
-from pokegen.game.battle.mod import CREATED, pack, read_cards, teach_poke_env, with_mod
+from pokegen.game.battle.mod import CREATED, pack, read_cards, with_mod
 from pokegen.game.battle.poke_env_players import PokeEnvPlayer
 
 
@@ -65,9 +65,9 @@ def test_what_poke_env_does_not_understand_does_not_end_the_battle(package):
     assert player.choose(Update(0, 0, [], mine.request, None)).startswith("move ")
 
 
-def test_created_creatures_are_played_from_the_preview_of_the_team_on(package):
+def test_created_creatures_are_played_from_the_preview_of_the_team_on(package, teach):
     creatures = read_cards([card("Katton"), card("Delutte", types=["Bug"])])
-    teach_poke_env(creatures)
+    teach(creatures)
     players = [PokeEnvPlayer(kind, CREATED) for kind in ("heuristics", "power")]
     chosen = []
     with Bridge(folder=with_mod(creatures)) as bridge:

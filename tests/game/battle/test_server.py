@@ -15,7 +15,7 @@ from battles import alive, card, wait_for
 from pokegen.errors import UserError
 from pokegen.files import sweep
 from pokegen.game.battle.bridge import Update
-from pokegen.game.battle.mod import CREATED, pack, read_cards, teach_poke_env, with_mod
+from pokegen.game.battle.mod import CREATED, pack, read_cards, with_mod
 from pokegen.game.battle.poke_env_players import PokeEnvPlayer
 from pokegen.game.battle.server import HOST, server
 
@@ -149,10 +149,10 @@ def fight(running, format, kinds, teams=(None, None), told=None):
     return one
 
 
-def test_created_creatures_fight_through_the_server_and_its_validator(running, creatures):
+def test_created_creatures_fight_through_the_server_and_its_validator(running, creatures, teach):
     from poke_env.player import MaxBasePowerPlayer, RandomPlayer
 
-    teach_poke_env(creatures)
+    teach(creatures)
     teams = (pack(creatures[:2]), pack(creatures[2:]))
     one = fight(running, CREATED, (MaxBasePowerPlayer, RandomPlayer), teams)
     assert one.n_finished_battles == 1
