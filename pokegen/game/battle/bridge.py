@@ -289,13 +289,13 @@ class Bridge:
 
     def _lost(self, process: "_Node", reason: str = "") -> None:
         """Raise the error of a process that ended or hangs."""
-        told = process.close(kill=True)
+        ending = process.close(kill=True)
         index = self._nodes.index(process)
         lost = [battle for battle in self._serials if battle % len(self._nodes) == index]
         self._forget(lost)
         battles = "1 battle was" if len(lost) == 1 else f"{len(lost)} battles were"
         raise BridgeError(
-            f"A simulator process {reason or told}: {battles} lost, {self.finished} were finished. "
+            f"A simulator process {reason or ending}: {battles} lost, {self.finished} were finished. "
             "restart() starts it again.",
             lost,
         )

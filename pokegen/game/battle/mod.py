@@ -213,8 +213,8 @@ def _ask(ids: list[str], moves: list[str], abilities: list[str]) -> dict[str, di
         encoding="utf-8",
     )
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if "Error" in line]
-        raise ShowdownError(f"Pokémon Showdown does not run: {' '.join(told[:1]) or done.returncode}")
+        errors = [line for line in done.stderr.splitlines() if "Error" in line]
+        raise ShowdownError(f"Pokémon Showdown does not run: {' '.join(errors[:1]) or done.returncode}")
     return json.loads(done.stdout)
 
 

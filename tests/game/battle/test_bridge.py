@@ -84,11 +84,11 @@ def simulate_battle(package, seed, names, choices):
     since it reads several choices at once."""
     start = {"formatid": FORMAT, "seed": ",".join(map(str, seed))}
     players = [{"name": name, "seed": team_seed(seed, side)} for side, name in enumerate(names)]
-    told = [f">start {json.dumps(start)}", *(f">player p{i + 1} {json.dumps(p)}" for i, p in enumerate(players))]
-    told += [f">p{side + 1} {choice}" for side, choice in choices]
+    commands = [f">start {json.dumps(start)}", *(f">player p{i + 1} {json.dumps(p)}" for i, p in enumerate(players))]
+    commands += [f">p{side + 1} {choice}" for side, choice in choices]
     command = [node(), str(package / "pokemon-showdown"), "simulate-battle", "--skip-build"]
     done = subprocess.run(
-        command, input="\n".join(told) + "\n", capture_output=True, text=True, cwd=package, timeout=120
+        command, input="\n".join(commands) + "\n", capture_output=True, text=True, cwd=package, timeout=120
     )
     assert done.returncode == 0, done.stderr
     lines, requests = ([], []), ([], [])

@@ -97,8 +97,8 @@ def test_it_ends_with_its_parent(package, number):
         assert probe.connect_ex((HOST, port)) != 0
 
 
-def recorder(kind, told):
-    """A player of poke-env, of class `kind`, that notes what it was told before each choice, and its choice."""
+def recorder(kind, seen):
+    """A player of poke-env, of class `kind`, that notes what it saw before each choice, and its choice."""
 
     class Recorder(kind):
         lines = []  # noqa: RUF012  of its only battle
@@ -113,18 +113,18 @@ def recorder(kind, told):
 
         def choose_move(self, battle):
             order = super().choose_move(battle)
-            told.append((list(self.lines), battle.last_request, order.message.removeprefix("/choose ")))
+            seen.append((list(self.lines), battle.last_request, order.message.removeprefix("/choose ")))
             self.lines.clear()
             return order
 
     return Recorder
 
 
-def fight(running, format, kinds, teams=(None, None), told=None):
+def fight(running, format, kinds, teams=(None, None), seen=None):
     from poke_env import AccountConfiguration, ServerConfiguration
 
     where = ServerConfiguration(running.websocket, "")
-    kinds = (recorder(kinds[0], told if told is not None else []), kinds[1])
+    kinds = (recorder(kinds[0], seen if seen is not None else []), kinds[1])
     # A name's second use within a minute is refused, as long as the first one's connection is there.
     names = [f"{side} {os.urandom(4).hex()}" for side in ("Ann", "Bob")]
     one, other = (
@@ -163,13 +163,13 @@ def test_created_creatures_fight_through_the_server_and_its_validator(running, c
 def test_on_the_bridge_poke_envs_players_choose_as_through_the_server(running):
     from poke_env.player import SimpleHeuristicsPlayer
 
-    told = []
-    one = fight(running, "gen9randombattle", (SimpleHeuristicsPlayer, SimpleHeuristicsPlayer), told=told)
-    assert one.n_finished_battles == 1 and len(told) > 5
-    assert told[0][0][-1] == "|turn|1"  # lines come before the request that they lead to, as on the bridge
+    seen = []
+    one = fight(running, "gen9randombattle", (SimpleHeuristicsPlayer, SimpleHeuristicsPlayer), seen=seen)
+    assert one.n_finished_battles == 1 and len(seen) > 5
+    assert seen[0][0][-1] == "|turn|1"  # lines come before the request that they lead to, as on the bridge
     [battle] = one.battles.values()
     side = int(battle.player_role[1]) - 1
     again = PokeEnvPlayer("heuristics")
-    ours = [again.choose(Update(0, side, lines, request, None)) for lines, request, _ in told]
-    assert ours == [choice for _, _, choice in told]
+    ours = [again.choose(Update(0, side, lines, request, None)) for lines, request, _ in seen]
+    assert ours == [choice for _, _, choice in seen]
     assert again.failures == 0
