@@ -1,7 +1,8 @@
-# make demo    sets up, trains a few steps on drawn creatures, and leaves nine cards and a contact sheet in out/
-# make test    sets up, then lint, format, types and tests
-# make fuzz    10,000 damaged or hostile files of each kind: only clear errors may come out; some minutes a kind
-# make clean   removes what the two made
+# make demo      sets up, trains a few steps on drawn creatures, and leaves nine cards and a contact sheet in out/
+# make test      sets up, then lint, format, types and tests
+# make coverage  the tests again, slower, and which lines of pokegen no test runs
+# make fuzz      10,000 damaged or hostile files of each kind: only clear errors may come out; some minutes a kind
+# make clean     removes what the two made
 #
 # The set-up is .venv; it is made once, and again only when pyproject.toml changes.
 
@@ -13,7 +14,7 @@ READY := .venv/.ready
 export WANDB_MODE = offline
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test fuzz clean
+.PHONY: demo test coverage fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -25,6 +26,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --dist worksteal
+
+coverage: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 fuzz: $(READY)
 	$(BIN)/python benchmarks/fuzz.py
@@ -38,5 +42,5 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
 	find pokegen tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

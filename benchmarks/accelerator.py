@@ -1,19 +1,19 @@
-"""Train pixel_gan on a borrowed GPU: everything it needs in one file, one command there, a few files back.
+"""Trains pixel_gan on a borrowed GPU: one file with everything needed, one command there, a few files back.
 
     python benchmarks/accelerator.py pack --out pack.tgz                         here: sprites, weights, packages
     python3 benchmarks/accelerator.py train pack.tgz --minutes 8 --out OUT       there: in a checkout, without a network
 
-`pack` takes the grid of an import (no framed pictures), the feature network's weights and the packages that read the
-configs, about 30 MiB. `train` measures images a second for `--measure` seconds, plans a training that fills the time,
-with step sizes that fall over its last quarter, trains by configs/pixel_gan.yaml and
-configs/experiment/pixel_gan_gpu.yaml, and leaves in OUT
+`pack` contains the grid of an import (no framed pictures), the feature network's weights and the packages that read the
+configs, about 30 MiB. `train` measures images per second for `--measure` seconds, plans a training that fills the time,
+with learning rates that fall over its last quarter, trains with configs/pixel_gan.yaml and
+configs/experiment/pixel_gan_gpu.yaml, and writes into OUT
 
     model.safetensors config.yaml README.md    the averaged generator as a checkpoint of the zoo
-    discriminator.safetensors                  what `fit --init_from OUT` goes on with, beside the generator
+    discriminator.safetensors                  for continuing with `fit --init_from OUT`
     samples.png types.png                      64 unselected sprites of seed 0; four as each of the 18 types
-    metrics.csv rate.json                      the log; images a second, images, seconds, the machine
+    metrics.csv rate.json                      the log; images per second, images, seconds, the machine
 
-Needed there: Python 3.11, torch, lightning, timm, pandas, safetensors, scipy, scikit-learn, pillow.
+Requirements there: Python 3.11, torch, lightning, timm, pandas, safetensors, scipy, scikit-learn, pillow.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""The agents of the zoo: speed of learning against Stable-Baselines3; scores against random play and published ones.
+"""The agents of the zoo: training speed against Stable-Baselines3; scores against random play and published ones.
 
-    pip install --no-deps --target runs/sb3 stable-baselines3      the reference; gymnasium stays as pokegen needs it
+    pip install --no-deps --target runs/sb3 stable-baselines3      the reference; keeps pokegen's version of gymnasium
     python benchmarks/agents.py speed        DQN on Space Invaders, PPO on LunarLander, each against the reference
     python benchmarks/agents.py scores       100 episodes of each shipped agent, with 95 % intervals
     python benchmarks/agents.py curves       evolution against PPO at equal steps, three seeds; its figure
     python benchmarks/agents.py cross        simple_adversary: learned, scripted and random players on both sides
-    python benchmarks/agents.py film         a game of each, docs/figures/agents.png
-    python benchmarks/agents.py first        the Space Invaders notebook's setting, three seeds
+    python benchmarks/agents.py film         a game of each agent: docs/figures/agents.png
+    python benchmarks/agents.py first        the settings of the Space Invaders notebook, three seeds
 
-`speed` runs both sides in turns, each in a process of its own with one thread, the same hyper-parameters and the same
-number of environments, and takes the ratio of neighbours; it tells the share of the time outside collecting and
-learning too, which is Lightning's. Status 1 where a bound is missed. Figures: agents.md.
+`speed` alternates between the two sides, each in its own process with one thread, the same hyper-parameters and number
+of environments, and computes the ratio of consecutive runs. It also reports the share of time outside collecting and
+learning, which is Lightning's overhead. Exit status 1 if a bound is missed. Figures: agents.md.
 """
 
 import argparse
@@ -186,7 +186,7 @@ CURVES = {
 
 
 def curves() -> bool:
-    """Validation returns by environment steps of both, and where random play stands."""
+    """Validation returns by environment steps of both, and the return of random play."""
     from matplotlib.figure import Figure
 
     figure = Figure((9, 3.4), layout="constrained")

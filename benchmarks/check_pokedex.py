@@ -1,11 +1,10 @@
-"""Hold `data/pokedex.csv` against an independent source: the CSV tables of PokeAPI (folder `data/v2/csv` of its
+"""Compares `data/pokedex.csv` with an independent source, the CSV tables of PokeAPI (folder `data/v2/csv` of its
 repository). Prints how many species agree, and a Markdown table of every difference.
 
     python benchmarks/check_pokedex.py PATH_TO_POKEAPI_CSV
 
-Compared are the default forms: types, the six stats, colour, height, weight, legendary, and what a species evolves
-from. Left out: abilities and egg groups, which have different spellings there; evolution levels, which PokeAPI lists
-by game.
+Compares the default forms: types, the six stats, colour, height, weight, legendary, and what a species evolves from.
+Left out: abilities and egg groups, which are spelt differently there; evolution levels, which PokeAPI lists by game.
 """
 
 import csv

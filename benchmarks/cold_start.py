@@ -1,10 +1,10 @@
-"""What a card costs from the prompt, against the import of torch alone; and what the verb imports.
+"""The time of a card from a cold start, compared with importing torch alone; and the modules that the verb imports.
 
     python benchmarks/cold_start.py
     python benchmarks/cold_start.py --model checkpoints/vae --rounds 20
 
-Whole processes are timed, in turns, so that the machine's other work weighs on all alike; the first round warms the
-disk's cache and is left out. Of the ratio's rounds each compares neighbours. Exit status 1 where a figure is missed.
+Times whole processes, alternating between them, so that other work of the machine affects all alike. The first round
+warms the disk's cache and is left out. Ratios compare consecutive runs. Exit status 1 if a limit is missed.
 """
 
 import argparse

@@ -1,18 +1,18 @@
-"""Faults on purpose: kills at random moments and full disks, over every verb that writes. Linux.
+"""Provoked faults: kills at random moments and full disks, for every verb that writes. Linux.
 
-    python benchmarks/faults.py                         30 kills and 5 full disks a verb
+    python benchmarks/faults.py                         30 kills and 5 full disks per verb
     python benchmarks/faults.py --verbs import card --kills 5 --disks 0
 
-Each verb is first run undisturbed, which gives the good state and the time that it takes. Then it is started over that
-state again and again, and ended at a random moment, by SIGKILL and SIGTERM in turn; or the disk, a tmpfs of its own,
-is filled so far that a random share of what the verb writes has room (needs root). After each try:
+Each verb is first run undisturbed, which gives the good state and the duration. Then it is started repeatedly on that
+state and ended at a random moment, by SIGKILL and SIGTERM in turn; or the disk, a separate tmpfs, is filled so that
+only a random share of the verb's output fits (needs root). After each try, these count as faults:
 
-    lost     the good state, or what was finished since, does not load, or differs
-    left     temporary files, after SIGKILL those that the next start does not remove; processes that live on
-    status   other than 143 after SIGTERM, or on a full disk other than 2 with one line
+    lost     the good state, or a later finished one, does not load or differs
+    left     temporary files (after SIGKILL, those that the next start does not remove); processes that stay alive
+    status   other than 143 after SIGTERM; on a full disk, other than 2 with one line
 
-At the end the verb runs to its end once more, which must succeed. Each try is a fork of this process, which has loaded
-what takes long. Exit status 1 where anything is lost, left or wrong.
+At the end the verb runs once more, and must succeed. Each try is a fork of this process, which has already imported
+the slow packages. Exit status 1 if anything is lost, left or wrong.
 """
 
 import argparse
@@ -41,8 +41,9 @@ from pokegen.cli.main import main
 from pokegen.data.pokedex import load_pokedex
 from pokegen.data.sample import write_sample
 from pokegen.data.sprites import load_sprites
+from pokegen.game.video.codec import count_frames
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import count_frames, read_recording
+from pokegen.game.video.recording import read_recording
 from pokegen.workers import end_with_parent
 
 ENV = "pokegen/Fighter-v0"
@@ -169,7 +170,7 @@ def verbs(place: Path, given: Path) -> dict[str, Verb]:
         assert len(pixels) == len(index) == 60
 
     def fresh(folder: Path, done: str) -> Callable[[int], None]:
-        """Begin anew where the try before came to its end."""
+        """Start again where the previous try ended."""
         return lambda n: shutil.rmtree(folder, ignore_errors=True) if (folder / done).exists() else None
 
     return {

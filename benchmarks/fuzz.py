@@ -1,15 +1,15 @@
-"""Damaged and hostile files, by the thousand, for every reader of files: only UserErrors may come out. Linux.
+"""Thousands of damaged and hostile files for every reader of files: only UserErrors may be raised. Linux.
 
     python benchmarks/fuzz.py                                10,000 cases of each kind
     python benchmarks/fuzz.py --kind tables cards --cases 500 --seed 3
 
-A case is a valid folder, written by pokegen itself, in which hypothesis changes one file a few times: bits, cuts,
-spliced and repeated parts, hostile tokens, other values in place of words and numbers; or puts a folder, a pipe, a link
-or nothing in its place. A crash is any exception but UserError, a control character on the terminal, more than SECONDS
-of work or WAIT of waiting, or an allocation that takes the process MEMORY beyond what it had at its start. Its shrunk
-folder is kept in --out, and the status is 1.
+A case is a valid folder, written by pokegen, in which hypothesis changes one file a few times: bits, cuts, spliced and
+repeated parts, hostile tokens, other values for words and numbers; or replaces it with a folder, a pipe, a link or
+nothing. A crash is any exception other than UserError, a control character on the terminal, more than SECONDS of
+work or WAIT of waiting, or an allocation of more than MEMORY above the process's initial size. The shrunk folder of a
+crash is kept in --out, and the status is 1.
 
-`fit --config` is tried as far as its files are read: parsing by LightningCLI takes a tenth of a second a case.
+For `fit --config`, only reading the files is tested: parsing by LightningCLI takes a tenth of a second per case.
 """
 
 import argparse
@@ -226,7 +226,7 @@ def cards() -> Kind:
     import json
 
     from pokegen.evaluation.samples import read_samples
-    from pokegen.evaluation.sprites import MIN_PICTURES
+    from pokegen.evaluation.sprites_panel import MIN_PICTURES
 
     buffer = io.BytesIO()
     Image.new("RGB", (128, 128)).save(buffer, "PNG")
@@ -298,14 +298,14 @@ class Crash(Exception):
 
 def attempt(read: Callable[[Path], object], folder: Path) -> bool:
     """Whether a folder was accepted; False for a UserError. Crash for all else."""
-    told = io.StringIO()
+    printed = io.StringIO()
     timers = {signal.ITIMER_PROF: (signal.SIGPROF, SECONDS), signal.ITIMER_REAL: (signal.SIGALRM, WAIT)}
     before = {number: signal.signal(number, _late) for number, _ in timers.values()}
     for timer, (_, limit) in timers.items():
         signal.setitimer(timer, limit)
     accepted = True
     try:
-        with redirect_stdout(told), redirect_stderr(told):
+        with redirect_stdout(printed), redirect_stderr(printed):
             read(folder)
     except UserError:
         accepted = False
@@ -318,7 +318,7 @@ def attempt(read: Callable[[Path], object], folder: Path) -> bool:
             signal.setitimer(timer, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
-    if (text := told.getvalue()) != trust.visible(text):
+    if (text := printed.getvalue()) != trust.visible(text):
         raise Crash(f"a control character on the terminal: {text[:200]!r}")
     return accepted
 

@@ -1,14 +1,14 @@
-"""The inverse dynamics model on three sources whose keys are known, beside the project's first attempt and the
-commonest key; the chain of Video PreTraining from end to end; and what training and annotation cost.
+"""The inverse dynamics model on three sources with known keys, compared with the project's first attempt and the most
+frequent key; the whole chain of Video PreTraining; and the cost of training and annotation.
 
     python benchmarks/idm.py keys       held-out episodes of three sources, three seeds each; bounds .95, .95, .85
     python benchmarks/idm.py first      the first attempt on the same recordings, one seed
     python benchmarks/idm.py chain      5 % of the play labelled, the model labels the rest, cloning from all of it
-    python benchmarks/idm.py cost       frames a second of training and annotation, memory over two hours of video
-    python benchmarks/idm.py traces     how often a shot that is pressed shows in the next frame of Space Invaders
+    python benchmarks/idm.py cost       frames per second of training and annotation, memory over two hours of video
+    python benchmarks/idm.py traces     how often a shot shows in the frame after its key, in Space Invaders
 
-All of it runs the commands that users type. What is done stays in runs/idm and is not done again; `--sources` and
-`--seeds` do a part of it. Status 1 where a bound is missed. Figures: benchmarks/idm.md.
+Everything runs the commands that users type. Finished work stays in runs/idm and is not repeated; `--sources` and
+`--seeds` select a part. Exit status 1 if a bound is missed. Figures: benchmarks/idm.md.
 """
 
 import argparse
@@ -90,13 +90,13 @@ def tested(folder: Path) -> dict[str, list]:
 
 
 def scores(matrix: list[list[int]]) -> dict[str, float]:
-    """Macro-F1 over the keys that were pressed, that of the commonest key alone, and recall of each."""
+    """Macro-F1 over the keys that were pressed, that of the most frequent key alone, and recall of each."""
     m = np.array(matrix, float)
-    pressed, told, right = m.sum(1), m.sum(0), np.diag(m)
+    pressed, predicted, right = m.sum(1), m.sum(0), np.diag(m)
     met = pressed > 0
     most = pressed.max() / pressed.sum()
     return {
-        "macro_f1": float((2 * right / np.maximum(pressed + told, 1))[met].mean()),
+        "macro_f1": float((2 * right / np.maximum(pressed + predicted, 1))[met].mean()),
         "majority_f1": float(2 * most / (1 + most) / met.sum()),
         "none": float(pressed[0] / pressed.sum()),
         "recall": (right / np.maximum(pressed, 1)).round(3).tolist(),
@@ -130,8 +130,8 @@ def keys(sources: list[str], seeds: list[int]) -> bool:
                 print(f"{source}: other frames change {spread(each)} of the answers", flush=True)
                 continue
             f1 = [one["macro_f1"] for one in each]
-            asked = f", bound {bound}" if name == group else ""
-            print(f"{source} {name}: macro-F1 {spread(f1)}{asked}, lowest {min(f1):.3f}; commonest key "
+            limit = f", bound {bound}" if name == group else ""
+            print(f"{source} {name}: macro-F1 {spread(f1)}{limit}, lowest {min(f1):.3f}; most frequent key "
                   f"{each[0]['majority_f1']:.3f}; none in {each[0]['none']:.2f} of the frames", flush=True)  # fmt: skip
             recall = np.mean([one["recall"] for one in each], axis=0)
             print("   recall", *(f"{k} {r:.3f}" for k, r in zip(each[0]["labels"], recall, strict=True)), flush=True)
@@ -148,7 +148,7 @@ def first(sources: list[str], _: list[int]) -> bool:
                    "--data.val_frames", 4000)  # fmt: skip
         for name, (labels, matrix) in tested(done).items():
             one = scores(matrix)
-            print(f"first attempt, {source} {name}: macro-F1 {one['macro_f1']:.3f}; commonest key "
+            print(f"first attempt, {source} {name}: macro-F1 {one['macro_f1']:.3f}; most frequent key "
                   f"{one['majority_f1']:.3f}; other frames change {last(done, 'val/depends'):.4f} of the answers;",
                   "recall",
                   *(f"{k} {r}" for k, r in zip(labels, one["recall"], strict=True)), flush=True)  # fmt: skip

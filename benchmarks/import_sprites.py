@@ -1,16 +1,16 @@
-"""What an import of sprites costs once, and what the start of a training run costs after it.
+"""The cost of an import of sprites, and of the start of a training run after it.
 
     python benchmarks/import_sprites.py ~/sprites                 into a folder that is removed at the end
-    python benchmarks/import_sprites.py --cache data/sprites      only the start, from an import that is there
+    python benchmarks/import_sprites.py --cache data/sprites      only the start, from an existing import
 
-The import is `pokegen data import` in a process of its own. Its memory, its worker processes' included, is looked at
-five times a second: "resident" adds up what each process sees, and so counts shared pages several times; "own" shares
-such a page out among those who map it. The cache's pages count as the import's, although the system takes them back
-when it needs them. Memory is told on Linux alone.
+The import is `pokegen data import` in a separate process. Its memory, including its workers', is sampled five times a
+second. "resident" sums over the processes, and so counts shared pages several times; "own" divides such a page among
+the processes that map it. The cache's pages count as the import's, although the system can reclaim them. Memory is
+measured only on Linux.
 
-The start is a fresh process that sets up SpriteDataModule as a training does, augmentation included, and takes its
-first batch. What that process imports first (torch, lightning) is told apart: it is the same with or without an import.
-Exit status 1 where a figure is missed.
+The start is a new process that sets up SpriteDataModule as a training does, augmentation included, and fetches its
+first batch. Its imports (torch, lightning) are reported separately: they are the same with or without an import of
+sprites. Exit status 1 if a limit is missed.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def memory(pid: int) -> dict[str, float]:
 
 
 def time_import(path: Path, out: Path) -> tuple[float, dict[str, float]]:
-    """Seconds, and GiB at the peak (empty where the system does not tell). The command's tables go to stdout."""
+    """Seconds, and GiB at the peak (empty if unknown). The command's tables go to stdout."""
     command = [sys.executable, "-m", "pokegen.cli.main", "data", "import", str(path), "--out", str(out)]
     peak: dict[str, float] = {}
     started = time.perf_counter()
@@ -128,7 +128,7 @@ def main() -> int:
         "--cache", type=Path, metavar="DIR", help="where to import to; without PATH: what to start from"
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="starts, of which the median is told; default: %(default)s"
+        "--rounds", type=int, default=5, help="number of starts, of which the median is reported; default: %(default)s"
     )
     args = parser.parse_args()
     if (args.path is None and args.cache is None) or args.rounds < 1:

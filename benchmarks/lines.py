@@ -1,11 +1,11 @@
-"""Evolution lines, drawn and real: how they grow, how types change, how alike their names are.
+"""Compares created evolution lines with real ones: growth, changes of type, similarity of names.
 
     python benchmarks/lines.py
 
-Lines of two and three forms of the shipped models beside the real ones of held-out families and of training families.
-The two-sample AUC is that of boosted trees on one row a step from form to form, whole lines in one fold: 0.5 is a draw
-from the same distribution. Once with the names and once without, for real names often share no root, and a third of
-the real colours change.
+Lines of two and three forms of the shipped models, compared with the real ones of held-out families and of training
+families. The two-sample AUC is that of boosted trees on one row per evolution step, with whole lines in one fold; 0.5
+means the same distribution. Computed with and without the names, because real names often share no root, and a third
+of the real colours change.
 """
 
 from itertools import combinations, pairwise

@@ -1,14 +1,14 @@
-"""Bits per character of the names model on unseen names, beside GRUs and the interpolated 5-gram.
+"""Bits per character of the names model on unseen names, compared with GRUs and an interpolated 5-gram.
 
     python benchmarks/names.py
 
-First on splits as the public figures were measured on, 80 % of all names to fit and 20 % to test, by chance and by
-chance over whole evolution families: three splits each, and whether their mean is within two standard errors of the
-public figure, its own error included.
-Then on the project's own split, where the shipped model stands beside them. What a predictor leaves open (epochs,
-strength) is chosen on held-out names that are not the test's; on the 80/20 splits it is then fitted anew on all 80 %.
+First on splits like those of the public figures, 80 % of all names for training and 20 % for testing, split at random
+and at random by evolution family: three splits each, and whether their mean is within two standard errors of the
+public figure, including the latter's own error.
+Then on the project's own split, with the shipped model. Free settings of a predictor (epochs, strength) are chosen on
+held-out names that are not test names; on the 80/20 splits it is then fitted again on all 80 %.
 
-The GRUs: that of makemore (Karpathy, 2022; one layer, 64 channels, AdamW at 5e-4), and one that is wider, with dropout.
+The GRUs: makemore's (Karpathy, 2022; one layer, 64 channels, AdamW at 5e-4), and a wider one with dropout.
 """
 
 import copy
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from pokegen.data.tables import NamesDataModule
-from pokegen.evaluation.names import SYMBOLS, NGram, bits_and_error, fit_ngram
+from pokegen.evaluation.names_panel import SYMBOLS, NGram, bits_and_error, fit_ngram
 from pokegen.models.names import CONDITIONS, END, encode
 from pokegen.zoo import load
 
@@ -54,11 +54,11 @@ class GRU(nn.Module):
 
     def loss(self, names: Sequence[str]) -> torch.Tensor:
         """Mean nats a character, the end counted as one."""
-        tokens = encode(names, LENGTH + 1)  # (B, T), END behind the name
+        tokens = encode(names, LENGTH + 1)  # (B, T), END after the name
         inputs = F.pad(tokens[:, :-1], (1, 0), value=BEGIN)
         hidden, _ = self.gru(self.dropout(self.embed(inputs)))  # (B, T, width)
-        behind = (tokens == END).cumsum(dim=1) > 1
-        targets = tokens.masked_fill(behind, -100)
+        after_end = (tokens == END).cumsum(dim=1) > 1
+        targets = tokens.masked_fill(after_end, -100)
         return F.cross_entropy(self.head(self.dropout(hidden)).flatten(0, 1), targets.flatten())
 
     @torch.inference_mode()

@@ -1,9 +1,9 @@
-"""What the evaluation panel costs: 2,000 sprites of the shipped cgan, and the score while training.
+"""The cost of the evaluation panel on 2,000 sprites of the shipped cgan, and of scoring during training.
 
     python benchmarks/panel.py                                  needs an import of real sprites in data/sprites
 
-The first must take under 3 minutes and 4 GiB on two cores; the second, timed inside a short run of configs/cgan.yaml
-that is scored after its 4,000 images, must cost under 10 % of what 20,000 images take, the distance between two scores.
+The first must take under 3 minutes and 4 GiB on two cores. The second is timed in a short run of configs/cgan.yaml that
+is scored after its 4,000 images; it must cost under 10 % of the time for 20,000 images, the interval between scores.
 """
 
 import resource

@@ -1,12 +1,12 @@
-"""What the reader says of names of unseen families, beside the majority class and letters alone, with what it owes to
-the lexicon and to the words.
+"""The reader's predictions for names of unseen families, compared with the majority class and with letters alone, and
+the contributions of the lexicon and of the words.
 
     python benchmarks/reader.py
 
-Each reader is trained anew, with three seeds (needs pip install 'pokegen[reader]'; some fifteen minutes on two cores).
-Held-out names are those of the validation and test families; the epoch was chosen by the former. Letters alone:
-logistic regression on runs of 1 to 4, its strength chosen in cross-validation over training families. p: McNemar's
-exact test (Psychometrika 1947), two-sided, of the first seed's Type1 against each baseline's, name by name.
+Each reader is trained with three seeds (needs pip install 'pokegen[reader]'; about fifteen minutes on two cores).
+Held-out names are those of the validation and test families; the epoch was chosen on the former. Letters alone:
+logistic regression on n-grams of 1 to 4, its strength chosen in cross-validation over training families. p: McNemar's
+exact test (Psychometrika 1947), two-sided, of the first seed's Type1 against that of each baseline, name by name.
 """
 
 import subprocess
@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 
-from pokegen.data.reader import ReaderDataModule
+from pokegen.data.reader_data import ReaderDataModule
 from pokegen.data.splits import split_of
-from pokegen.evaluation.reader import METRICS, scores
+from pokegen.evaluation.reader_panel import METRICS, scores
 from pokegen.models.reader import CODES
 from pokegen.zoo import export, load
 
@@ -96,8 +96,8 @@ def main() -> None:
                 better, worse = int((first & ~other).sum()), int((other & ~first).sum())
                 print(f"{'':<20}{better} names better and {worse} worse than {name}, p = {p_of(better, worse):.2g}")
     base = [train[key].mean(dim=0).numpy()[truth[key]] for key in CODES if key != "type1"]
-    told = ", ".join(f"{key} {-np.log(b).mean():.3f}" for key, b in zip(list(CODES)[1:], base, strict=True))
-    print(f"nats of {', '.join(list(CODES)[1:])} follow those of Type1; of what is usual: {told}")
+    nats = ", ".join(f"{key} {-np.log(b).mean():.3f}" for key, b in zip(list(CODES)[1:], base, strict=True))
+    print(f"nats of {', '.join(list(CODES)[1:])} follow those of Type1; of the base rates: {nats}")
 
 
 def p_of(better: int, worse: int) -> float:

@@ -1,16 +1,16 @@
-"""What sprites cost once a model is loaded: one alone, and a thousand, beside the bare network.
+"""The time to sample sprites from a loaded model: one, and a thousand, compared with the bare network.
 
     python benchmarks/sampling.py                            every shipped sprite model
     python benchmarks/sampling.py --model dcgan hf:ada/my-cgan --json out/sampling.json
 
-    one       `Generator.sprites(1, seed=i)`, on one thread as always: milliseconds of each of `--calls` calls, after
-              one that warms up
-    many      `Generator.sprites(1000)`: seconds of the one call, in batches of 32
-    bare      the model's `render` of as many latents and conditions that are drawn already, in batches as large, on
-              one thread: what is left is the cost of drawing them, of bytes, and of all else around the network
+    one       `Generator.sprites(1, seed=i)`, on one thread as always: milliseconds of each of `--calls` calls, after a
+              warm-up call
+    many      `Generator.sprites(1000)`: seconds of the call, in batches of 32
+    bare      the model's `render` of as many precomputed latents and conditions, in batches of the same size, on one
+              thread; the rest is the cost of sampling latents, of conversion to bytes, and of everything else
 
-Calls of `one` and of its bare network take turns, and for the ratio of `many` batches do, once more: each shares with
-its neighbour whatever else the machine does. Exit status 1 where a figure is missed.
+Calls of `one` and of its bare network alternate, and so do batches for the ratio of `many`, so that other work of the
+machine affects both alike. Exit status 1 if a limit is missed.
 """
 
 import argparse

@@ -1,20 +1,20 @@
-"""What stands between a sprite model and a kernel distance of 0: real sprites, made worse by each step that a model or
-its data takes.
+"""How far a sprite model is from a kernel distance of 0, and why: real sprites, degraded by each step of a model or its
+data.
 
-    python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute a row
+    python benchmarks/sprites.py floors --tokenizer FOLDER       one seed; half a minute per row
     python benchmarks/sprites.py pilots --images 40000           four models, three trainings each
     python benchmarks/sprites.py aids --model projected_gan      framing, few colours, candidates, truncation
 
 floors: each row is the half of the training families' sprites that is not the reference, changed as named. A generator
-that is perfect in all else cannot come below its row. Columns are the judge's depths (64: texture of a few pixels; 4
+that is perfect otherwise cannot score below its row. Columns are the judge's depths (64: texture of a few pixels; 4
 and body: the whole), their mean, which is the panel's `kernel_distance`, that of random networks, and the palette.
 
-pilots: each model is trained by `pokegen fit` on as many images, without rotation, conditions fading in over the second
-quarter, with three seeds, and scored by the panel on test families; a training that is there already is not repeated.
-The dcgan, which supports no style, sees only the pixel art that the panel compares with, the others every style.
-What is shown is the mean over the trainings and their deviation; – where --count is too small.
+pilots: each model is trained by `pokegen fit` on the same number of images, without rotation, with conditions fading in
+over the second quarter, with three seeds, and scored by the panel on test families; existing trainings are not
+repeated. The dcgan, which supports no style, sees only the pixel art of the panel's reference, the others every style.
+Figures are the mean over the trainings and their deviation; – if --count is too small.
 
-aids: a projected_gan without any help in sampling, then with one more each; validation families.
+aids: a projected_gan without sampling aids, then with one at a time; validation families.
 """
 
 import argparse
@@ -35,9 +35,9 @@ from torch import Tensor
 from pokegen import zoo
 from pokegen.cli.evaluate import GAMES, JUDGES
 from pokegen.data.modules import SpriteDataModule
-from pokegen.evaluation.features import Eye, RandomNet, as_images
+from pokegen.evaluation.features import RandomNet, ReferenceFeatures, as_images
 from pokegen.evaluation.samples import species_conditions
-from pokegen.evaluation.sprites import RANDOM_SEEDS, SpritePanel, Sprites, draw, halves, palette
+from pokegen.evaluation.sprites_panel import RANDOM_SEEDS, SpritePanel, Sprites, draw, palette, split_species
 from pokegen.images import grid
 from pokegen.models.augment import translate
 from pokegen.models.pixels import to_pixels
@@ -77,16 +77,16 @@ def floors(args: argparse.Namespace) -> None:
     data.setup("test")
     train = data.datasets["train"]
     pictures = train.pixels[train.rows]
-    first, second = halves(train.species.numpy(), args.seed)
-    judge = Eye(zoo.load("judge").model, pictures[first], args.seed)
-    random = [Eye(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
+    first, second = split_species(train.species.numpy(), args.seed)
+    judge = ReferenceFeatures(zoo.load("judge").model, pictures[first], args.seed)
+    random = [ReferenceFeatures(RandomNet(s), pictures[first][:600], args.seed) for s in RANDOM_SEEDS]
     real = pictures[second][:ROW]
     print(f"{'':42}{'64':>7}{'32':>7}{'16':>7}{'8':>7}{'4':>7}{'body':>7}{'mean':>8}{'random':>8}{'palette':>8}")
     for name, change in changes(args.tokenizer):
         with torch.inference_mode():
             made = np.concatenate([to_pixels(change(x).clamp(-1, 1)) for x in as_images(real)])
-        depths = list(judge.kernel_distances(judge.look(made)).values())
-        other = np.mean([eye.kernel_distance(eye.look(made[:600])) for eye in random])
+        depths = list(judge.kernel_distances(judge.embed(made)).values())
+        other = np.mean([net.kernel_distance(net.embed(made[:600])) for net in random])
         cells = "".join(f"{d:7.3f}" for d in depths) + f"{np.mean(depths):8.4f}{other:8.4f}"
         print(f"{name:42}{cells}{np.median([palette(p) for p in made[:250]]):8.0f}", flush=True)
 
@@ -104,7 +104,7 @@ PILOTS = {  # name → config, and what differs from it
     "projected_gan": ("projected_gan", []),
 }
 AIDS: dict[str, dict[str, Any]] = {  # name → what differs from what is shipped
-    "none": {"tidy": False, "colors": 0, "candidates": 1},
+    "none": {"despeckle": False, "colors": 0, "candidates": 1},
     "framed": {"colors": 0, "candidates": 1},
     "framed, 24 colours": {"candidates": 1},
     "framed, 24 colours, best of 4: as shipped": {},

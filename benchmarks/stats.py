@@ -1,22 +1,22 @@
-"""The stats model beside a Gaussian copula, TVAE, Forest-Flow and sequential CART, on one split, with the panel's
+"""The stats model compared with a Gaussian copula, TVAE, Forest-Flow and sequential CART, on one split, by the panel's
 metrics.
 
     python benchmarks/stats.py                      the project's split by family, three seeds
-    python benchmarks/stats.py --split random       820 and 205 rows at random, another split each seed
+    python benchmarks/stats.py --split random       820 and 205 rows at random, another split for each seed
     python benchmarks/stats.py rules                rules and conditions of the shipped model, and its speed
 
-Beside each figure stands the earlier measurement of the same method on 820 training and 205 held-out species. Its
-two-sample test was a weaker one than the panel's: `plain_auc` is the form that gives its figures.
+Each figure is shown with the earlier measurement of the same method on 820 training and 205 held-out species. That
+used a weaker two-sample test than the panel's: `plain_auc` is the form that reproduces its figures.
 
 The copula and TVAE are SDV's (2 or later), the copula with its defaults, TVAE with 2,000 epochs, Total a column like
-others. SDV is under the Business Source License and no dependency: `pip install sdv` to measure against it. Forest-Flow
+the others. SDV is under the Business Source License and not a dependency: `pip install sdv` to measure it. Forest-Flow
 (Jolicoeur-Martineau et al., AISTATS 2024; `pip install ForestDiffusion`) has 20 steps and ten copies of each row, a
 fifth and a tenth of its defaults, which would take hours. CART (Reiter, Using CART to Generate
-Partially Synthetic Public Use Microdata, Journal of Official Statistics 2005) grows one tree a column on the columns
-before it, leaves of five rows or more, and draws from the leaf's values, or, smoothed, between the lowest and the
+Partially Synthetic Public Use Microdata, Journal of Official Statistics 2005) grows one tree per column on the columns
+before it, with leaves of five rows or more, and samples from the leaf's values or, smoothed, between the lowest and the
 highest; Total is the sum. The earlier figures do not say which of the two they are.
 
-Where SDMetrics is installed, the last line says how far the panel's `quality` is from its quality report.
+If SDMetrics is installed, the last line gives the difference between the panel's `quality` and its quality report.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from pokegen.evaluation import stats as panel
+from pokegen.evaluation import stats_panel as panel
 from pokegen.schema import NO_TYPE, STAT_LABELS
 from pokegen.zoo import load
 
@@ -149,7 +149,7 @@ def rules() -> None:
         condition = {key: torch.full((50,), value) for key, value in order.items()}
         drawn = model.sample(50, condition, torch.Generator().manual_seed(seed))
         wrong += sum(int((drawn[key] != value).sum()) for key, value in order.items())
-    print(f"{len(orders)} orders of types, 50 rows each: {wrong} rows that are not as asked")
+    print(f"{len(orders)} orders of types, 50 rows each: {wrong} rows without the requested types")
 
 
 def splits_of(kind: str, seed: int) -> dict[str, pd.DataFrame]:

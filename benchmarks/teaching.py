@@ -1,29 +1,29 @@
-"""The teaching experiments, one command each; docs/experiments.md says what they show.
+"""The teaching experiments, one command each; docs/experiments.md has the results.
 
     python benchmarks/teaching.py reconstruction             test error by latent size, linear against convolutional VAE
     python benchmarks/teaching.py latent-map                 classes in a latent space of two dimensions
-    python benchmarks/teaching.py gan-cost                   what DCGAN costs beside the plain GAN, and what it gains
+    python benchmarks/teaching.py gan-cost                   cost and gain of DCGAN, compared with the plain GAN
 
-    --data digits | mnist | sprites      default: digits, which come with scikit-learn; of gan-cost: sprites
+    --data digits | mnist | sprites      default: digits, which come with scikit-learn; for gan-cost: sprites
     --root FOLDER                        of MNIST (data) or of imported sprites (data/sprites)
     --seeds N                            trainings, 0 to N - 1; default: 3
     --images N                           training images of a run; default: by experiment and data, see IMAGES
     --out FOLDER                         of the figures; default: docs/figures
 
-Each trains with Lightning's Trainer and the modules that `pokegen fit` trains, writes a figure and prints a table in
-Markdown: mean ± sample standard deviation over the seeds. Figures show digits, never a sprite.
+Each trains with Lightning's Trainer and the modules of `pokegen fit`, writes a figure and prints a table in Markdown:
+mean ± sample standard deviation over the seeds. Figures show digits, never a sprite.
 
-reconstruction  Mean squared error a pixel, values in [-1, 1], of test images decoded from the mean of their latent, by
-                the averaged weights; beside principal components, as many as the latent has dimensions, and the mean
-                image. Nets of configs/experiment/vae_digits_*.yaml; sprites at 64×64, Gaussian likelihood.
-latent-map      The share of test images whose nearest training image in the map is of their class (of sprites: first
-                type), beside chance, the same with classes shuffled, and the same in pixels.
-gan-cost        Seconds of a training step and images a second, taken in turns, a few steps of one and then of the
-                other, so that both suffer alike from whatever else runs: median, lowest and highest round; then the
-                weights that are trained. Quality on sprites: the panel's kernel distance to held-out families, as
-                training scores it, of two zoo models or checkpoint folders (`--checkpoints gan dcgan`), over seeds of
-                the draws. On digits (and MNIST) both are trained for --images, and the distance is that of the images
-                at 8×8 pixels, beside real training digits'.
+reconstruction  Mean squared error per pixel, values in [-1, 1], of test images decoded from their mean latent, by
+                the averaged weights; compared with as many principal components as latent dimensions, and with
+                the mean image. Nets of configs/experiment/vae_digits_*.yaml; sprites at 64×64, Gaussian likelihood.
+latent-map      The share of test images whose nearest training image in the map has their class (for sprites: the first
+                type), compared with chance, the same with shuffled classes, and the same in pixels.
+gan-cost        Seconds per training step and images per second, alternating between a few steps of one and of the
+                other, so that other load affects both alike: median, lowest and highest round; then the number of
+                trained weights. Quality on sprites: the panel's kernel distance to held-out families, as computed in
+                training, of two zoo models or checkpoint folders (`--checkpoints gan dcgan`), over seeds of the
+                samples. On digits (and MNIST) both are trained for --images, and the distance is that of the images at
+                8×8 pixels, compared with real training digits'.
 """
 
 import argparse
@@ -54,8 +54,8 @@ from pokegen.data.modules import SpriteDataModule
 from pokegen.data.teaching import DigitsDataModule, MNISTDataModule
 from pokegen.errors import CheckpointError, UserError
 from pokegen.evaluation.distances import kernel_distance
-from pokegen.evaluation.features import Eye
-from pokegen.evaluation.sprites import draw
+from pokegen.evaluation.features import ReferenceFeatures
+from pokegen.evaluation.sprites_panel import draw
 from pokegen.models.vae import ARCHITECTURES, VAE
 from pokegen.schema import TYPE_COLORS, TYPES
 from pokegen.trainers.adversarial import AdversarialModule
@@ -355,11 +355,11 @@ def score_checkpoints(args: argparse.Namespace) -> dict[str, list[float]]:
         print(f"{LABELS[name]}: {loaded.label}, trained on {loaded.config['training']['examples']:,} images")
     test = open_data(args, size=128).datasets["test"]
     with torch.random.fork_rng(devices=[]):
-        eye = Eye(zoo.load("judge").model, test.pixels[test.rows])
+        net = ReferenceFeatures(zoo.load("judge").model, test.pixels[test.rows])
     conditions = test.conditions.numpy()
     return {
         name: [
-            eye.kernel_distance(eye.look(draw(loaded.model, conditions, args.draws, seed).pictures))
+            net.kernel_distance(net.embed(draw(loaded.model, conditions, args.draws, seed).pictures))
             for seed in range(args.seeds)
         ]
         for name, loaded in models.items()

@@ -3,28 +3,28 @@
     python benchmarks/train_step.py                          dcgan on all cores; about two minutes on two
     python benchmarks/train_step.py --model all --json out/train_step.json
 
-Three sides take the same step, with nets and settings of configs/MODEL.yaml, and one order of one set of batches. Of a
-GAN (gan, dcgan, cgan, projected_gan): DiffAugment, the adversarial and auxiliary losses, two Adams, averaged weights.
-Of a likelihood model (vae, cvae): its loss, AdamW with a warm-up, averaged weights.
+Three sides take the same step, with nets and settings of configs/MODEL.yaml, on the same batches in the same order. For
+a GAN (gan, dcgan, cgan, projected_gan): DiffAugment, the adversarial and auxiliary losses, two Adams, averaged weights.
+For a likelihood model (vae, cvae): its loss, AdamW with a warm-up, averaged weights.
 
-    fit        Lightning's Trainer and pokegen's module as the config sets them: bf16-mixed, channels-last, CSV log,
-               progress bar. No checkpoint: that is the cost of an epoch, not of a step.
-    plain      the same in a loop of our own, with no Lightning: autocast to bfloat16, channels-last
+    fit        Lightning's Trainer and pokegen's module with the config's settings: bf16-mixed, channels-last, CSV log,
+               progress bar. No checkpoint, which is a cost per epoch, not per step.
+    plain      the same in our own loop without Lightning: autocast to bfloat16, channels-last
     float32    that loop without autocast, all tensors contiguous
 
 They are interleaved in one process. A callback counts the steps of `fit`; after every `--steps` of them it stops the
-clock of `fit`, runs as many steps of the two loops (in turns one first, then the other), and starts it again. So the
-three share whatever else the machine does, and each round yields a ratio of neighbours. All that the Trainer does
-between two steps counts as `fit`'s. The first round warms up and is left out.
+clock of `fit`, runs as many steps of the two loops (in alternating order), and starts the clock again. So other work of
+the machine affects all three, and each round gives a ratio of consecutive measurements. Everything that the Trainer
+does between two steps counts for `fit`. The first round is a warm-up and is left out.
 
-After that round a third loop starts from the weights and random numbers that `fit` started from, takes as many steps,
-and must end with the weights of `fit`, or they would not do the same work; the script stops then. It is `plain` but for
-what rounds in another place: autocast keeps no casts, as in Lightning, and the weights lie in memory as those of `fit`.
-`plain` keeps casts, as PyTorch does by default, and is channels-last: it is not to be slower than it need be.
+After that round a third loop starts from the initial weights and random numbers of `fit`, takes as many steps, and must
+end with the weights of `fit`; otherwise they do not do the same work, and the script stops. It equals `plain` but for
+rounding: autocast keeps no casts, as in Lightning, and the weights have the memory layout of `fit`. `plain` keeps
+casts, as PyTorch does by default, and is channels-last, so that it is not slower than necessary.
 
-All sides keep the memory that tensors leave free, as `pokegen fit` does. Batches lie in memory (`--root` reads them
-through SpriteDataModule, augmented, on every side). The peak memory of a side is measured in a process of its own, and
-so is each model of `--model all`. Exit status 1 where a figure is missed; bfloat16 has one to meet for dcgan alone.
+All sides keep freed memory, as `pokegen fit` does. Batches are held in memory (with `--root`, all sides read them
+through SpriteDataModule, augmented). The peak memory of a side is measured in a separate process, and so is each model
+of `--model all`. Exit status 1 if a limit is missed; for bfloat16 only dcgan has one.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class PlainLoop:
 
     Args:
         nets: the one that is averaged first.
-        given: what the config sets of the module; the rest is written here, and the check of weights would tell.
+        given: what the config sets of the module; the rest is written here.
         batches: as the loader lays them, channels-last.
         half: bfloat16, else float32 and all tensors contiguous.
         layout: of the weights.
@@ -127,10 +127,10 @@ class AdversarialLoop(PlainLoop):
         strength = min(1.0, max(0.0, (self.images + 1 - start) / max(1, end - start)))
 
         if drop := self.given.get("condition_dropout"):
-            told = torch.tensor([key in OF_SPECIES for key in generator.conditions])
-            rows = rows.masked_fill((torch.rand(rows.shape) < drop) & told, -1)
+            of_species = torch.tensor([key in OF_SPECIES for key in generator.conditions])
+            rows = rows.masked_fill((torch.rand(rows.shape) < drop) & of_species, -1)
         diversity = self.given.get("diversity", 0.0)
-        asked = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if diversity else rows
+        conditions = rows[: (len(rows) + 1) // 2].repeat(2, 1)[: len(rows)] if diversity else rows
         options = {key: self.given[key] for key in ("rotation", "scale") if key in self.given}
         options["probability"] = self.given.get("augment_probability", 1.0)
 
@@ -138,11 +138,11 @@ class AdversarialLoop(PlainLoop):
             return discriminator(images.contiguous(memory_format=self.layout), rows, strength)
 
         with self.autocast():
-            fake = generator(torch.randn(len(full), generator.latent_dim), asked, strength)
+            fake = generator(torch.randn(len(full), generator.latent_dim), conditions, strength)
             shown = full if full.shape == fake.shape else nn.functional.adaptive_avg_pool2d(full, fake.shape[-1])
             shown = diff_augment(shown, **options)
             real_logits, features = judge(shown, rows)
-            fake_logits = judge(diff_augment(fake.detach(), **options), asked)[0]
+            fake_logits = judge(diff_augment(fake.detach(), **options), conditions)[0]
             total = getattr(losses, f"{loss}_discriminator")(real_logits, fake_logits)
             if hasattr(discriminator, "auxiliary_loss"):
                 total = total + discriminator.auxiliary_loss(shown, features)
@@ -153,7 +153,7 @@ class AdversarialLoop(PlainLoop):
         for parameter in self.learning[1]:
             parameter.requires_grad_(False)
         with self.autocast():
-            logits, seen = judge(diff_augment(fake, **options), asked)
+            logits, seen = judge(diff_augment(fake, **options), conditions)
             total = getattr(losses, f"{loss}_generator")(logits, real_logits.detach())
             if diversity:
                 near = losses.pair_distance(features.detach()) - losses.pair_distance(seen)
@@ -339,7 +339,7 @@ def alone(args: argparse.Namespace, side: str) -> None:
 
 
 def peak_memory(args: argparse.Namespace, side: str) -> int | None:
-    """MiB, or None where the system does not tell."""
+    """MiB, or None if unknown."""
     if not Path("/proc/self/status").is_file():
         return None
     options = {key: getattr(args, key) for key in ("model", "batch", "width", "threads")} | {"steps": 3, "rounds": 1}

@@ -1,18 +1,18 @@
-"""Does a creature stay the same when its type changes? Distances across types against across seeds.
+"""Does a creature stay the same when its type changes? Compares distances across types with distances across seeds.
 
     python benchmarks/type_swap.py                       three models, 40 creatures under all 18 types, three seeds
     python benchmarks/type_swap.py --model cgan --root data/sprites
 
-Each creature (a seed) is drawn under each type as `pokegen sprites --by type` does: the latent stays, the colour
+Each creature (a seed) is drawn under each type as `pokegen sprites --by type` does: the latent is fixed, and the colour
 follows the type. Pictures are compared by
 
     features    the judge's, at its three middle depths, each scaled to deviation 1 over all pictures of the model
-    shape       1 - intersection over union of what is drawn (not white): 0 is the same silhouette, colour left aside
+    shape       1 - intersection over union of the drawing (not white): 0 is the same silhouette, colour aside
 
 `same creature` is the mean distance of one creature under two types, `same type` that of two creatures under one type.
-Their ratio is 0 where the type changes nothing, 1 where a creature is no nearer to itself than to any other, and more
-where the type decides all. Real sprites stand beside it: of one game, a species' usual and shiny colouring against two
-species that share a first type. It needs an import with shinies in --root; without one, that line is left out.
+Their ratio is 0 if the type changes nothing, 1 if a creature is no nearer to itself than to any other, and more if the
+type determines everything. Real sprites are the comparison: in one game, a species' usual and shiny colouring against
+two species that share a first type. This needs an import with shinies in --root; without one, that line is left out.
 """
 
 import argparse

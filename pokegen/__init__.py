@@ -15,19 +15,19 @@ __all__ = ["Generator", "__version__", "list_models", "load_model"]
 
 
 def list_models() -> list[str]:
-    """The names of the shipped models, which `load_model` takes."""
-    from pokegen.zoo.download import available  # here and below, so that `import pokegen` stays free of torch
+    """The names of the shipped models, for `load_model`."""
+    from pokegen.zoo.download import available  # here and below, so that `import pokegen` does not import torch
 
     return available()
 
 
 def load_model(name: str) -> Any:
-    """A trained network, on the CPU, in evaluation mode. Those that create have `.sample(n, …)`.
+    """A trained network, on the CPU, in evaluation mode. Generative models have `.sample(n, …)`.
 
     Args:
-        name: of a shipped model, see `list_models`; or a checkpoint's folder; or `hf:OWNER/NAME`.
+        name: of a shipped model, see `list_models`; or a checkpoint folder; or `hf:OWNER/NAME`.
 
-    Raises CheckpointError for a name that is unknown, and for a checkpoint that is incomplete, altered or unsafe.
+    Raises CheckpointError for an unknown name, and for a checkpoint that is incomplete, altered or unsafe.
     """
     from pokegen.zoo.loading import load
 

@@ -1,12 +1,12 @@
-"""What a user can get wrong. The command line prints the message as one line and exits with status 2."""
+"""Errors that a user can cause and fix. The command line prints the message as one line and exits with status 2."""
 
 
 class UserError(ValueError):
-    """A mistake of the user's: the message says what was expected, what came, and what to do next."""
+    """A user's mistake: the message gives the expected value, the actual value, and what to do next."""
 
 
 class WriteError(UserError):
-    """A file or folder that the system does not write."""
+    """A file or folder that cannot be written."""
 
     def __init__(self, message: str, path: str = ""):
         super().__init__(message)
@@ -14,7 +14,7 @@ class WriteError(UserError):
 
 
 class DataError(UserError):
-    """A table or a sprite source that cannot be used as it is."""
+    """A table or a source of sprites that cannot be used."""
 
 
 class CheckpointError(UserError):

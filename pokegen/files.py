@@ -1,20 +1,21 @@
-"""Files and folders that appear whole or not at all, whatever ends the process that writes them.
+"""Atomic writes: files and folders appear complete or not at all, even if the writing process is killed.
 
-Everything is written under a temporary name in the folder where it belongs, synced to the disk, and renamed:
+Everything is written under a temporary name in the target's folder, synced to disk, and renamed:
 
     atomic_file(path)      a file
     atomic_folder(path)    a folder; the old one is exchanged for the new one in one step, then removed
-    scratch_folder(parent) a folder that is gone at the end
-    claim(folder)          a folder that one process at a time may write to, such as a run's
-    sweep(folder)          removes what killed processes left; the first three do so first
+    scratch_folder(parent) a temporary folder, removed at the end
+    claim(folder)          a folder that only one process at a time may write to, such as a run's
+    sweep(folder)          removes leftovers of killed processes; the first three call it
 
-Temporary names begin with `.pokegen-`, end in random digits, and are made with O_EXCL, so no link is followed. Their
-owner holds a lock on them (flock), which ends with the process however it dies: `sweep` removes what nobody holds, and
-never what a live process writes. Systems and disks without such locks keep what a killed process left.
+Temporary names are `.pokegen-` and random digits, created with O_EXCL, so that no link is followed. Their owner locks
+them (flock), and the lock ends with the process: `sweep` removes what nobody locks, never what a live process writes.
+Systems and disks without such locks keep the leftovers of killed processes.
 """
 
 import csv
 import errno
+import json
 import os
 import shutil
 import stat
@@ -34,17 +35,17 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:  # a cold start must not pay for it
+if TYPE_CHECKING:  # not imported at a cold start
     import numpy as np
 
 PREFIX = ".pokegen-"  # of temporary names
-WAIT = 10.0  # seconds that a folder's writer waits for another one
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: the disk, the user's share of it, the process's limit
-_OLD = ".old"  # inside a temporary folder: the folder that is being replaced, where the two cannot be exchanged
+WAIT = 10.0  # seconds to wait for another writer of a folder
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space: the disk, the user's quota, the process's limit
+_OLD = ".old"  # in a temporary folder: the folder being replaced, if the two cannot be exchanged
 
 
 def cannot_write(path: str | Path, error: OSError) -> WriteError:
-    """What a user is told where `path` cannot be written. The command line adds the option that chooses the place."""
+    """The error for a `path` that cannot be written. The command line adds the option that chooses the path."""
     reason = {FileExistsError: "it is a file", IsADirectoryError: "it is a folder"}.get(type(error))
     advice = "Free some space, or choose" if error.errno in FULL else "Choose"
     return WriteError(
@@ -53,7 +54,7 @@ def cannot_write(path: str | Path, error: OSError) -> WriteError:
 
 
 def os_error(error: BaseException | None) -> OSError | None:
-    """The system's own error behind another one: torch hides a full disk behind an error about its file's format."""
+    """The system's error that caused another one: torch, for example, reports a full disk as a file format error."""
     while error:
         if isinstance(error, OSError) and error.errno:
             return error
@@ -62,15 +63,15 @@ def os_error(error: BaseException | None) -> OSError | None:
 
 
 def write(path: Path, content: bytes | str | Iterable[bytes]) -> Path:
-    """Write a file, text as UTF-8, or pieces one after the other. A pipe or a device, such as /dev/stdout, is written
-    to directly. Returns `path`."""
+    """Write a file atomically: bytes, text as UTF-8, or pieces in order. A pipe or a device, such as /dev/stdout, is
+    written directly. Returns `path`."""
     content = content.encode() if isinstance(content, str) else content
     pieces = [content] if isinstance(content, bytes) else content
     if os.path.exists(path) and not os.path.isfile(path):
         try:
             with open(path, "wb") as device:
                 device.writelines(pieces)
-        except BrokenPipeError:  # its reader has gone
+        except BrokenPipeError:  # the reader has closed it
             raise
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -81,23 +82,28 @@ def write(path: Path, content: bytes | str | Iterable[bytes]) -> Path:
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> Path:
-    """Write a table, lines ended by a line feed. Returns `path`."""
+    """Write a CSV table with line feeds as line ends. Returns `path`."""
     content = StringIO()
     csv.writer(content, lineterminator="\n").writerows(rows)
     return write(path, content.getvalue())
 
 
+def to_json(record: object) -> bytes:
+    """A record as the content of a JSON file, for people too: indented, letters as they are."""
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 @contextmanager
 def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
-    """A new binary file, which takes the place of `path` at the end. Where an exception ends the block, the file is
-    removed and `path` is as it was.
+    """A new binary file that replaces `path` at the end. If an exception ends the block, the new file is removed and
+    `path` is unchanged.
 
     Args:
-        path: may be a link, whose file is then replaced. The mode of the old file is kept, a new one has the umask's.
-            Missing folders are made.
+        path: if it is a link, the linked file is replaced. The mode of an old file is kept; a new one follows the
+            umask. Missing folders are created.
         suffix: of the temporary name, `file.name`, for libraries that choose a format by it.
 
-    Raises UserError where the system cannot write it.
+    Raises UserError if it cannot be written.
     """
     target = Path(os.path.realpath(path))
     temporary, lock = None, -1
@@ -115,8 +121,8 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
-        if told := _told(path, error, target):
-            raise told from error
+        if failure := _write_failure(path, error, target):
+            raise failure from error
         raise
     finally:
         unlock(lock)
@@ -124,16 +130,17 @@ def atomic_file(path: Path, suffix: str = "") -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
-    """A new, empty folder of the same name, which takes the place of `path` at the end, with all that was written into
-    it. Where an exception ends the block, it is removed and `path` is as it was.
+    """A new, empty folder of the same name that replaces `path` at the end. If an exception ends the block, the new
+    folder is removed and `path` is unchanged.
 
-    What `path` held goes away: copy into the new folder what must stay, and raise where it is not yours to replace.
+    The old contents of `path` are deleted: copy what must stay into the new folder, and raise if `path` must not be
+    replaced.
 
     Args:
-        path: may be a link, whose folder is then replaced, or missing, its parents too.
+        path: if it is a link, the linked folder is replaced. It and its parents may be missing.
         wait: seconds to wait for another process that writes the same folder.
 
-    Raises UserError where the system cannot write it, or another process still does.
+    Raises UserError if it cannot be written, or another process still writes it.
     """
     target = Path(os.path.realpath(path))
     work, lock = None, -1
@@ -160,8 +167,8 @@ def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
         if new.exists() and not target.exists():
             new.rename(target)
     except BaseException as error:
-        if told := _told(path, error, target):
-            raise told from error
+        if failure := _write_failure(path, error, target):
+            raise failure from error
         raise
     finally:
         if work:
@@ -172,7 +179,7 @@ def atomic_folder(path: Path, wait: float = WAIT) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder in `parent`, which is made where it is missing. It is removed at the end."""
+    """A temporary folder in `parent`, removed at the end. A missing `parent` is created."""
     parent.mkdir(parents=True, exist_ok=True)
     _sweep_once(parent)
     folder, lock = _make(parent, folder=True)
@@ -185,9 +192,9 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def claim(folder: Path) -> Iterator[None]:
-    """Keep a folder, which is made where it is missing, to this process: another one's claim is a UserError.
+    """Reserve a folder, created if it is missing, for this process: claims by other processes raise UserError.
 
-    Meanwhile no `atomic_folder` can be made directly below it.
+    During the claim, no `atomic_folder` can be created directly below it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -203,29 +210,29 @@ def claim(folder: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left in `folder`. A folder whose replacement was cut short is put back."""
+    """Remove leftovers of killed processes in `folder`, and restore folders whose replacement was interrupted."""
     for path in _temporaries(folder):
         try:
             lock = lock_path(path)
-        except OSError:  # its owner lives, or it is gone
+        except OSError:  # its owner is alive, or it no longer exists
             continue
         try:
-            if lock >= 0:  # else there are no locks here, and nobody knows
+            if lock >= 0:  # -1: no locks here, so its owner may be alive
                 _restore(path)
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-        except OSError:  # another's, or on a disk that has become read-only
+        except OSError:  # of another user, or the disk has become read-only
             pass
         finally:
             unlock(lock)
 
 
 class ArrayWriter:
-    """Appends rows to an .npy file. The header, which says how many there are, is written last.
+    """Appends rows to an .npy file. The header, with their number, is written last.
 
-    A full disk is an OSError at the row; a memory map would end the process by SIGBUS.
+    On a full disk, `append` raises OSError, whereas a memory map would end the process by SIGBUS.
 
     Args:
         file: of `atomic_file`, or any binary file that can seek.
@@ -238,7 +245,7 @@ class ArrayWriter:
 
         self.file, self.shape, self.dtype = file, shape, np.dtype(dtype)
         self.count = 0
-        file.write(bytes(len(self._header())))  # numpy pads it for growth, so any count takes as much
+        file.write(bytes(len(self._header())))  # numpy pads it, so the length is the same for any count
 
     def append(self, row: "np.ndarray") -> None:
         if row.shape != self.shape or row.dtype != self.dtype:
@@ -259,19 +266,21 @@ class ArrayWriter:
         return content.getvalue()
 
 
-def writable_folder(folder: Path) -> Path:
-    """Make the folder where it is missing. UserError if nothing can be written there."""
+def writable_folder(folder: Path, option: str = "--out") -> Path:
+    """Create the folder if it is missing. UserError, which names `option`, if nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise UserError(f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with --out.") from error
+        raise UserError(
+            f"Cannot write to the folder {str(folder)!r}: {reason}. Choose another with {option}."
+        ) from error
 
 
 def writable_file(file: Path) -> Path:
-    """Make the file's folder where it is missing. UserError if the file cannot be written."""
+    """Create the file's folder if it is missing. UserError if the file cannot be written."""
     if os.path.exists(file) and not os.path.isdir(file) and not os.path.isfile(file):
         return file  # a pipe or a device, such as /dev/stdout
     if os.path.isdir(file):
@@ -281,10 +290,10 @@ def writable_file(file: Path) -> Path:
 
 
 def _make_work(target: Path) -> tuple[Path, int] | None:
-    """A temporary folder with an empty folder named as `target` in it, and its lock. None while another process has
-    one."""
+    """A temporary folder that contains an empty folder named like `target`, and its lock. None while another process
+    has one."""
     try:
-        between = lock_path(target.parent)  # so that of two writers one sees the other
+        between = lock_path(target.parent)  # so that two writers notice each other
     except BlockingIOError:
         return None
     try:
@@ -302,7 +311,7 @@ _swept: set[Path] = set()
 
 
 def _sweep_once(folder: Path) -> None:
-    """To list a folder of many files before each of them would take long."""
+    """Only once, because listing a large folder before each file would be slow."""
     if folder not in _swept:
         sweep(folder)
         _swept.add(folder)
@@ -319,7 +328,7 @@ def _make(parent: Path, suffix: str = "", folder: bool = False) -> tuple[Path, i
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:
             continue
-        with suppress(FileNotFoundError):  # a sweep of another process was faster than the lock
+        with suppress(FileNotFoundError):  # another process swept it before it was locked
             lock = lock_path(path, block=True)
             if lock < 0 or os.path.lexists(path):
                 return path, lock
@@ -334,7 +343,7 @@ def _temporaries(folder: Path) -> list[Path]:
 
 
 def _restore(work: Path) -> None:
-    """Put the old folder back where the new one did not come to take its place."""
+    """Put the old folder back if the new one did not replace it."""
     if (work / _OLD).is_dir():
         for new in work.iterdir():
             if new.name != _OLD and not (work.parent / new.name).exists():
@@ -343,7 +352,7 @@ def _restore(work: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step. False where the system cannot."""
+    """Exchange two folders in one step. False if the system cannot."""
     if not sys.platform.startswith("linux"):
         return False
     import ctypes
@@ -364,8 +373,8 @@ def _sync(file: Path) -> None:
         os.close(descriptor)
 
 
-def _told(path: Path, error: BaseException, target: Path) -> UserError | None:
-    """What to raise where it was the writing that failed, and not what else the caller did meanwhile."""
+def _write_failure(path: Path, error: BaseException, target: Path) -> UserError | None:
+    """The error to raise if writing failed; None for other errors of the caller's block."""
     found = os_error(error) if isinstance(error, Exception) and not isinstance(error, UserError) else None
     if found is None:
         return None
@@ -376,7 +385,7 @@ def _told(path: Path, error: BaseException, target: Path) -> UserError | None:
     return cannot_write(path, found)
 
 
-# Locks. Each is a descriptor of its own, which no file object closes, so that a forked child can drop it: else the
+# Locks. Each is a separate descriptor, which no file object closes, so that a forked child can close it. Otherwise the
 # child would keep the lock of a parent that was killed.
 
 _held: set[int] = set()
@@ -393,8 +402,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def lock_path(path: Path, block: bool = False) -> int:
-    """Lock a file or folder until `unlock`. Returns the lock, -1 where there are none. BlockingIOError where another
-    has it."""
+    """Lock a file or folder until `unlock`. Returns the lock, or -1 if the system has none. BlockingIOError if another
+    process has locked it."""
     if fcntl is None:
         return -1
     try:

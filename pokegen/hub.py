@@ -1,3 +1,3 @@
-"""The zoo under its earlier name."""
+"""`pokegen.zoo` under its earlier name."""
 
 from pokegen.zoo import *  # noqa: F403

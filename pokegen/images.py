@@ -1,5 +1,4 @@
-"""Pictures as arrays: read from a file, on white, framed as the panel sees them, as pixel art on its own grid; and many
-on one sheet.
+"""Pictures as arrays: reading files, white backgrounds, framing for the panel, pixel art on its own grid, and sheets.
 
 Letters: H×W height and width of a picture in pixels, S side of a square one. Arrays are uint8 RGB (H, W, 3) on white.
 """
@@ -17,24 +16,24 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from pokegen.schema import SPRITE_SIZE
 
-CANVAS = 64  # pixels a side of indexed pixel art; doubled, it is a sprite
-COLORS = 16  # of indexed pixel art, white among them
-MARGIN = 1 / 32  # share of the side that a framed picture keeps white on each side of its longer edge
-_INNER = CANVAS - 2  # the longest side that a drawing on the canvas may have
-WHITE = 245  # of 255: what a model draws lighter in every channel is shown as white
+CANVAS = 64  # side of indexed pixel art in pixels; doubled, it is a sprite
+COLORS = 16  # of indexed pixel art, white included
+MARGIN = 1 / 32  # white margin of a framed picture at either end of its longer edge, as a share of the side
+_INNER = CANVAS - 2  # longest side of a drawing on the canvas
+WHITE = 245  # of 255: generated pixels that are lighter in every channel become white
 _DRAWN = 250  # a pixel whose darkest channel is below this is drawn, not background
 _MIN_DRAWN = 64  # pixels; fewer is a speck, not a creature
-MAX_PIXELS = 64_000_000  # of a picture that is read: 256 MB in RGBA
-_ALIKE = 24  # sum over the channels of the largest difference between a background's pixels
-_WORKED = 1024  # pixels of the longer side that the background is searched at
-# Those that Pillow decodes by itself: it hands EPS to a program, Ghostscript.
+MAX_PIXELS = 64_000_000  # limit for a picture: 256 MB in RGBA
+_ALIKE = 24  # largest difference between the pixels of a background, summed over the channels
+_WORKED = 1024  # longer side in pixels at which the background is searched
+# Formats that Pillow decodes itself; for EPS it would start another program, Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "PCX", "ICO", "QOI", "DDS")
 
 
 @dataclass(frozen=True)
 class Indexed:
-    """Pixel art: `indices` uint8 (64, 64) into `palette` uint8 (16, 3), whose first colour is white. `reduced` is True
-    where the picture was larger, or had more colours, than the canvas holds."""
+    """Pixel art: `indices` uint8 (64, 64) into `palette` uint8 (16, 3), whose first colour is white. `reduced`: the
+    picture was larger, or had more colours, than fit on the canvas."""
 
     indices: np.ndarray
     palette: np.ndarray
@@ -47,33 +46,33 @@ class Indexed:
 
 
 def read_picture(path: Path) -> Image.Image:
-    """The picture in a file, upright, RGBA; of an animation the first frame.
+    """The picture in a file, upright, RGBA; the first frame of an animation.
 
-    Raises ValueError with a short reason where there is none, or it has more than MAX_PIXELS.
+    Raises ValueError with a short reason if there is none, or if it has more than MAX_PIXELS.
     """
-    if not os.path.isfile(path):  # a named pipe would wait for its writer; Path's raises where a name is too long
+    if not os.path.isfile(path):  # a named pipe would block; Path.is_file raises if a name is too long
         raise ValueError("not a file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what is refused, or can be read all the same
+            warnings.simplefilter("ignore")  # the file is refused or readable anyway
             with Image.open(path, formats=FORMATS) as image:
-                image.draft(None, (2 * _WORKED, 2 * _WORKED))  # a large JPEG is decoded at a half, a quarter, an eighth
+                image.draft(None, (2 * _WORKED, 2 * _WORKED))  # decodes a large JPEG at 1/2, 1/4 or 1/8
                 if image.width * image.height <= MAX_PIXELS:
                     return rgba(image)
                 width, height = image.size
     except Image.UnidentifiedImageError as error:
-        raise ValueError("unreadable (no picture of a known format)") from error
+        raise ValueError("unreadable (not a picture of a known format)") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"too large (more than {MAX_PIXELS:,} pixels)") from error
     except MemoryError as error:
         raise ValueError("too large (for this machine's memory)") from error
-    except Exception as error:  # a damaged file can raise anything in Pillow's decoders
+    except Exception as error:  # Pillow's decoders can raise anything for a damaged file
         raise ValueError(f"unreadable ({error})") from error
     raise ValueError(f"too large ({width}×{height}; {MAX_PIXELS:,} pixels at most)")
 
 
 def rgba(image: Image.Image) -> Image.Image:
-    """Any picture → RGBA, upright as its EXIF data say, in sRGB if it brings a colour profile."""
+    """Any picture → RGBA, upright according to its EXIF data, in sRGB if it has a colour profile."""
     image.load()
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
@@ -85,7 +84,7 @@ def rgba(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Gray of 16 or 32 bits or of floating point → 8 bits. The scale is that of the smallest range that holds it."""
+    """Grey of 16 or 32 bits or floating point → 8 bits, scaled by the smallest range that contains the values."""
     gray = np.nan_to_num(np.asarray(image).astype(np.float32))
     if image.mode.startswith("I;16"):
         top = 65535.0
@@ -96,7 +95,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """The same colours in sRGB; as it is where the profile is missing, broken, or sRGB itself."""
+    """The same colours in sRGB; unchanged if the profile is missing, broken, or sRGB itself."""
     profile = image.info.get("icc_profile")
     if not profile:
         return image
@@ -111,9 +110,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> np.ndarray:
-    """Any picture → RGB on white (H, W, 3), cropped to what is drawn; of a strip of frames, the first. A uniform
-    background of another colour becomes white. A picture of more than 1024 pixels a side that is no enlarged pixel art
-    is reduced. Raises ValueError where nothing is drawn."""
+    """Any picture → RGB on white (H, W, 3), cropped to the drawing; only the first frame of a strip. A uniform
+    background of another colour becomes white. Pictures of more than 1024 pixels a side are reduced, unless they are
+    enlarged pixel art. Raises ValueError if nothing is drawn."""
     picture = own_grid(np.asarray(rgba(image)))  # (H, W, 4)
     if (factor := math.ceil(max(picture.shape) / _WORKED)) > 1:
         picture = np.asarray(Image.fromarray(picture).reduce(factor))
@@ -126,10 +125,9 @@ def on_white(image: Image.Image) -> np.ndarray:
 
 
 def _first_frame(picture: np.ndarray) -> np.ndarray:
-    """The first square of a strip (H, W, 3) of equal frames, side by side or one below the other; else the picture.
+    """The first square of a strip (H, W, 3) of equal frames, in a row or a column; otherwise the picture.
 
-    A strip is a row of squares in each of which about the same pixels are drawn, and nothing crosses from one to the
-    next.
+    A strip is a sequence of squares in which about the same pixels are drawn, and no drawing crosses their borders.
     """
     side = min(picture.shape[:2])
     count, rest = divmod(max(picture.shape[:2]), side)
@@ -145,7 +143,7 @@ def _first_frame(picture: np.ndarray) -> np.ndarray:
 
 
 def cropped(picture: np.ndarray) -> np.ndarray:
-    """The smallest part of a picture that holds all that is drawn. Raises ValueError where nothing is."""
+    """The bounding box of the drawing in a picture. Raises ValueError if nothing is drawn."""
     drawn = _drawn(picture)
     if drawn.sum() < _MIN_DRAWN:
         raise ValueError("nothing is drawn")
@@ -154,14 +152,14 @@ def cropped(picture: np.ndarray) -> np.ndarray:
 
 
 def _drawn(picture: np.ndarray) -> np.ndarray:
-    """Which pixels of (H, W, 3) are no background, (H, W)."""
+    """Which pixels of (H, W, 3) are not background, bool (H, W)."""
     red, green, blue = np.moveaxis(picture, 2, 0)
-    return np.minimum(np.minimum(red, green), blue) < _DRAWN  # ten times as fast as min(axis=2)
+    return np.minimum(np.minimum(red, green), blue) < _DRAWN  # ten times faster than min(axis=2)
 
 
 def _whiten_background(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) whose four corners are alike: what is of about their colour and connected to the border becomes white,
-    also where the creature cuts it off from the corners. What it encloses stays."""
+    """If the four corners of (H, W, 3) are alike, pixels of about their colour that are connected to the border become
+    white, even where the creature separates them from the corners. Areas that it encloses stay."""
     corners = [(0, 0), (0, -1), (-1, 0), (-1, -1)]
     colors = np.array([picture[corner] for corner in corners], dtype=int)
     if np.ptp(colors, axis=0).max() > 8 or colors.min() >= _DRAWN:  # JPEG noise allowed
@@ -171,18 +169,18 @@ def _whiten_background(picture: np.ndarray) -> np.ndarray:
     picture = picture.copy()
     for corner in corners:
         color = picture[corner].astype(np.int16)
-        if color.min() < _DRAWN:  # else an earlier corner's fill has reached it
+        if color.min() < _DRAWN:  # otherwise the fill from an earlier corner has reached it
             regions, count = label(np.abs(picture - color).sum(axis=2) <= _ALIKE)
             ground = np.zeros(count + 1, bool)
             for rim in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
                 ground[rim] = True
-            ground[0] = False  # of another colour
+            ground[0] = False  # pixels of another colour
             picture[ground[regions]] = 255
     return picture
 
 
 def framed(creature: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
-    """A cropped picture (H, W, 3) → (size, size, 3), its longer side enlarged or reduced to all but the margins."""
+    """A cropped picture (H, W, 3) → (size, size, 3), scaled so that its longer side leaves the margins."""
     image = Image.fromarray(creature)
     scale = (size - 2 * round(MARGIN * size)) / max(image.size)
     target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -196,8 +194,8 @@ def framed(creature: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
 
 
 def as_judged(picture: np.ndarray) -> np.ndarray:
-    """A sprite, real or generated, (H, W, 3) → (128, 128, 3) as the panel sees all of them: cropped, framed, whatever
-    its size and its place. A picture without a drawing stays white."""
+    """A real or generated sprite (H, W, 3) → (128, 128, 3), prepared for the panel: cropped and framed, so that size
+    and position do not matter. A picture without a drawing stays white."""
     try:
         return framed(own_grid(cropped(picture)))
     except ValueError:
@@ -205,11 +203,11 @@ def as_judged(picture: np.ndarray) -> np.ndarray:
 
 
 def own_grid(picture: np.ndarray) -> np.ndarray:
-    """Undo a whole-number enlargement: (k H, k W, C) of equal squares of k×k pixels → (H, W, C) with the largest k
-    that leaves 8 pixels a side."""
+    """Undo an integer enlargement: (k H, k W, C) of uniform squares of k×k pixels → (H, W, C), with the largest k that
+    leaves 8 pixels a side."""
     height, width = picture.shape[:2]
     common = math.gcd(height, width)
-    for step in (64, 1):  # a sample first, which shows at once that most pictures are no enlargement
+    for step in (64, 1):  # first a sample, which is enough to rule out most pictures
         for lines in (picture[::step], picture.swapaxes(0, 1)[::step]):
             if common > 1:
                 common = math.gcd(common, *_edges(lines))
@@ -218,7 +216,7 @@ def own_grid(picture: np.ndarray) -> np.ndarray:
 
 
 def _edges(lines: np.ndarray) -> list[int]:
-    """The columns of (L, W, C) that differ from the one before."""
+    """The columns of (L, W, C) that differ from the previous one."""
     changed = [(lines[:, 1:, c] != lines[:, :-1, c]).any(axis=0) for c in range(lines.shape[2])]
     return (np.flatnonzero(np.any(changed, axis=0)) + 1).tolist()
 
@@ -226,12 +224,12 @@ def _edges(lines: np.ndarray) -> list[int]:
 def indexed(creature: np.ndarray) -> Indexed:
     """A cropped picture (H, W, 3) as pixel art in the middle of the canvas, in 16 colours.
 
-    What has at most 16 colours and 62 pixels a side, on its own grid, keeps every pixel. Otherwise colours are reduced
-    first, by k-means from a median cut; then each tile of a larger picture takes the colour that covers most of it
-    (k-centroid), so that no colour is new. Dark colours count for more, or outlines would break.
-    """
+    A picture with at most 16 colours and 62 pixels a side, on its own grid, keeps every pixel. Otherwise the colours
+    are reduced first, by k-means initialised with a median cut. Then each tile of a larger picture takes its most
+    frequent colour (k-centroid), which adds no new colours. Dark colours have more weight, so that outlines do not
+    break."""
     creature = own_grid(creature)
-    creature = creature[:: (step := max(1, max(creature.shape) // (2 * _INNER))), ::step]  # two pixels a tile suffice
+    creature = creature[:: (step := max(1, max(creature.shape) // (2 * _INNER))), ::step]  # two pixels per tile suffice
     palette, indices = _palette(creature)
     reduced = len(palette) > COLORS or max(indices.shape) > _INNER
     if len(palette) > COLORS:
@@ -244,7 +242,7 @@ def indexed(creature: np.ndarray) -> Indexed:
 
 
 def _palette(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (K, 3), white first, and indices (H, W), which are right for K up to 256."""
+    """Colours (K, 3), white first, and indices (H, W), valid for K up to 256."""
     codes = picture.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     found, inverse = np.unique(np.append(0xFFFFFF, codes), return_inverse=True)
     order = np.argsort(found != 0xFFFFFF, kind="stable")  # white first
@@ -255,21 +253,27 @@ def _palette(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fewer_colors(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_palette`, with white and at most 15 others."""
+    """Like `_palette`, but reduced to white and at most 15 other colours."""
     drawn = _drawn(picture)
-    ink = picture[drawn]  # (P, 3)
-    few = Image.fromarray(ink[None, :: max(1, len(ink) // 1000)])  # enough to find the colours
-    found = few.quantize(COLORS - 1, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
-    colors = np.asarray(found.getpalette(), np.uint8).reshape(-1, 3)[: COLORS - 1]
-    near = colors.astype(np.float32)
-    distance = (near**2).sum(axis=1) - 2 * ink.astype(np.float32) @ near.T  # (P, K), less what all have in common
+    colors, nearest = few_colors(picture[drawn], COLORS - 1)
     indices = np.zeros(drawn.shape, np.uint8)
-    indices[drawn] = distance.argmin(axis=1) + 1
+    indices[drawn] = nearest + 1
     return np.concatenate([np.full((1, 3), 255, np.uint8), colors]), indices
 
 
+def few_colors(pixels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` colours that pixels, uint8 (P, 3), come closest to, by k-means from a median cut: uint8 (count, 3),
+    and the place of each pixel's nearest (P,)."""
+    few = Image.fromarray(pixels[None, :: max(1, len(pixels) // 1000)])  # enough to find the colours
+    found = few.quantize(count, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    colors = np.asarray(found.getpalette(), np.uint8).reshape(-1, 3)[:count]
+    near = colors.astype(np.float32)
+    distance = (near**2).sum(axis=1) - 2 * pixels.astype(np.float32) @ near.T  # (P, K), less what all have in common
+    return colors, distance.argmin(axis=1)
+
+
 def _dominant(indices: np.ndarray, scale: float, palette: np.ndarray) -> np.ndarray:
-    """Indices (H, W) reduced by `scale` below 1: of each tile the colour with the largest area in it."""
+    """Indices (H, W) reduced by a `scale` below 1: each tile takes the colour with the largest area in it."""
     target = [max(1, round(side * scale)) for side in indices.shape]
     rows, columns = (_overlap(side, new) for side, new in zip(indices.shape, target, strict=True))
     kinds = np.arange(len(palette))[:, None, None]
@@ -279,7 +283,7 @@ def _dominant(indices: np.ndarray, scale: float, palette: np.ndarray) -> np.ndar
 
 
 def _overlap(side: int, new: int) -> np.ndarray:
-    """How much of each of `side` pixels lies in each of `new` tiles: float32 (new, side)."""
+    """The share of each of `side` pixels that lies in each of `new` tiles: float32 (new, side)."""
     edges = np.linspace(0, side, new + 1)
     pixels = np.arange(side)
     return np.clip(np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels), 0, None).astype(
@@ -296,7 +300,7 @@ def _centered(picture: np.ndarray, size: int, fill: int = 255) -> np.ndarray:
 
 
 def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
-    """A sprite, uint8 (S, S, 3) → (size, size, 3): whole pixels where it grows by a whole number, else smoothly."""
+    """A sprite, uint8 (S, S, 3) → (size, size, 3): whole pixels for an integer enlargement, otherwise smooth."""
     if len(sprite) == size:
         return sprite
     how = Image.Resampling.NEAREST if size % len(sprite) == 0 else Image.Resampling.LANCZOS
@@ -304,16 +308,16 @@ def to_size(sprite: np.ndarray, size: int = SPRITE_SIZE) -> np.ndarray:
 
 
 def clean_white(sprites: np.ndarray) -> np.ndarray:
-    """Sprites, uint8 (…, 3), with nearly white made white: a model's white is a little uneven, and the eye sees that
-    as a square around the creature. What is darker than 225 in any channel stays as it is."""
+    """Sprites, uint8 (…, 3), with near-white made white: a model's white is slightly uneven, which is visible as a
+    square around the creature. Pixels darker than 225 in any channel do not change."""
     share = np.clip((sprites.min(axis=-1, keepdims=True).astype(np.float32) - 225) / (WHITE - 225), 0, 1)
     return (sprites + share * (255 - sprites.astype(np.float32)) + 0.5).astype(np.uint8)
 
 
 def transparent(sprites: np.ndarray) -> np.ndarray:
-    """Sprites on white, uint8 (N, H, W, 3) → RGBA (N, H, W, 4): white that reaches the border becomes clear, white
-    inside the creature stays. On its edge, the lighter a pixel is than its darkest neighbour, the clearer it becomes,
-    in the colour that looks on white as before."""
+    """Sprites on white, uint8 (N, H, W, 3) → RGBA (N, H, W, 4): white connected to the border becomes transparent,
+    white inside the creature stays. An edge pixel is the more transparent the lighter it is than its darkest neighbour,
+    and its colour is chosen so that it looks the same on white."""
     from scipy.ndimage import binary_dilation, label, maximum_filter
 
     result = np.empty((*sprites.shape[:3], 4), np.uint8)
@@ -345,5 +349,5 @@ def grid(sprites: np.ndarray, columns: int, gap: int = 4) -> Image.Image:
 def png(image: Image.Image) -> bytes:
     """The bytes of a PNG file."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=4)  # of a card: three quarters of the default's time, 5 % more bytes
     return buffer.getvalue()

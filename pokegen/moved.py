@@ -1,17 +1,17 @@
-"""Where the classes of earlier versions are now, and what their arguments are called now, so that checkpoints, runs and
-configs of those versions work as before."""
+"""New paths of classes and new names of arguments, so that checkpoints, runs and configs of earlier versions work."""
 
 from typing import Any
 
 _AGENTS = ("demonstrations", "dqn", "evolution", "gail", "maddpg", "ppo")
 _VIDEO = ("annotate", "clips", "cloning", "idm", "keys", "recording", "reward")
-# The old path of a module, or of a class, and the new one.
+# Old path of a module or class → new path.
 MOVED = {
     "pokegen.game.agents": "pokegen.game.agents.base",
     "pokegen.models.training.AdversarialModule": "pokegen.trainers.adversarial.AdversarialModule",
     "pokegen.models.training.AutoencoderModule": "pokegen.trainers.autoencoder.AutoencoderModule",
     "pokegen.models.training.LikelihoodModule": "pokegen.trainers.likelihood.LikelihoodModule",
     "pokegen.game.training": "pokegen.game.video.module",
+    "pokegen.data.reader": "pokegen.data.reader_data",
     **{
         f"pokegen.models.{module}.{kind}": f"pokegen.models.{module}.{prefix}{kind}"
         for module, prefix in (("gan", "GAN"), ("dcgan", "DCGAN"), ("cgan", "CGAN"), ("projected_gan", "ProjectedGAN"))
@@ -42,7 +42,8 @@ _PPO = _GRADIENT | {
     "trace": "gae_lambda",
     "value_weight": "vf_coef",
 }
-# The path of a class today → the old name of an argument → the new one.
+_CHOSEN = {"tidy": "despeckle", "weights": "critic_checkpoint"}
+# Current path of a class → old name of an argument → new name.
 KEYS: dict[str, dict[str, str]] = {
     "pokegen.game.agents.dqn.DQN": _OFF_POLICY
     | {
@@ -60,19 +61,23 @@ KEYS: dict[str, dict[str, str]] = {
         "twins": "n_critics",
     },
     "pokegen.game.agents.ppo.PPO": _PPO,
+    "pokegen.models.autoregressive.Autoregressive": {"weights": "tokenizer_checkpoint"},
+    "pokegen.models.classifier.Classifier": {"spoiled": "corrupted"},
+    "pokegen.models.pixel_gan.PixelGANGenerator": _CHOSEN,
+    "pokegen.models.projected_gan.ProjectedGANGenerator": _CHOSEN,
 }
 
 
 def class_path(path: str) -> str:
-    """The path of a class today."""
+    """The current path of a class."""
     module, dot, name = path.rpartition(".")
     path = f"{MOVED.get(module, module)}{dot}{name}"
     return MOVED.get(path, path)
 
 
 def renewed(config: Any, changes: dict[str, str] | None = None) -> Any:
-    """A copy of nested settings in which each `class_path`, and each key of the `init_args` next to it, is that of
-    today. A key stays as it is where the settings have its new name too.
+    """A copy of nested settings with the current form of each `class_path` and of each key of its `init_args`. A key is
+    not renamed if the settings also have the new name.
 
     Args:
         config: dictionaries, lists and plain values.
@@ -89,7 +94,8 @@ def renewed(config: Any, changes: dict[str, str] | None = None) -> Any:
     found["class_path"] = new = class_path(path)
     names = {path: new} if path != new else {}
     if isinstance(args, dict):
-        known = next((keys for path, keys in KEYS.items() if f".{path}".endswith(f".{new}")), {})  # or the class alone
+        # `new` may be the class name alone.
+        known = next((keys for path, keys in KEYS.items() if f".{path}".endswith(f".{new}")), {})
         keys = {old: key for old, key in known.items() if old in args and key not in args}
         found["init_args"] = {keys.get(key, key): value for key, value in args.items()}
         names |= keys

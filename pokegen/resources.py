@@ -1,4 +1,4 @@
-"""Where configs, tables and checkpoints lie: in the checkout's top folder, or inside an installed wheel."""
+"""Finds configs, tables and checkpoints in the top folder of a checkout, or inside an installed wheel."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What comes from others is data. Every check of strangers' files, names and text is here; docs/security.md lists them.
+"""Checks of untrusted files, names and text, which are data, never programs. docs/security.md lists the checks.
 
 Imports neither torch nor Gymnasium.
 """
@@ -14,9 +14,9 @@ from typing import Any
 
 from pokegen.errors import UserError
 
-CONFIG_BYTES = 2**20  # of a config.yaml; the largest shipped one has 4 kB
-NODES = 20_000  # of a YAML document, each alias counted with all that it stands for
-DEPTH = 100  # of YAML: whoever walks it may recurse
+CONFIG_BYTES = 2**20  # limit for a config.yaml; the largest shipped one has 4 kB
+NODES = 20_000  # limit for a YAML document, aliases expanded
+DEPTH = 100  # limit for nested YAML, which is processed recursively
 
 # Text
 
@@ -26,12 +26,12 @@ _HIDDEN = re.compile(  # C0 without tab and newline, C1, line separators, marks 
 
 
 def visible(text: Any) -> str:
-    r"""Text for a terminal: control characters are spelt, as in \x1b, so that none moves the cursor or sets colors."""
+    r"""Text for a terminal: control characters are escaped, as in \x1b, so that they have no effect."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def echo(*values: Any, **options: Any) -> None:
-    """print, with control characters spelt: for lines that hold a name, a title or a path of somebody else's."""
+    """print, with control characters escaped: for lines with names, titles or paths from untrusted sources."""
     print(*map(visible, values), **options)
 
 
@@ -42,34 +42,34 @@ def inside(folder: Path, name: str | Path, root: Path | None = None) -> Path:
     """The path of `name` in `folder`, links resolved.
 
     Args:
-        folder: where `name` begins.
-        name: usually read from somebody's file.
-        root: that the file must lie in; default: `folder`. Links may lead about in it, not out of it.
+        folder: `name` is relative to it.
+        name: usually read from an untrusted file.
+        root: folder that must contain the file; default: `folder`. Links may lead within it, not out of it.
 
     Raises UserError for a path that leads out of `root`.
     """
     try:
         path = (folder / name).resolve()
-    except (ValueError, OSError, RuntimeError) as error:  # NUL, a name that is too long, links in a circle
-        raise UserError(f"{visible(name)[:100]!r} is no name of a file.") from error
+    except (ValueError, OSError, RuntimeError) as error:  # NUL, a name that is too long, circular links
+        raise UserError(f"{visible(name)[:100]!r} is not a file name.") from error
     if not path.is_relative_to((root or folder).resolve()):
-        raise UserError(f"{visible(name)[:100]} leads out of {visible(root or folder)}: what is there is not read.")
+        raise UserError(f"{visible(name)[:100]} leads out of {visible(root or folder)}: refused.")
     return path
 
 
 def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = None) -> bytes:
-    """The bytes of a regular file, at most `limit` of them, at a place as `inside` allows.
+    """The bytes of a regular file of at most `limit` bytes, at a path that `inside` allows.
 
-    Raises UserError for a path that leads out, for what is no regular file, and for one that is larger; OSError where
-    it is missing or cannot be read.
+    Raises UserError for a path that leads out, for anything but a regular file, and for a larger file; OSError if it is
+    missing or cannot be read.
     """
     shown = visible(name)[:100]
     path = inside(folder, name, root)
-    # O_NONBLOCK, or opening a named pipe would wait for somebody to write
+    # O_NONBLOCK: otherwise opening a named pipe would wait for a writer
     with open(path, "rb", opener=lambda file, flags: os.open(file, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
-            raise UserError(f"{shown} in {visible(folder)} is no regular file.")
+            raise UserError(f"{shown} in {visible(folder)} is not a regular file.")
         content = file.read(limit + 1)
     if len(content) > limit:
         raise UserError(f"{shown} in {visible(folder)} has more than {limit:,} bytes.")
@@ -77,13 +77,13 @@ def read_inside(folder: Path, name: str | Path, limit: int, root: Path | None = 
 
 
 def read_yaml(content: bytes | str) -> Any:
-    """A YAML document of plain values. Raises yaml.YAMLError where it is none, and where its aliases would unfold to
-    more than NODES values (ten short lines can stand for 10¹⁰), or where it is nested more than DEPTH deep."""
-    import yaml  # here, so that help needs the standard library alone
+    """A YAML document of plain values. Raises yaml.YAMLError for anything else, for more than NODES values after
+    expanding aliases (ten short lines can expand to 10¹⁰), and for more than DEPTH levels."""
+    import yaml  # here, so that help needs only the standard library
 
     loader = None
     try:
-        # libyaml's, where PyYAML has it: on deep nesting the other takes time by the square of the depth.
+        # libyaml's, if available: the other loader takes quadratic time on deep nesting.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(content)
         node = loader.get_single_node()
         left, waiting = NODES, [(node, 0)]
@@ -99,7 +99,7 @@ def read_yaml(content: bytes | str) -> Any:
                 inner = [part for pair in value.value for part in pair] if pairs else value.value
                 waiting += [(part, depth + 1) for part in inner]
         return None if node is None else loader.construct_document(node)
-    except (ValueError, RecursionError) as error:  # of what is no number, no date, no UTF-8, or nested too deeply
+    except (ValueError, RecursionError) as error:  # an invalid number or date, no UTF-8, or nested too deeply
         raise yaml.YAMLError(str(error)) from error
     finally:
         if loader is not None:
@@ -110,8 +110,8 @@ def read_yaml(content: bytes | str) -> Any:
 
 
 def python(*words: str) -> list[str]:
-    """The command of a child that runs this Python. -P: without it, `-m` and `-c` import first from the folder where
-    one works, which may be a downloaded one that holds a wandb.py."""
+    """The command of a child process of this Python. Without -P, `-m` and `-c` import first from the working folder,
+    which may be a downloaded one with a wandb.py."""
     return [sys.executable, "-P", *words]
 
 
@@ -133,8 +133,8 @@ def _number(value: Any) -> bool:
 
 
 _STEPS = {"max_episode_steps": _whole(1, 10**6)}
-# Environments that start no program and open no file of the caller's choice, and the options with the values that do
-# not change that. Full matches.
+# Environments that start no program and open no file of the caller's choice, with the options and values for which
+# this holds. Full matches.
 SELF_CONTAINED: dict[str, dict[str, Check]] = {
     r"pokegen/Overworld-v0": {"state": _flag, "creatures": _whole(1, 6)},
     r"pokegen/Fighter-v0": {"state": _flag, "opponent": lambda value: value in ("scripted", "random", "self")},
@@ -161,12 +161,12 @@ SELF_CONTAINED: dict[str, dict[str, Check]] = {
 
 
 def check_environment(source: str, env: Any, options: Any, own: tuple[str, Mapping[str, Any]] | None = None) -> None:
-    """Raise UserError unless a checkpoint's environment is one of SELF_CONTAINED, or exactly what the user asked for.
+    """Raise UserError unless a checkpoint's environment is one of SELF_CONTAINED, or exactly the one the user gave.
 
     Args:
         source: the checkpoint, for the message.
-        env, options: as the checkpoint names them.
-        own: id and options that the user gave.
+        env, options: from the checkpoint.
+        own: id and options given by the user.
     """
     options = {} if options is None else options
     if own is not None and (env, options) == (own[0], dict(own[1] or {})):
@@ -179,5 +179,5 @@ def check_environment(source: str, env: Any, options: Any, own: tuple[str, Mappi
     shown = shown if len(shown) <= 80 else f"{shown[:80]}…"
     raise UserError(
         f"{visible(source)[-60:]} plays {visible(env)[:50]!r} with the options {shown}, which can run programs: "
-        "refused. If they are yours, repeat them exactly by --env and --options of `pokegen game`."
+        "refused. If they are yours, repeat them exactly with --env and --options of `pokegen game`."
     )

@@ -1,4 +1,4 @@
-"""Other processes that work for this one: they end when it ends, however it ends, and one that is killed is told."""
+"""Worker processes: they end when this process ends for any reason, and a killed worker is reported."""
 
 import ctypes
 import multiprocessing
@@ -26,12 +26,12 @@ _prctl: Any = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswi
 
 @contextmanager
 def pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes, by default one a processor. Where an exception ends the block, its work is not finished.
-    Results of more than a few kilobytes go through `results`.
+    """A pool of processes, by default one per processor. If an exception ends the block, its work is abandoned. Use
+    `results` for results of more than a few kilobytes.
 
-    Raises UserError where one of them was killed, as Linux does when memory runs out.
+    Raises UserError if a worker was killed, as Linux does when memory runs out.
     """
-    executor = ProcessPoolExecutor(workers, initializer=_begin)
+    executor = ProcessPoolExecutor(workers, initializer=_init_worker)
     try:
         yield executor
     except BaseException as error:
@@ -40,7 +40,7 @@ def pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
         executor.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise UserError(
-                "A worker process was killed, as happens when memory runs out. Nothing was changed: close other "
+                "A worker process was killed, as happens when memory runs out. Nothing was changed. Close other "
                 "programs and try again."
             ) from error
         raise
@@ -50,15 +50,15 @@ def pool(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
 def results(
     executor: Executor, function: Callable[[Any], Any], items: Sequence[Any], folder: Path, batch: int = 64
 ) -> Iterator[Any]:
-    """`function` of each item, in order, computed by `executor`, for results that are large.
+    """`function` of each item, in order, computed by `executor`, for large results.
 
-    They travel in files in `folder`, which are removed as they are read: whoever reads a large result from a pipe waits
-    forever when the worker that sends it is killed half-way.
+    The results are passed in files in `folder`, which are removed as they are read. Reading a large result from a pipe
+    would wait forever if the worker is killed while sending it.
     """
     batches = [items[start : start + batch] for start in range(0, len(items), batch)]
     for name in executor.map(partial(_to_file, function, folder), batches):
         with open(name, "rb") as file:
-            found = pickle.load(file)  # a worker of our own wrote it
+            found = pickle.load(file)  # written by our own worker
         os.unlink(name)
         yield from found
 
@@ -70,8 +70,8 @@ def _to_file(function: Callable[[Any], Any], folder: Path, items: Sequence[Any])
     return name
 
 
-def _begin() -> None:
-    """In a worker: one core, no traceback at Ctrl-C, and no life after the parent's."""
+def _init_worker() -> None:
+    """Set up a worker: one core, no traceback at Ctrl-C, and an end when the parent ends."""
     threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -80,7 +80,7 @@ def _begin() -> None:
     if _prctl:
         end_with_parent(signal.SIGKILL)
         if os.getppid() != parent.pid and multiprocessing.get_start_method() != "forkserver":
-            os._exit(1)  # it ended before it could be watched
+            os._exit(1)  # the parent had ended already
     else:
         threading.Thread(target=_end_after, args=[parent], daemon=True).start()
 
@@ -91,22 +91,22 @@ def _end_after(parent: Any) -> None:
 
 
 def end_with_parent(signum: int) -> None:
-    """On Linux: have this process sent a signal when its parent ends. Nothing elsewhere."""
+    """On Linux, send this process a signal when its parent ends. Does nothing elsewhere."""
     if _prctl:
         _prctl(1, int(signum))  # PR_SET_PDEATHSIG
 
 
 def run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command, its output on our standard error. Returns its status and what it wrote to standard error.
+    """Run a command with its output on our standard error. Returns its status and its standard error.
 
-    It is asked to end (SIGTERM) when this process is interrupted or killed.
+    It receives SIGTERM when this process is interrupted or killed.
     """
     options: dict[str, Any] = {"preexec_fn": lambda: end_with_parent(signal.SIGTERM)} if _prctl else {}
     with subprocess.Popen(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, **options) as child:
         try:
-            told = child.communicate()[1]
+            errors = child.communicate()[1]
         except BaseException:
             child.terminate()
             child.wait()
             raise
-    return child.returncode, told
+    return child.returncode, errors

@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "accelerator.py"
 TINY = """
 model:
   init_args:
-    generator: {init_args: {width: 8, weights: ""}}
+    generator: {init_args: {width: 8, critic_checkpoint: ""}}
     discriminator: {init_args: {width: 8, widths: [4, 8, 8, 8]}}
     condition_start: 0
     condition_full: 0

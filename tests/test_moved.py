@@ -22,7 +22,7 @@ def test_what_has_moved_is_there(path: str) -> None:
 
 @pytest.mark.parametrize("path", moved.KEYS)
 def test_a_class_takes_the_new_keys_and_not_the_old(path: str) -> None:
-    taken = fit._keys_of(path)
+    taken = fit._defaults_of(path)
     assert set(moved.KEYS[path].values()) <= set(taken)
     assert not set(moved.KEYS[path]) & set(taken)
 

@@ -93,7 +93,7 @@ def test_what_the_user_names_exactly_may_play(agent):
 
 def test_an_agent_without_spaces_does_not_load(agent):
     altered("evolution_lander", agent, plain_spaces=None)
-    with pytest.raises(CheckpointError, match="lacks plain_spaces"):
+    with pytest.raises(CheckpointError, match="has no plain_spaces"):
         zoo.load(agent)
 
 
@@ -169,7 +169,7 @@ def test_a_wandb_run_reads_no_file_outside(tmp_path, monkeypatch):
         {"type": "run", "run": {"config": {"update": {"model": {}}}}},
         {"type": "history", "history": {"item": {"samples/grid.filenames": [str(tmp_path / "secret.png")]}}},
     ]
-    monkeypatch.setattr(read, "_inspect", lambda _: lines)
+    monkeypatch.setattr(read, "inspect", lambda _: lines)
     assert read.load(str(log), tmp_path / "runs").picture is None
 
 

@@ -40,8 +40,9 @@ def shipped(wheel: Path) -> set[str]:
 
 def test_code_configs_checkpoints_tables_and_fonts_travel_in_the_wheel(wheel):
     names = shipped(wheel)
-    wanted = {f"pokegen/shipped/data/{t}.csv" for t in ("pokedex", "moves", "type_chart", "pokeapi_forms")}
-    wanted |= {"pokegen/cards/card.schema.json"}
+    wanted = {f"pokegen/shipped/data/{t}.csv" for t in ("pokedex", "moves", "abilities")}
+    wanted |= {f"pokegen/shipped/data/{t}.csv" for t in ("french", "type_chart", "pokeapi_forms")}
+    wanted |= {"pokegen/cards/card.schema.json", "pokegen/cards/entries.csv"}
     wanted |= {str(f.relative_to(ROOT)) for f in (ROOT / "pokegen").rglob("*.py")}
     for folder in ("configs", "checkpoints"):
         wanted |= {f"pokegen/shipped/{f.relative_to(ROOT)}" for f in (ROOT / folder).rglob("*") if f.is_file()}

@@ -1,17 +1,17 @@
 """Writes cards and pictures."""
 
 import dataclasses
-import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pokegen.cards.render import THUMBNAIL, contact_sheet, lines_sheet, render
-from pokegen.files import write
+from pokegen.cards.lines import lines_sheet
+from pokegen.cards.render import THUMBNAIL, contact_sheet, render
+from pokegen.files import to_json, write
 from pokegen.images import grid, png, transparent
 from pokegen.schema import Card
 from pokegen.text import slug
@@ -20,12 +20,18 @@ SHEET_CARDS = 100  # a contact sheet shows the first so many; past that it is to
 GRID_SPRITES = 400
 
 
-def to_json(record: object) -> bytes:
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+def stem(number: int, card: Card, count: int) -> str:
+    """The beginning of the names of a card's files, `NNN-name`: card `number`, from 1, of `count`."""
+    return f"{number:0{max(3, len(str(count)))}d}-{slug(card.name)}"
 
 
 def write_cards(
-    cards: Iterable[Card], folder: Path, count: int, clear: bool = False, forms: int | None = None
+    cards: Iterable[Card],
+    folder: Path,
+    count: int,
+    clear: bool = False,
+    forms: int | None = None,
+    lang: str = "en",
 ) -> Iterator[Path]:
     """Write each card as it comes (`NNN-name.png`, `.json` and `-sprite.png`), then `cards.json`, a list of them all,
     `contact-sheet.png`, of the first 100, and of lines `lines.png`, of as many. Yields the paths as they are written.
@@ -36,16 +42,16 @@ def write_cards(
         count: how many cards come, for the width of NNN.
         clear: whether the sprites' background is transparent.
         forms: how many cards in turn are the forms of one evolution line, if they are.
+        lang: language of the cards, one of schema.LANGUAGES.
     """
-    digits = max(3, len(str(count)))
     records, thumbnails, shown = [], [], []
     for number, card in enumerate(cards, start=1):
-        stem = f"{number:0{digits}d}-{slug(card.name)}"
-        card = dataclasses.replace(card, sprite=f"{stem}-sprite.png")
-        image = render(card)
-        yield write(folder / f"{stem}.png", png(image))
+        start = stem(number, card, count)
+        card = dataclasses.replace(card, sprite=f"{start}-sprite.png")
+        image = render(card, lang=lang)
+        yield write(folder / f"{start}.png", png(image))
         yield write(folder / card.sprite, _sprite(card.image, clear))
-        yield write(folder / f"{stem}.json", to_json(card.to_dict()))
+        yield write(folder / f"{start}.json", to_json(card.to_dict()))
         records.append(card.to_dict())
         if number <= SHEET_CARDS // (forms or 1) * (forms or 1):
             shown.append(card)
@@ -54,7 +60,15 @@ def write_cards(
     columns = forms or ceil(sqrt(len(thumbnails)))
     yield write(folder / "contact-sheet.png", png(contact_sheet(thumbnails, columns)))
     if forms:
-        yield write(folder / "lines.png", png(lines_sheet(shown, forms)))
+        yield write(folder / "lines.png", png(lines_sheet(shown, forms, lang=lang)))
+
+
+def write_gifs(
+    cards: Sequence[Card], folder: Path, pictures: Iterable[Iterable[np.ndarray]], milliseconds: int
+) -> Iterator[Path]:
+    """Write `NNN-name.gif` for each card: its round of `pictures`, uint8 (H, W, 3). Yields the paths."""
+    for number, (card, frames) in enumerate(zip(cards, pictures, strict=True), start=1):
+        yield write(folder / f"{stem(number, card, len(cards))}.gif", gif(frames, milliseconds))
 
 
 def write_sprites(batches: Iterable[np.ndarray], folder: Path, count: int, clear: bool = False) -> Iterator[Path]:

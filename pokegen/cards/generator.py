@@ -1,20 +1,21 @@
-"""The Generator composes four models into a whole Pokémon: `reader` says what a given name calls to mind, `stats` draws
-the attributes that were not asked for, `names` a name that fits them, and a sprite model the picture.
+"""The Generator composes four models into a whole Pokémon: `reader` infers attributes from a given name, `stats`
+samples the attributes that the request leaves open, `names` samples a name that fits them, and a sprite model draws the
+picture. `cards/assembly.py` derives the rest of the card.
 
-Every source of randomness of a card is derived from its own seed and the role that uses it. Card i of an order with
-seed S is therefore exactly the card of seed S + i alone, whatever stands beside it, and another sprite model leaves
-stats and name as they are. The price: cards are drawn one at a time, and two cards of an order may, rarely, share a
-name. The bulk methods (`sprites`, `stats`, `names`) draw in batches from one seed instead, and `names` repeats none.
+Each role has a stream of random numbers that is derived from the card's seed. Card i of a request with seed S is
+therefore exactly the card of seed S + i alone, and another sprite model leaves stats and name as they are. The price:
+cards are sampled one at a time, and two cards of a request may, rarely, share a name. The bulk methods (`sprites`,
+`stats`, `names`) sample in batches from one seed instead, and `names` repeats none.
 
-A line (`evolutions`) is drawn from its first form: `cards/evolution.py` says what the others are like, their names
-share a root, and their pictures a latent.
+A line (`evolutions`) starts from its first form: `cards/evolution.py` grows the others, their names share a root, and
+their pictures share a latent.
 """
 
-import hashlib
 import inspect
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,9 +25,10 @@ from torch import Tensor
 from pokegen import schema
 from pokegen.cards import evolution
 from pokegen.cards import latent as latent_space
-from pokegen.cards.moves import choose_moves, resistances, weaknesses
+from pokegen.cards.assembly import assemble
 from pokegen.cards.reading import fitting, read_types
 from pokegen.cards.request import DEFAULT_MODEL, Request
+from pokegen.cards.seeds import derived_seed, stream
 from pokegen.errors import CheckpointError, UserError
 from pokegen.images import to_size
 from pokegen.models.condition import CONDITIONS
@@ -39,27 +41,26 @@ if TYPE_CHECKING:
     import pandas
 
 ROLES = ("sprites", "stats", "names", "reader")
-_GROWTH = 1.5  # how much more than learnt the forms of a line differ: stages alone change a sprite little
-_CANDIDATES = 4  # for a name of asked types
-_TRIES = 64  # rows of which one is drawn that fits the name, or has a second type
-NAME_BATCH = 1000  # names a forward pass; the same
-SPRITE_BATCH = 32  # sprites a forward pass; part of what a seed means, since a batch shares one stream
+_CANDIDATES = 4  # for a name of requested types
+_TRIES = 64  # sampled rows, of which one is chosen that fits the name or has a second type
+NAME_BATCH = 1000  # names in a forward pass
+SPRITE_BATCH = 32  # sprites in a forward pass. A batch shares one stream: other sizes change the samples of a seed
 
 
 class Generator:
-    """Creates cards, sprites, stats and names from models, each of which but the reader needs only `.sample`.
+    """Creates cards, sprites, stats and names from models. Each model except the reader needs only `.sample`.
 
     Args:
-        sprites: `sample(n, condition, generator)` → float32 (n, 3, S, S) in [-1, 1]; cards show them at 128×128. What
-            walks through the latent space (`under`, `walk`, `reimagine`) needs a `models.image.ImageModel`.
+        sprites: `sample(n, condition, generator)` → float32 (n, 3, S, S) in [-1, 1]; cards show them at 128×128. The
+            methods that use the latent space (`vary_condition`, `walk`, `reimagine`) need a `models.image.ImageModel`.
         stats: `sample(n, condition, generator)` → one column of n values for each of `type1`, `type2`, the six stats,
             `height_m`, `weight_kg`, `color`, `legendary`, `stage`, and for `stats` `tier` and `line`; vocabularies as
             indices of the schema.
         names: `sample(n, condition, generator, prefix=…, avoid=…, temperature=…)` → n strings.
         labels: role to "name version", written on each card.
-        reader: a `models.reader.Reader`; without it a given name is written on the card and not read.
+        reader: a `models.reader.Reader`; without it a given name does not influence the card.
 
-    A model that is None cannot be asked for; `sprites` alone needs no other.
+    A method raises UserError if it needs a model that is None; `sprites` needs only the sprite model.
     """
 
     def __init__(
@@ -102,17 +103,18 @@ class Generator:
         tier: str | None = None,
         seed: int = 0,
     ) -> Card:
-        """One creature. What is None is drawn; `type2="none"` asks for a single type. Same arguments, same card."""
+        """One creature. Anything that is None is sampled; `type2="none"` requests a single type. The same arguments
+        give the same card."""
         return next(self.cards(Request(type1, type2, name, legendary, stage, color, shiny, style, tier, seed=seed)))
 
-    def line(self, evolutions: int = 3, seed: int = 0, **asked: Any) -> list[Card]:
-        """One creature growing up: the cards of its 2 or 3 forms. `asked` holds for each: type1, type2, legendary,
-        color, shiny, style, tier; `name` is the last form's."""
-        return list(self.cards(Request(evolutions=evolutions, seed=seed, **asked)))
+    def line(self, evolutions: int = 3, seed: int = 0, **requested: Any) -> list[Card]:
+        """The evolution line of one creature: the cards of its 2 or 3 forms. `requested` holds for each form: type1,
+        type2, legendary, color, shiny, style, tier; `name` is the last form's."""
+        return list(self.cards(Request(evolutions=evolutions, seed=seed, **requested)))
 
     def cards(self, request: Request) -> Iterator[Card]:
-        """The creatures of an order, or the forms of its lines, made when asked for: creature or line i is that of seed
-        `request.seed + i` alone."""
+        """Yields the creatures of a request, or the forms of its lines. Creature or line i is that of seed
+        `request.seed + i`."""
         self.check(request)
         for i in range(request.count):
             with _one_thread():
@@ -121,77 +123,63 @@ class Generator:
 
     def _line(self, request: Request, seed: int) -> list[Card]:
         """The creature of a seed, or each form of its line."""
-        asked = _condition(request, 1)
-        of_picture: dict[str, Tensor] = {key: asked.pop(key) for key in ("shiny", "style") if key in asked}
-        asked |= {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
-        if request.evolutions:  # few legendaries evolve: only where they are asked to
-            usual = {} if request.tier else {"legendary": torch.zeros(1, dtype=torch.long)}
-            asked = usual | asked | {"stage": torch.ones(1, dtype=torch.long)}
-        first = self._row(request, asked, seed)
-        forms = [first]
-        if request.evolutions:
-            rng = random.Random(derived_seed(seed, "line"))
-            forms = evolution.grow(first, request.evolutions, lambda: self._second_type(first, asked, seed), rng)
+        condition = _condition(request, 1)
+        of_picture: dict[str, Tensor] = {key: condition.pop(key) for key in ("shiny", "style") if key in condition}
+        forms = self._forms(request, condition, seed)
         names = self._names(forms, request.name, seed)
-        pictures = self._pictures(forms, of_picture, seed)
-        before: list[str | None] = [None, *names[:-1]]
-        if len(forms) == 1 and forms[0]["stage"] > 1:
-            before = [self._relative(names[0], forms[0] | {"stage": forms[0]["stage"] - 1}, names, seed)]
-        cards = []
-        for form, name, earlier, later, image in zip(forms, names, before, [*names[1:], None], pictures, strict=True):
-            types = [TYPES[form["type1"]], *([TYPES[form["type2"]]] if form["type2"] != NO_TYPE else [])]
-            stats = {key: int(form[key]) for key in STATS}
-            stats["total"] = sum(stats.values())
-            cards.append(
-                Card(
-                    name=name,
-                    types=types,
-                    stats=stats,
-                    height_m=max(0.1, round(float(form["height_m"]), 1)),
-                    weight_kg=max(0.1, round(float(form["weight_kg"]), 1)),
-                    color=COLORS[form["color"]],
-                    legendary=bool(form["legendary"]),
-                    stage=form["stage"],
-                    evolves_from=earlier,
-                    evolves_to=[later] if later else [],
-                    moves=choose_moves(types, stats, form["stage"], random.Random(derived_seed(seed, "moves"))),
-                    weaknesses=weaknesses(types),
-                    resistances=resistances(types),
-                    seed=seed,
-                    models={role: label for role, label in self.labels.items() if self._models[role] is not None},
-                    image=image,
-                )
-            )
+        before = self._before(forms, names, seed)
+        models = {role: label for role, label in self.labels.items() if self._models[role] is not None}
+        cards = assemble(forms, names, before, seed, models)
+        for card, (picture, earlier) in zip(cards, self._pictures(forms, of_picture, seed), strict=True):
+            card.image, card.earlier = picture, earlier
         return cards
 
-    def _row(self, request: Request, asked: dict[str, Tensor], seed: int) -> evolution.Form:
-        """What the creature is like: as asked, as its name calls to mind, and drawn."""
+    def _forms(self, request: Request, condition: dict[str, Tensor], seed: int) -> list[evolution.Form]:
+        """The attributes of the creature, or of each form of its line."""
+        condition = condition | {key: torch.tensor([value]) for key, value in _of_rows(request).items()}
+        if not request.evolutions:
+            return [self._row(request, condition, seed)]
+        # Few legendaries evolve: only where the request says so.
+        usual = {} if request.tier else {"legendary": torch.zeros(1, dtype=torch.long)}
+        condition = usual | condition | {"stage": torch.ones(1, dtype=torch.long)}
+        first = self._row(request, condition, seed)
+        rng = random.Random(derived_seed(seed, "line"))
+        return evolution.grow(first, request.evolutions, lambda: self._second_type(first, condition, seed), rng)
+
+    def _before(self, forms: list[evolution.Form], names: list[str], seed: int) -> str | None:
+        """The name of the form before the first of `forms`, if that is no first stage."""
+        if forms[0]["stage"] == 1:
+            return None
+        return self._relative(names[0], forms[0] | {"stage": forms[0]["stage"] - 1}, names, seed)
+
+    def _row(self, request: Request, condition: dict[str, Tensor], seed: int) -> evolution.Form:
+        """The attributes of one creature: requested, inferred from its name, or sampled."""
         model, reader, generator = self._model("stats"), self._models["reader"], stream(seed, "stats")
         letters = plain(request.name or "") if reader else ""
         tries = _TRIES if letters or request.evolutions else 1
         chance = stream(seed, "reader")
         if letters:
             codes, numbers = reader.read(letters)
-            asked = asked | read_types(codes["type1"] / reader.usual("type1"), asked, chance)
-        columns = model.sample(tries, condition={k: v.expand(tries) for k, v in asked.items()}, generator=generator)
+            condition = condition | read_types(codes["type1"] / reader.usual("type1"), condition, chance)
+        columns = model.sample(tries, condition={k: v.expand(tries) for k, v in condition.items()}, generator=generator)
         weights = fitting(reader, codes, numbers, columns) if letters else torch.ones(tries)
-        if request.evolutions:  # no first form stronger than the real ones, from which its line grows
+        if request.evolutions:  # no first form stronger than those of real lines, which it grows like
             total = torch.stack([columns[key] for key in STATS]).sum(dim=0)
             weights = weights * ((total <= evolution.strongest(request.evolutions)) | (columns["legendary"] == 1))
             weights = weights if weights.sum() > 0 else (total == total.min()).float()
         best = torch.multinomial(weights, 1, generator=chance)
         return {key: column[best].item() for key, column in columns.items()}
 
-    def _second_type(self, form: evolution.Form, asked: dict[str, Tensor], seed: int) -> int:
-        """What a form with one type gains, unless that is asked to stay its only one."""
-        if "type2" in asked:
+    def _second_type(self, form: evolution.Form, condition: dict[str, Tensor], seed: int) -> int:
+        """The type that a form with one type gains; none if the request fixes the second type."""
+        if "type2" in condition:
             return form["type2"]
         condition = {key: torch.full((_TRIES,), form[key]) for key in ("type1", "legendary", "color")}
         drawn = self._model("stats").sample(_TRIES, condition=condition, generator=stream(seed, "second type"))
         return next((kind for kind in drawn["type2"].tolist() if kind != NO_TYPE), NO_TYPE)
 
     def _names(self, forms: list[evolution.Form], name: str | None, seed: int) -> list[str]:
-        """A name for each form, from one root; a given one is the last form's."""
+        """A name for each form, from one root; a given name is the last form's."""
         if name is None:
             names = self._new_names(1, _drawn(forms[0]), stream(seed, "names"))
             for form in forms[1:]:
@@ -203,26 +191,28 @@ class Generator:
         return names
 
     def _new_names(self, n: int, condition: dict[str, Tensor], generator: torch.Generator, **options: Any) -> list[str]:
-        """`n` names; where types are asked and there is a reader, of some candidates each the one that it reads so."""
+        """`n` names. With types and a reader, each is the candidate in which the reader finds the types likeliest."""
         model, reader = self._model("names"), self._models["reader"]
-        asked = [condition[key] for key in ("type1", "type2") if key in condition]
-        if reader is None or not asked:
+        types = [condition[key] for key in ("type1", "type2") if key in condition]
+        if reader is None or not types:
             return model.sample(n, condition=condition, generator=generator, **options)
         many = {key: values.repeat_interleave(_CANDIDATES) for key, values in condition.items()}
         state = generator.get_state()
         try:
             names = model.sample(n * _CANDIDATES, condition=many, generator=generator, **options)
-        except UserError:  # so many do not begin like that
+        except UserError:  # there are not so many names with this prefix
             return model.sample(n, condition=condition, generator=generator.set_state(state), **options)
         with torch.inference_mode():
             likely = reader([plain(name) for name in names])[0]["type1"].softmax(dim=1) / reader.usual("type1")
-        alone = torch.cat([likely, torch.zeros(len(likely), 1)], dim=1)  # no second type is nothing to be read
-        read = [alone[torch.arange(len(names)), kinds.repeat_interleave(_CANDIDATES)] for kinds in asked]
+        alone = torch.cat(
+            [likely, torch.zeros(len(likely), 1)], dim=1
+        )  # a name says nothing about having no second type
+        read = [alone[torch.arange(len(names)), kinds.repeat_interleave(_CANDIDATES)] for kinds in types]
         best = torch.stack(read).sum(dim=0).view(n, _CANDIDATES).argmax(dim=1) + torch.arange(n) * _CANDIDATES
         return [names[i] for i in best.tolist()]
 
     def _relative(self, name: str, form: evolution.Form, avoid: list[str], seed: int) -> str:
-        """A name of another form of the line, from the same root, as in Charmander, Charmeleon."""
+        """The name of another form of the line, from the same root, as in Charmander and Charmeleon."""
         rng = random.Random(derived_seed(seed, "root"))
         start = evolution.root(name, rng)
         for letters in range(len(start), evolution.ROOT - 1, -1):
@@ -234,30 +224,63 @@ class Generator:
                     prefix=start[:letters],
                     avoid=avoid,
                 )[0]
-            except UserError:  # nothing readable begins like that
+            except UserError:  # no readable name has this prefix
                 continue
         made_up = (f"{start}{ending}".capitalize() for ending in ("ling", "kin", "let"))
         return next(other for other in made_up if other not in avoid and not name.lower().endswith(other[-3:]))
 
-    def _pictures(self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int) -> list[np.ndarray]:
-        """A sprite of each form, uint8 (128, 128, 3): of one latent, where the model has such."""
-        model, generator = self._model("sprites"), stream(seed, "sprites")
-        # Unless asked for, no shiny, whose colours would belie the card's.
-        usual = {"shiny": torch.zeros(1, dtype=torch.long)}
-        shown = [{**_drawn(form), **usual, **of_picture} for form in forms]
-        if len(forms) == 1 or not isinstance(model, ImageModel):
+    def _pictures(
+        self, forms: list[evolution.Form], of_picture: Mapping[str, Tensor], seed: int
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """A sprite of each form, and of the form before it if there is one: uint8 (128, 128, 3). The sprites of a line
+        share a latent if the model has one."""
+        model = self._model("sprites")
+        shown = [_shown(_drawn(form), of_picture) for form in forms]
+        earlier = self._earlier(shown[0], seed)
+        if len(forms) > 1 and isinstance(model, ImageModel):
+            sprites = list(to_pixels(latent_space.family(model, shown, stream(seed, "sprites"))))
+        else:
             drawn = (model.sample(1, condition=each, generator=stream(seed, "sprites")) for each in shown)
-            return [to_size(to_pixels(image)[0]) for image in drawn]
-        rows, latent = model.sample_inputs(1, shown[-1], generator)
-        rows = rows.repeat(len(forms), 1)
-        for i, key in enumerate(model.conditions):
-            if key in shown[0]:
-                rows[:, i] = torch.cat([each[key] for each in shown])
-        with torch.inference_mode():
-            embedded = model.embed(rows)
-            embedded = embedded.mean(dim=0) + _GROWTH * (embedded - embedded.mean(dim=0))
-            images = model.present(latent.repeat(len(forms), 1), embedded)
-        return [to_size(sprite) for sprite in to_pixels(images)]
+            sprites = [to_pixels(image)[0] for image in drawn]
+        pictures = [to_size(sprite) for sprite in sprites]
+        return list(zip(pictures, [earlier, *pictures[:-1]], strict=True))
+
+    def _earlier(self, shown: dict[str, Tensor], seed: int) -> np.ndarray | None:
+        """A sprite of the form before a creature: None at stage 1, and of a model whose sprites have no stage."""
+        model = self._model("sprites")
+        if int(shown["stage"]) == 1 or "stage" not in getattr(model, "conditions", shown):
+            return None
+        before = shown | {"stage": shown["stage"] - 1}
+        if isinstance(model, ImageModel):
+            image = latent_space.earlier(model, shown, before, stream(seed, "sprites"))
+        else:
+            image = model.sample(1, condition=before, generator=stream(seed, "sprites"))
+        return to_size(to_pixels(image)[0])
+
+    def neighbours(self, cards: Sequence[Card], request: Request, steps: int = 24) -> Iterator[list[np.ndarray]]:
+        """From each creature through others near it in the latent space and back: for each card, `steps` pictures,
+        uint8 (128, 128, 3), the first of which is the card's own.
+
+        Args:
+            cards: of `cards(request)`, whole lines where those were ordered.
+            request: the order that they were created by.
+            steps: pictures of each card.
+        """
+        model, asked = self._walkable(), _condition(request, 1)
+        of_picture: dict[str, Tensor] = {key: asked[key] for key in ("shiny", "style") if key in asked}
+        for _, line in groupby(cards, key=lambda card: card.seed):
+            forms = list(line)
+            shown, seed = [_shown(_of_card(card), of_picture) for card in forms], forms[0].seed
+            latent, embedded = latent_space.family_inputs(model, shown, stream(seed, "sprites"))
+            near = latent_space.neighbours(model, latent, steps, stream(seed, "neighbours"))
+            with _one_thread(), torch.inference_mode():  # all forms at once, as the cards' own pictures were made
+                pictures = [to_pixels(model.decode(place.expand(len(forms), -1), embedded)) for place in near]
+            for form in range(len(forms)):
+                yield [to_size(sprites[form]) for sprites in pictures]
+
+    def check_latents(self) -> None:
+        """UserError where the sprite model has no latent space, as `neighbours`, `walk` and `reimagine` need."""
+        self._walkable()
 
     @property
     def size(self) -> int:
@@ -271,22 +294,22 @@ class Generator:
         type2: str | None = None,
         seed: int = 0,
         truncation: float | None = None,
-        **asked: Any,
+        **requested: Any,
     ) -> np.ndarray:
-        """`n` sprites on white, uint8 RGB (n, S, S, 3), S being the model's own, 128 of all that are shipped.
-        `truncation` below 1: safer and less varied; `asked`: color, legendary, stage, shiny, style, see Request."""
-        request = Request(type1, type2, count=n, seed=seed, **asked)
+        """`n` sprites on white, uint8 RGB (n, S, S, 3). S is the model's own size, 128 for every shipped model.
+        `truncation` below 1: safer and less varied; `requested`: color, legendary, stage, shiny, style, see Request."""
+        request = Request(type1, type2, count=n, seed=seed, **requested)
         return np.concatenate(list(self.sprite_batches(request, truncation)))
 
     def sprite_batches(self, request: Request, truncation: float | None = None) -> Iterator[np.ndarray]:
-        """The sprites of an order, uint8 (up to 32, S, S, 3) at a time."""
+        """Yields the sprites of a request, uint8 (up to 32, S, S, 3) at a time."""
         model = self._model("sprites")
         self._check(request)
         options = {}
         if truncation is not None:
             options["truncation"] = _checked(truncation)
             if "truncation" not in inspect.signature(model.sample).parameters:
-                raise UserError(f"The model {self.labels['sprites']!r} knows no truncation; leave it away.")
+                raise UserError(f"The model {self.labels['sprites']!r} knows no truncation; leave it out.")
 
         def draw() -> Iterator[np.ndarray]:
             generator = stream(request.seed, "sprites")
@@ -296,37 +319,37 @@ class Generator:
                     images = model.sample(size, condition=_condition(request, size), generator=generator, **options)
                 yield to_pixels(images)
 
-        return draw()  # so that a mistake is told at the call, not at the first batch
+        return draw()  # a function of its own, so that a mistake is raised at the call and not at the first batch
 
     def vary_condition(
         self, key: str, request: Request, truncation: float | None = None
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """The same `request.count` creatures under each value of condition `key` that the model knows, such as the 18
-        of `type1`: the value's word, and uint8 (count, S, S, 3). Of a new type, the colour and the second type that
-        were not asked for change too."""
+        """Yields the same `request.count` creatures under each value of condition `key` that the model knows, such as
+        the 18 of `type1`: the value's word, and uint8 (count, S, S, 3). A new type also changes the colour and the
+        second type, unless they are requested."""
         model = self._walkable()
         self._check(request)
         if key not in model.conditions:
             raise UserError(f"The model {self.labels['sprites']!r} draws without {key}. Choose another model.")
         if request.count > SPRITE_BATCH:
-            raise UserError(f"At most {SPRITE_BATCH} creatures stand side by side, got count {request.count}.")
+            raise UserError(f"At most {SPRITE_BATCH} creatures fit in a row, got count {request.count}.")
         if getattr(request, key) is not None:
-            raise UserError(f"All values of {key} are to be shown, and one is asked for: leave one of the two away.")
-        asked, generator = _condition(request, request.count), stream(request.seed, "sprites")
+            raise UserError(f"All values of {key} are drawn, and the request fixes one: leave one of the two out.")
+        condition, generator = _condition(request, request.count), stream(request.seed, "sprites")
         share = 1.0 if truncation is None else _checked(truncation)
-        rows, latent = model.sample_inputs(request.count, asked, generator, share)
+        rows, latent = model.sample_inputs(request.count, condition, generator, share)
 
         def draw() -> Iterator[tuple[str, np.ndarray]]:
-            for value, changed in latent_space.vary_condition(model, rows, key, asked, generator):
+            for value, changed in latent_space.vary_condition(model, rows, key, condition, generator):
                 with _one_thread(), torch.inference_mode():
-                    sprites = to_pixels(model.present(latent, model.embed(changed)))
+                    sprites = to_pixels(model.decode(latent, model.embed(changed)))
                 yield schema.CONDITIONS[key][value], sprites
 
         return draw()
 
     def walk(self, request: Request, steps: int = 12, types: bool = False) -> Iterator[np.ndarray]:
-        """A round through the creatures of seeds S, S + 1, … `count` of them, or, with `types`, one creature through
-        all 18 types: pictures uint8 (S, S, 3), `steps` from each to the next, the last before the first again."""
+        """Yields a closed walk through the creatures of seeds S, S + 1, …, `count` of them, or with `types` of one
+        creature through all 18 types: pictures uint8 (S, S, 3), `steps` from each creature to the next."""
         model = self._walkable()
         self._check(request)
         if not 1 <= steps <= 1000:
@@ -334,14 +357,14 @@ class Generator:
         if request.count < 2 and not types:
             raise UserError("A walk goes through two creatures or more, got count 1.")
         if types and request.type1 is not None:
-            raise UserError("A walk through all types has no one type: leave the type or the types away.")
+            raise UserError("A walk through all types has no one type: leave one of the two out.")
         if types and "type1" not in model.conditions:
             raise UserError(f"The model {self.labels['sprites']!r} draws without types. Choose another model.")
         stops = []
         for seed in range(request.seed, request.seed + (1 if types else request.count)):
-            asked, generator = _condition(request, 1), stream(seed, "sprites")
-            rows, latent = model.sample_inputs(1, asked, generator)
-            changed = latent_space.vary_condition(model, rows, "type1", asked, generator) if types else [(0, rows)]
+            condition, generator = _condition(request, 1), stream(seed, "sprites")
+            rows, latent = model.sample_inputs(1, condition, generator)
+            changed = latent_space.vary_condition(model, rows, "type1", condition, generator) if types else [(0, rows)]
             stops += [(latent[0], new[0]) for _, new in changed]
 
         def draw() -> Iterator[np.ndarray]:
@@ -362,9 +385,10 @@ class Generator:
         strength: float = 0.4,
         track: Callable[..., Iterable[Any]] = lambda items, **_: items,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A picture, uint8 RGB (S, S, 3) on white with the model's own S, drawn again by the model, (S, S, 3), and
-        `request.count` variations of it, (count, S, S, 3). `strength` 0 repeats, 1 forgets; what is asked, such as
-        another type, changes in the variations. `track` wraps the steps of a search (a progress bar)."""
+        """The model's reconstruction of a picture, uint8 RGB (S, S, 3) on white with the model's own S, and
+        `request.count` variations of it, (count, S, S, 3). `strength` 0 repeats the picture, 1 ignores it. The
+        variations have the requested conditions, such as another type. `track` wraps the steps of a search (a progress
+        bar)."""
         model = self._walkable()
         self._check(request)
         if not 0 <= strength <= 1:
@@ -378,8 +402,8 @@ class Generator:
         with _one_thread():
             latent, rows = latent_space.invert(model, image, generator, track)
             redrawn = latent_space.variations(model, latent, rows, 0.0, generator)
-            asked = _condition(request, request.count)
-            rows = latent_space.override_conditions(model, rows, asked, request.count, generator)
+            condition = _condition(request, request.count)
+            rows = latent_space.override_conditions(model, rows, condition, request.count, generator)
             varied = [
                 to_pixels(latent_space.variations(model, latent, part, strength, generator))
                 for part in rows.split(SPRITE_BATCH)
@@ -398,8 +422,8 @@ class Generator:
         line: int | None = None,
         seed: int = 0,
     ) -> "pandas.DataFrame":
-        """`n` rows with the table's columns from Type1 to Weight (kg), Stage, Tier and Line, the forms of its
-        evolution line; stats 1 to 255, metres, kilograms."""
+        """`n` rows with the table's columns from Type1 to Weight (kg), then Stage, Tier, and Line (how many forms the
+        evolution line has). Stats are from 1 to 255, sizes in metres and kilograms."""
         import pandas
 
         request = Request(
@@ -436,13 +460,13 @@ class Generator:
         temperature: float = 1.0,
         seed: int = 0,
     ) -> list[str]:
-        """`n` names, no two alike. Lower `temperature`: nearer to the usual; `prefix`: what each begins with."""
+        """`n` different names. A lower `temperature` gives more typical ones; each begins with `prefix`."""
         options: dict[str, Any] = {"prefix": prefix, "temperature": temperature}
         request = Request(type1, type2, legendary=legendary, stage=stage, count=n, seed=seed)
         return [name for batch in self.name_batches(request, **options) for name in batch]
 
     def name_batches(self, request: Request, **options: Any) -> Iterator[list[str]]:
-        """The names of an order, up to 1,000 at a time, no two alike; options: prefix and temperature, see `names`."""
+        """Yields the names of a request, all different, up to 1,000 at a time. `options`: prefix, temperature."""
         generator, taken = stream(request.seed, "names"), set[str]()
         for start in range(0, request.count, NAME_BATCH):
             size = min(NAME_BATCH, request.count - start)
@@ -453,21 +477,21 @@ class Generator:
             yield names
 
     def ignored(self, request: Request) -> list[str]:
-        """What is asked for that the sprite model does not support, such as the types where it knows no conditions."""
-        asked = _condition(request, 1)
-        supported = getattr(self._model("sprites"), "conditions", asked)
-        return [key for key in asked if key not in supported]
+        """The requested conditions that the sprite model does not support."""
+        condition = _condition(request, 1)
+        supported = getattr(self._model("sprites"), "conditions", condition)
+        return [key for key in condition if key not in supported]
 
     def _check(self, request: Request) -> None:
         if ignored := self.ignored(request):
             raise UserError(
                 f"The model {self.labels['sprites']!r} draws without {', '.join(ignored)}. "
-                "Leave that away, or choose another model."
+                "Leave that out, or choose another model."
             )
         self.check(request)
 
     def check(self, request: Request) -> None:
-        """What is asked for must have been in the sprite model's training data, as far as it supports it."""
+        """Raises UserError if a supported condition has a value that was not in the sprite model's training data."""
         if isinstance(model := self._model("sprites"), ImageModel):
             for key, (value, *_) in _condition(request, 1).items():
                 if key in model.conditions and int(value) not in (known := model.prior.known(key)):
@@ -489,20 +513,10 @@ class Generator:
         return self._models[role]
 
 
-def derived_seed(seed: int, role: str) -> int:
-    """A seed of 63 bits for one use of `seed`, unrelated to that of any other use or of a neighbouring seed."""
-    return int.from_bytes(hashlib.sha256(f"{role}:{seed}".encode()).digest()[:8], "big") >> 1
-
-
-def stream(seed: int, role: str) -> torch.Generator:
-    """The random numbers of one role under one seed."""
-    return torch.Generator().manual_seed(derived_seed(seed, role))
-
-
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """One thread adds in one order, so that a seed gives the same bytes on any number of cores. A single creature is
-    too little work to share anyway: threads made it ten times slower where other programs were busy."""
+    too little work to share: threads made it ten times slower on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -512,17 +526,17 @@ def _one_thread() -> Iterator[None]:
 
 
 def _condition(request: Request, n: int) -> dict[str, Tensor]:
-    """What was asked, as the models read it: indices (n,); what is not there is drawn."""
-    asked = {
+    """The request as the models read it: indices (n,). A key that is missing is sampled."""
+    condition = {
         key: schema.CONDITIONS[key].index(value) if isinstance(value, str) else int(value)
         for key in CONDITIONS
         if (value := getattr(request, key)) is not None
     }
-    return {key: torch.full((n,), value) for key, value in asked.items()}
+    return {key: torch.full((n,), value) for key, value in condition.items()}
 
 
 def _of_rows(request: Request) -> dict[str, int]:
-    """What was asked that the stats model alone supports."""
+    """The part of a request that only the stats model supports."""
     tier = {} if request.tier is None else {"tier": TIERS.index(request.tier)}
     return tier | ({} if request.line is None else {"line": request.line})
 
@@ -530,6 +544,18 @@ def _of_rows(request: Request) -> dict[str, int]:
 def _drawn(form: evolution.Form) -> dict[str, Tensor]:
     """A row as a condition of names and sprites."""
     return {key: torch.tensor([int(form[key])]) for key in ("type1", "type2", "color", "legendary", "stage")}
+
+
+def _of_card(card: Card) -> dict[str, Tensor]:
+    """The same, of a card."""
+    kinds = [TYPES.index(kind) for kind in card.types]
+    form = {"type1": kinds[0], "type2": kinds[1] if kinds[1:] else NO_TYPE, "color": COLORS.index(card.color)}
+    return _drawn(form | {"legendary": card.legendary, "stage": card.stage})
+
+
+def _shown(form: dict[str, Tensor], of_picture: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The condition of a card's sprite: no shiny unless requested, since its colours would contradict the card's."""
+    return {**form, "shiny": torch.zeros(1, dtype=torch.long), **of_picture}
 
 
 def _checked(truncation: float) -> float:

@@ -1,7 +1,7 @@
-"""Ways through a sprite model's latent space: one creature under other conditions, a walk between creatures, and a
-user's picture into the latent space and back.
+"""Uses of a sprite model's latent space: one creature under other conditions, the forms of a line, a walk between
+creatures, and the inversion of a user's picture.
 
-All need an ImageModel (`models/image.py`), and start from the creature that `pokegen sprites` draws from the same seed.
+All need an ImageModel (`models/image.py`), and start from the creature that `pokegen sprites` draws with the same seed.
 
 Letters: N creatures, D latent, C conditions, E their embedding, S side in pixels.
 """
@@ -15,21 +15,22 @@ from torch import Tensor
 from pokegen.models.image import ImageModel
 from pokegen.schema import NO_TYPE
 
-TRIES = 64  # conditions that a picture is tried with; four times as many, with a latent each, without an encoder
+TRIES = 64  # candidate conditions of an inversion; without an encoder four times as many, each with a latent
 STEPS = 80  # of a search
-_FOLLOWS = {"type1": ("color", "type2")}  # what a new value draws anew, unless it is asked for
+_GROWTH = 1.5  # factor on the learned difference between the forms of a line: stages alone change a sprite little
+_FOLLOWS = {"type1": ("color", "type2")}  # conditions that a new value samples again, unless they are requested
 
 
 def vary_condition(
-    model: ImageModel, labels: Tensor, key: str, asked: dict[str, Tensor], generator: torch.Generator
+    model: ImageModel, labels: Tensor, key: str, requested: dict[str, Tensor], generator: torch.Generator
 ) -> Iterator[tuple[int, Tensor]]:
-    """The creatures of conditions `labels` (N, C) with each value of condition `key` that the model knows: the value,
-    and conditions int64 (N, C).
+    """Yields each value of condition `key` that the model knows, and the conditions `labels` (N, C) with that value,
+    int64 (N, C).
 
-    What was `asked` for stays. Of a new type, the second type is none and the colour is drawn anew, as the type's
-    creatures have it: a creature in the colour of another type is hardly of this one.
+    The `requested` conditions stay. With a new type, the second type is none and the colour is sampled again from the
+    colours of that type's creatures, because a type is hard to recognise in the colour of another.
     """
-    free = {key, *_FOLLOWS.get(key, ())} - asked.keys()
+    free = {key, *_FOLLOWS.get(key, ())} - requested.keys()
     state = generator.get_state()
     for value in model.prior.known(key):
         generator.set_state(state)  # the same luck for each value
@@ -65,7 +66,58 @@ def walk(model: ImageModel, stops: list[tuple[Tensor, Tensor]], steps: int) -> I
             share = step / steps
             share = share * share * (3 - 2 * share)
             mixed = torch.lerp(embedded[i], embedded[j], share)
-            yield model.present(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
+            yield model.decode(slerp(latent, stops[j][0], share, model.center)[None], mixed[None])[0]
+
+
+@torch.inference_mode()
+def family_inputs(
+    model: ImageModel, shown: list[dict[str, Tensor]], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The one latent of the forms of a line, (1, D), and their embedded conditions (N, E), which share what is sampled.
+
+    Args:
+        shown: the conditions of each form, values int64 (1,); the last form's decide what is sampled.
+    """
+    labels, latent = model.sample_inputs(1, shown[-1], generator)
+    embedded = model.embed(torch.cat([_override(model, labels, each) for each in shown]))
+    mean = embedded.mean(dim=0)
+    return latent, mean + _GROWTH * (embedded - mean)
+
+
+@torch.inference_mode()
+def family(model: ImageModel, shown: list[dict[str, Tensor]], generator: torch.Generator) -> Tensor:
+    """The forms of a line, images (N, 3, S, S) in [-1, 1], of `family_inputs`."""
+    latent, embedded = family_inputs(model, shown, generator)
+    return model.decode(latent.expand(len(shown), -1), embedded)
+
+
+@torch.inference_mode()
+def earlier(
+    model: ImageModel, shown: dict[str, Tensor], before: dict[str, Tensor], generator: torch.Generator
+) -> Tensor:
+    """The form before a creature, an image (1, 3, S, S) in [-1, 1]: the latent of what `model.sample(1, shown,
+    generator)` draws, under the conditions `before`."""
+    labels, latent = model.sample_inputs(1, shown, generator)
+    now, then = (model.embed(_override(model, labels, each)) for each in (shown, before))
+    return model.decode(latent, now + _GROWTH * (then - now))
+
+
+def _override(model: ImageModel, labels: Tensor, condition: dict[str, Tensor]) -> Tensor:
+    """Conditions (1, C) with the given values, int64 (1,) each, where the model supports them."""
+    columns = [condition.get(key, labels[:, i]) for i, key in enumerate(model.conditions)]
+    return torch.stack(columns, dim=1) if columns else labels
+
+
+def neighbours(model: ImageModel, latent: Tensor, steps: int, generator: torch.Generator, reach: float = 0.5) -> Tensor:
+    """A round from a latent (1, D) through others near it: (steps, D), the first of which is the latent itself.
+
+    `reach` is the strength of `variations` at the farthest point; the variation turns a full circle on the way."""
+    center = model.center
+    one, other = model.latents(2, generator) - center
+    turn = torch.linspace(0, 2 * torch.pi, steps + 1)[:-1, None]  # (steps, 1)
+    strength = reach * torch.sin(turn / 2)
+    fresh = torch.cos(turn) * one + torch.sin(turn) * other
+    return center + (1 - strength**2).sqrt() * (latent - center) + strength * fresh
 
 
 def invert(
@@ -129,15 +181,15 @@ def _error(drawn: Tensor, image: Tensor) -> Tensor:
 
 
 def override_conditions(
-    model: ImageModel, labels: Tensor, asked: dict[str, Tensor], n: int, generator: torch.Generator
+    model: ImageModel, labels: Tensor, requested: dict[str, Tensor], n: int, generator: torch.Generator
 ) -> Tensor:
-    """`n` times the conditions `labels` (1, C) with what is `asked`, int64 (n, C). A new type brings its colours and a
-    second type that goes with it; a type that is asked as the second makes way as the first."""
-    free = {follower for key in asked for follower in _FOLLOWS.get(key, ())}
+    """`n` times the conditions `labels` (1, C) with the `requested` values, int64 (n, C). With a new type, colour and
+    second type are sampled again. If the requested second type was the first, the first is sampled again."""
+    free = {follower for key in requested for follower in _FOLLOWS.get(key, ())}
     kept = {key: labels[:, i].expand(n) for i, key in enumerate(model.conditions) if key not in free}
-    if "type2" in asked and "type1" in kept:
-        kept["type1"] = kept["type1"].masked_fill(kept["type1"] == asked["type2"], -1)
-    return model.sample_conditions(n, kept | asked, generator)
+    if "type2" in requested and "type1" in kept:
+        kept["type1"] = kept["type1"].masked_fill(kept["type1"] == requested["type2"], -1)
+    return model.sample_conditions(n, kept | requested, generator)
 
 
 @torch.inference_mode()
@@ -148,4 +200,4 @@ def variations(
     repeats it, 1 forgets it; between, the latents spread as those of new images do."""
     center, fresh = model.center, model.latents(len(labels), generator)
     mixed = center + (1 - strength**2) ** 0.5 * (latent - center) + strength * (fresh - center)
-    return model.present(mixed, model.embed(labels))
+    return model.decode(mixed, model.embed(labels))

@@ -1,8 +1,9 @@
-"""What a creature can do and what hurts it: four moves from the games' own, weaknesses and resistances by type.
+"""What a creature can do and what hurts it: four of the games' moves, weaknesses and resistances by type, and the
+attacks and the retreat cost of a trading card.
 
-Attacks of the creature's own types come first, of the category of its better attack, of a power that grows with its
-total; then one move of another type and one status move. Left out: which species learns which move, and the battle
-effects of moves.
+A creature gets two attacks of its own types, then one of another type, and one status move. The category of its attacks
+is that of its better attack stat, and their power grows with its total. Left out: which species learns which move, and
+the effects of moves.
 """
 
 import math
@@ -18,6 +19,8 @@ _NEEDS_MORE = {
     *("Belch", "Dream Eater", "Explosion", "Fake Out", "First Impression", "Focus Punch", "Future Sight"),
     *("Last Resort", "Misty Explosion", "Self-Destruct", "Snore", "Spit Up", "Steel Roller", "Synchronoise"),
 }
+_COSTS = (30, 70, 120)  # damage above which an attack costs one energy more
+_WEIGHTS = (10.0, 60.0, 200.0)  # kilograms from which on leaving the field costs one energy more
 
 
 def choose_moves(types: list[str], stats: dict[str, int], stage: int, rng: random.Random) -> list[dict]:
@@ -62,6 +65,35 @@ def choose_moves(types: list[str], stats: dict[str, int], stage: int, rng: rando
         }
         for move in sorted(chosen, key=lambda move: (move.level, move.name))
     ]
+
+
+def choose_attacks(types: list[str], stats: dict[str, int], moves: list[dict]) -> list[dict]:
+    """Two of the moves as a trading card shows them, the weaker first: name, type, cost and damage.
+
+    The two are those that do most damage in the games: power times accuracy, half as much again in an own type. The
+    damage on the card is the power, scaled by the better attack stat (100 leaves it as it is), from 10 to 200. A status
+    move, with damage None, is the first attack only of a creature with fewer than two moves that do damage.
+    """
+    better = max(stats["attack"], stats["sp_atk"])
+
+    def worth(move: dict) -> float:
+        return (move["power"] or 0) * (move["accuracy"] or 100) * (1.5 if move["type"] in types else 1)
+
+    attacks = []
+    for move in sorted(moves, key=worth, reverse=True)[:2]:
+        damage = None
+        if move["power"]:
+            damage = min(max(10 * round(move["power"] * (0.5 + better / 200) / 10), 10), 200)
+        energies = 1 + sum((damage or 0) > bound for bound in _COSTS)
+        own = (energies + 1) // 2 if move["type"] in types else 0
+        cost = [move["type"]] * own + ["Normal"] * (energies - own)
+        attacks.append({"name": move["name"], "type": move["type"], "cost": cost, "damage": damage})
+    return sorted(reversed(attacks), key=lambda attack: attack["damage"] or 0)
+
+
+def retreat_cost(weight_kg: float, speed: int) -> int:
+    """Energies that leaving the field costs, 0 to 4: more with weight, one less if fast, one more if slow."""
+    return min(max(sum(weight_kg >= bound for bound in _WEIGHTS) + (speed < 45) - (speed >= 90), 0), 4)
 
 
 def _draw(pool: list[Move], power: float | None, rng: random.Random) -> Move:

@@ -1,7 +1,7 @@
-"""From what the reader says of a name to the creature that bears it: its types, and which of many drawn rows fits best.
+"""From the reader's view of a name to the creature: its types, and which of many sampled rows fits best.
 
-What a name calls to mind is evidence beside what is usual. So every distribution here is that of the real species, or
-of the stats model, times how much likelier than usual the reader finds each value (Bayes' rule).
+Every distribution here is that of the real species, or of the stats model, times how much likelier than usual the
+reader finds each value (Bayes' rule).
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from torch import Tensor
 from pokegen.data.pokedex import load_pokedex
 from pokegen.schema import NO_TYPE, TYPES
 
-_SURE = 2.0  # a power: who thinks up a name for a creature means it more than the names of the games do
-_BLEND = 0.05  # how often a name of two words means both its types, next to either alone
+_SURE = 2.0  # exponent of the evidence: a name made up for one creature says more than the names of the games do
+_BLEND = 0.05  # share of names of two words that mean both types
 _UNSEEN = 0.2  # species of each pair of types that no species has
-_SAME_TALE = 0.25  # the numbers of a row, all large or all small, say one thing four times over
+_SAME_TALE = 0.25  # weight of the numbers of a row, which rise and fall together
 
 
 @cache
@@ -30,25 +30,25 @@ def _pairs() -> Tensor:
     return pairs
 
 
-def read_types(evidence: Tensor, asked: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """The two types of a name that calls to mind each type `evidence` (18,) times as much as usual, int64 (1,) each;
-    those that are `asked` stay.
+def read_types(evidence: Tensor, requested: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """The two types of a name, int64 (1,) each. `evidence` (18,): how many times likelier than usual each type is. The
+    `requested` types stay.
 
-    A name speaks of the first type, less often of the second, or of both, as a blend of two words does."""
+    A name refers to the first type, less often to the second, or to both, as a blend of two words does."""
     first = evidence[:, None] ** _SURE
     both = 0.75 * first + 0.25 * first.T + _BLEND * first * first.T
     likely = _pairs() * torch.cat([both, first], dim=1)
     for key, values in (("type1", likely), ("type2", likely.T)):
-        if key in asked:
-            others = torch.arange(len(values)) != asked[key]
+        if key in requested:
+            others = torch.arange(len(values)) != requested[key]
             values[others] = 0
     place = int(torch.multinomial(likely.flatten(), 1, generator=generator))
     return {"type1": torch.tensor([place // (NO_TYPE + 1)]), "type2": torch.tensor([place % (NO_TYPE + 1)])}
 
 
 def fitting(reader: Any, codes: Mapping[str, Tensor], numbers: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
-    """How well drawn rows, columns of (n,), go with what a `models.reader.Reader` read, but for the types: weights (n,)
-    above 0."""
+    """How well sampled rows, columns of (n,), agree with the output of a `models.reader.Reader`, without the types:
+    weights (n,) above 0."""
     log = torch.zeros(len(columns["type1"]))
     for key in ("color", "stage"):
         sure = _SURE if key == "color" else 1.0

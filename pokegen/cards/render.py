@@ -1,304 +1,344 @@
-"""Draws a card as a picture of 750×1050 pixels: 2.5 by 3.5 inches at 300 dots an inch, the size of a playing card.
+"""Draws a card as a picture of 744×1039 pixels: 63 by 88 mm at 300 dots an inch, the size of a trading card.
 
-A design of our own, in the colours of the creature's types. Fonts: Cabin (SIL Open Font License, in `fonts/`), so that
-a card looks the same on every machine. Sprites have a white background; they are multiplied onto the panel, where
-white vanishes. Left out: PDF sheets, languages other than English.
+From top to bottom: the name on a dark plate, the creature on a scene of its type, type and size, ability and attacks,
+stats and the Pokédex line, what hurts it, and where the card comes from. The frame's material shows the rarity. The
+parts are in `face/`; the labels, in English and French, in `strings/`. A field that is empty, as in cards written by an
+earlier version, leaves its block out. For paper see `print_sheet.py`.
 
-All lengths are pixels. (x, y) is from the top left corner; `anchor` is Pillow's.
+All lengths are pixels. (x, y) is from the top left corner of the trimmed card.
 """
 
-import unicodedata
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pokegen.schema import STAT_LABELS, STATS, TYPE_COLORS, Card
+from pokegen.cards.face.frame import frame, metal
+from pokegen.cards.face.icons import mask, type_icon
+from pokegen.cards.face.page import Box, Page, TextBox, disc_mask, font
+from pokegen.cards.face.scenes import scene
+from pokegen.cards.face.sprite import cutout, place
+from pokegen.cards.face.theme import INK, SMALL_TEXT, WHITE, Theme, contrast, mix, readable, rgb, theme_of
+from pokegen.cards.labels import labels
+from pokegen.cards.words import translated
+from pokegen.schema import STATS, Card
 
-WIDTH, HEIGHT = 750, 1050
-FRAME, CORNER = 20, 34  # the coloured border, and the outer radius
-LEFT, RIGHT = 48, WIDTH - 48  # the text's margins
-PANEL = (34, 130, WIDTH - 34, 534)  # where the sprite stands
-SPRITE = 384  # three times its size
-THUMBNAIL = (300, 420)  # a card on a contact sheet
-INK, SOFT, LINE, PAPER = "#23242B", "#6B6E7B", "#DFDDD5", "#FBFAF5"
-GOLD = "#C8941B"
-_FONTS = Path(__file__).with_name("fonts")
-_WEIGHTS = {"regular": "Cabin-Regular.otf", "medium": "Cabin-SemiBold.otf", "bold": "Cabin-Bold.otf"}
-# Up to and including this value a stat's bar has this colour.
-_BAR_COLORS = ((49, "#E5533D"), (69, "#EE9336"), (89, "#E9BF2E"), (109, "#8CBF3F"), (129, "#3FA66B"), (255, "#2C93A8"))
-_BAR_FULL = 160  # the value at which a bar is full; only one species in thirty has a stat above it
+LAYOUT = 2  # the version of this layout, written on each card
+WIDTH, HEIGHT = 744, 1039  # 63 × 88 mm at 300 dots an inch
+BLEED = 35  # 3 mm, what printers cut away on each side
+CORNER, FRAME = 36, 21  # the outer radius, and the width of the border
+INNER = (FRAME, FRAME, WIDTH - FRAME, HEIGHT - FRAME)
+ZOOM = 3  # card pixels for a pixel of the sprite and of its scene
+HEADER = 87
+GRAND = ("ultra rare", "legendary")  # rarities whose scene reaches up through the name's plate
+SCENE = (INNER[0], INNER[1] + HEADER, INNER[2], INNER[1] + HEADER + 140 * ZOOM)  # 234 × 140 pixels of the sprite
+CAPTION = (INNER[0], SCENE[3], INNER[2], SCENE[3] + 34)
+LEFT, RIGHT = INNER[0] + 21, INNER[2] - 21  # the margins of the text
+FOOT = 56  # height of the last two lines
+THUMBNAIL = (300, 419)  # a card on a contact sheet
+MEDALLION = "#F7F4EA"  # the ground of the earlier form's picture
+_BAR_FULL = 160  # the value at which a bar is full; one species in thirty has a stat above it
+
+
+def render(card: Card, lang: str = "en", bleed: int = 0) -> Image.Image:
+    """The card's picture in a language, RGBA with transparent round corners; `card.image` must hold the sprite. With
+    `bleed`, for print, RGB with the frame continued by so many pixels on each side, and square corners."""
+    theme = theme_of(tuple(card.types))
+    whole = frame(WIDTH, HEIGHT, bleed, INNER, CORNER - FRAME, theme, card.rarity).copy()
+    page = Page(whole.crop((bleed, bleed, bleed + WIDTH, bleed + HEIGHT)) if bleed else whole)
+    page.rounded(INNER, CORNER - FRAME, _inside(card, theme))
+    _write(page, card, theme, lang)
+    if bleed:
+        whole.paste(page.image, (bleed, bleed))
+    else:
+        whole.putalpha(disc_mask(WIDTH, HEIGHT, CORNER))
+    return whole
+
+
+def layout(card: Card, lang: str = "en") -> list[TextBox]:
+    """The card's texts with their boxes, as `render` draws them; the scene is left out, which takes longest."""
+    page = Page(Image.new("RGB", (WIDTH, HEIGHT)))
+    _write(page, card, theme_of(tuple(card.types)), lang)
+    return page.boxes
+
+
+def _write(page: Page, card: Card, theme: Theme, lang: str) -> None:
+    """All texts and icons."""
+    words = labels(lang)
+    _header(page, card, theme, words)
+    _caption(page, card, theme, words, lang)
+    _body(page, card, theme, words, lang)
+    _foot(page, card, theme, words)
+
+
+# ---------------------------------------------------------------- the ground
+
+
+def _plate(width: int, height: int, theme: Theme) -> Image.Image:
+    """A dark plate in the deep colours of the types, from left to right, with a light upper edge."""
+    plate = _blend(width, height, theme.deep, theme.deep_end)
+    ImageDraw.Draw(plate).line((0, 0, width, 0), fill=mix(theme.deep, WHITE, 0.2))
+    return plate
+
+
+@lru_cache(maxsize=64)
+def _blend(width: int, height: int, first: str, second: str) -> Image.Image:
+    """One colour passing into another from left to right, RGB (width, height)."""
+    along = np.linspace(0, 1, width)[None, :, None]
+    row = rgb(first) * (1 - along) + rgb(second) * along
+    return Image.fromarray(np.repeat(row, height, axis=0).astype(np.uint8))
+
+
+def _inside(card: Card, theme: Theme) -> Image.Image:
+    """What the frame holds: plates, scene with the creature, and paper. On the two highest rarities the scene reaches
+    up through the name's plate."""
+    left, top = INNER[:2]
+    tones = metal(card.rarity, theme)
+    inside = Image.new("RGB", (INNER[2] - left, INNER[3] - top), theme.paper)
+    plate = _plate(inside.width, HEADER, theme)
+    picture = _picture(card)
+    inside.paste(picture, (0, SCENE[3] - top - picture.height))
+    if card.rarity in GRAND:
+        inside.paste(plate, (0, 0), Image.new("L", plate.size, round(255 * veil(theme))))
+    else:
+        inside.paste(plate, (0, 0))
+        glyph = mask(card.types[-1], 150).crop((0, 32, 150, 32 + HEADER))
+        inside.paste(mix(theme.deep_end, theme.second, 0.12), (inside.width - 268, 0), glyph)
+    inside.paste(_plate(inside.width, CAPTION[3] - CAPTION[1], theme), (0, CAPTION[1] - top))
+    inside.paste(_watermarked(theme), (inside.width - 270, inside.height - 350), mask(card.types[0], 290))
+    inside.paste(_plate(inside.width, FOOT, theme), (0, inside.height - FOOT))
+    draw = ImageDraw.Draw(inside)
+    for y in (SCENE[1], SCENE[3], CAPTION[3], INNER[3] - FOOT)[card.rarity in GRAND :]:
+        for i, tone in enumerate((tones[0], tones[1], tones[2], tones[1], tones[0])):
+            draw.line((0, y - top - 2 + i, inside.width, y - top - 2 + i), fill=tone)
+    return inside
 
 
 @cache
-def font(weight: str, size: int) -> ImageFont.FreeTypeFont:
-    """Cabin in `regular`, `medium` or `bold`. The basic layout is the same on every build of Pillow."""
-    return ImageFont.truetype(_FONTS / _WEIGHTS[weight], size, layout_engine=ImageFont.Layout.BASIC)
+def veil(theme: Theme) -> float:
+    """How much of a dark plate must cover the brightest scene for white to be readable on it, 0 to 1."""
+    ground = _lightest(theme.deep, theme.deep_end)
+    shares = (share / 50 for share in range(30, 51))
+    return next(share for share in shares if contrast(WHITE, mix(WHITE, ground, share)) >= SMALL_TEXT + 0.2)
 
 
-def fit(text: str, weight: str, size: int, width: float, least: int = 11) -> tuple[str, ImageFont.FreeTypeFont]:
-    """The text and the largest font, from `size` down to `least`, that keep to `width`; cut short if none does."""
-    text = drawable(text)
-    for points in range(size, least - 1, -1):
-        if font(weight, points).getlength(text) <= width:
-            return text, font(weight, points)
-    smallest = font(weight, least)
-    while text and smallest.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…", smallest
+def _watermarked(theme: Theme) -> str:
+    return mix(theme.paper, theme.first, 0.08)
 
 
-@cache
-def drawable(text: str) -> str:
-    """The text with each letter that the font lacks replaced by the one without its accents, others left away."""
-    face = font("bold", 20)
-    missing = bytes(face.getmask("\uffff"))
-
-    def has(sign: str) -> bool:
-        return sign == " " or bytes(face.getmask(sign)) != missing
-
-    def bare(sign: str) -> str:
-        """`ł` is LATIN SMALL LETTER L WITH STROKE."""
-        letter = unicodedata.name(sign, "").split(" WITH ")[0]
-        return unicodedata.lookup(letter) if letter else ""
-
-    return "".join(sign if has(sign) else bare(sign) if bare(sign) != sign else "" for sign in text)
+def _picture(card: Card) -> Image.Image:
+    """The scene with the creature, at the whole-number zoom, with the rows above it that a grand card shows."""
+    grand = card.rarity in GRAND
+    above = HEADER // ZOOM if grand else 0
+    width, height = (SCENE[2] - SCENE[0]) // ZOOM, (SCENE[3] - SCENE[1]) // ZOOM
+    picture = scene(card.types, card.seed, width, height, above, grand)
+    place(picture, cutout(card.image), flies="Flying" in card.types)
+    return picture.resize((width * ZOOM, (above + height) * ZOOM), Image.Resampling.NEAREST)
 
 
-@cache
-def disc_mask(width: int, height: int, radius: int) -> Image.Image:
-    """A rounded rectangle as an "L" mask with smooth corners, which ImageDraw does not give."""
-    radius = min(radius, width // 2, height // 2)
-    disc = Image.new("L", (8 * radius, 8 * radius))
-    ImageDraw.Draw(disc).ellipse((0, 0, 8 * radius - 1, 8 * radius - 1), fill=255)
-    disc = disc.reduce(4) if radius else disc
-    mask = Image.new("L", (width, height), 255)
-    for right, bottom in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        quarter = disc.crop((right * radius, bottom * radius, (right + 1) * radius, (bottom + 1) * radius))
-        mask.paste(quarter, (right * (width - radius), bottom * (height - radius)))
-    return mask
+# ---------------------------------------------------------------- the plates
 
 
-def rounded(image: Image.Image, box: tuple[int, int, int, int], radius: int, fill: str | Image.Image) -> None:
-    """Fill the rounded rectangle (left, top, right, bottom) with a colour, or with a picture of its size."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    if width > 0 and height > 0:
-        image.paste(fill, box if isinstance(fill, str) else box[:2], disc_mask(width, height, radius))
-
-
-def rgb(color: str) -> np.ndarray:
-    """`#RRGGBB` → float (3,), 0 to 255."""
-    return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], dtype=float)
-
-
-def mix(color: str, other: str, share: float) -> str:
-    """`color` with `share` (0 to 1) of `other` in it."""
-    return "#" + "".join(f"{round(v):02X}" for v in rgb(color) * (1 - share) + rgb(other) * share)
-
-
-def sweep(width: int, height: int, first: str, second: str) -> np.ndarray:
-    """A diagonal gradient, float32 (H, W, 3), 0 to 255."""
-    start, step = rgb(first).astype(np.float32), (rgb(second) - rgb(first)).astype(np.float32)
-    if not step.any():
-        return np.broadcast_to(start, (height, width, 3))
-    x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)
-    place = np.clip(((x + y[:, None]) / 2 - 0.3) / 0.4, 0, 1)
-    place = place * place * (3 - 2 * place)  # (H, W), without a visible beginning or end
-    return start + place[:, :, None] * step
-
-
-def picture(pixels: np.ndarray) -> Image.Image:
-    """Float (H, W, 3), 0 to 255 → RGB."""
-    return Image.fromarray((pixels + 0.5).astype(np.uint8))
-
-
-def render(card: Card) -> Image.Image:
-    """The card's picture, RGBA with transparent corners. `card.image` must hold the sprite."""
-    first, second = TYPE_COLORS[card.types[0]], TYPE_COLORS[card.types[-1]]
-    image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    _draw_frame(image, card, first, second)
-    _draw_panel(image, card, first, second)
-    draw = ImageDraw.Draw(image)
-    _draw_header(image, draw, card, first)
-    _draw_panel_labels(image, draw, card)
-    _draw_stats(image, draw, card, (LEFT, 560, 344))
-    _draw_moves(image, draw, card, (384, 560, RIGHT))
-    draw.line((LEFT, 803, RIGHT, 803), fill=LINE, width=2)
-    _draw_matchups(image, draw, card, (LEFT, 804, RIGHT, 972))
-    _draw_footer(draw, card)
-    image.putalpha(disc_mask(WIDTH, HEIGHT, CORNER))
-    return image
-
-
-def _draw_frame(image: Image.Image, card: Card, first: str, second: str) -> None:
-    image.paste(picture(sweep(WIDTH, HEIGHT, mix(first, "#000000", 0.05), mix(second, "#000000", 0.05))))
-    if card.legendary:  # a thin golden line inside the coloured frame
-        rounded(image, (FRAME - 7, FRAME - 7, WIDTH - FRAME + 7, HEIGHT - FRAME + 7), CORNER - 8, "#F6D981")
-    rounded(image, (FRAME, FRAME, WIDTH - FRAME, HEIGHT - FRAME), CORNER - 14, PAPER)
-
-
-def _draw_panel(image: Image.Image, card: Card, first: str, second: str) -> None:
-    """The sprite on a light that fades into the colours of the types."""
-    width, height = PANEL[2] - PANEL[0], PANEL[3] - PANEL[1]
-    tint = sweep(width, height, first, second)
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    distance = np.hypot(x - width / 2, y[:, None] - height / 2)  # (H, W)
-    # Nearly white behind the sprite, so that its own colours stay true; half the types' colours at the far corners.
-    share = 0.07 + 0.50 * np.clip((distance - 90) / 300, 0, 1) ** 1.15
-    for radius in (212, 270, 328):  # faint rings around the light
-        share += 0.05 * np.clip(2 - np.abs(distance - radius), 0, 1)
-    panel = picture(255 - share[:, :, None] * (255 - tint))
-    sprite = Image.fromarray(card.image).resize((SPRITE, SPRITE), Image.Resampling.LANCZOS)
-    place = ((width - SPRITE) // 2, (height - SPRITE) // 2)
-    under = panel.crop((*place, place[0] + SPRITE, place[1] + SPRITE))
-    panel.paste(ImageChops.multiply(under, sprite), place)
-    rounded(image, (PANEL[0] - 2, PANEL[1] - 2, PANEL[2] + 2, PANEL[3] + 2), 20, mix(first, second, 0.5))
-    rounded(image, PANEL, 18, panel)
-
-
-def _draw_header(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, first: str) -> None:
-    hp = str(card.stats["hp"])
-    draw.text((RIGHT, 109), hp, INK, font("bold", 48), "rs")
-    hp_left = RIGHT - font("bold", 48).getlength(hp)
-    draw.text((hp_left - 7, 109), "HP", mix(first, INK, 0.35), font("bold", 22), "rs")
-    above = f"Stage {card.stage}"
+def _header(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
+    """The earlier form's picture, stage and name; HP and type icons at the right."""
+    top, ground = INNER[1], _lightest(theme.deep, theme.deep_end)
+    if card.rarity in GRAND:
+        ground = mix(WHITE, ground, veil(theme))
+    soft = readable(mix(WHITE, theme.first, 0.25), ground)
+    x = RIGHT + 7
+    for kind in card.types[::-1]:
+        x -= 46
+        page.stamp(type_icon(kind, 46), x, top + 20)
+        x -= 6
+    hp = page.text(
+        "hit points", (x - 100, top + 12, x - 8, top + 78), str(card.stats["hp"]), "display", 46, WHITE, ground, "r"
+    )
+    label = page.text(
+        "hit points label", (hp[0] - 40, top + 40, hp[0] - 7, top + 66), words["hp"], "display", 19, soft, ground, "r"
+    )
+    left = LEFT - 4
+    if card.earlier is not None:
+        _medallion(page, card.earlier, left - 5, top + 8, 70, metal(card.rarity, theme))
+        left += 78
+    above = words["stage"].format(stage=card.stage)
     if card.evolves_from:
-        above += f"  ·  evolves from {card.evolves_from}"
-    text, face = fit(above, "medium", 19, 440)
-    draw.text((LEFT, 53), text, SOFT, face, "ls")
-    if card.legendary:
-        left = LEFT + int(face.getlength(text)) + 14
-        rounded(image, (left, 34, left + 122, 59), 13, GOLD)
-        _star(draw, left + 17, 46, 8, "#FFFFFF")
-        draw.text((left + 31, 53), "Legendary", "#FFFFFF", font("bold", 17), "ls")
-    text, face = fit(card.name, "bold", 48, hp_left - 42 - LEFT)
-    draw.text((LEFT - 2, 109), text, INK, face, "ls")
+        above += f"  ·  {words['evolves_from'].format(name=card.evolves_from)}"
+    page.text("stage", (left, top + 8, label[0] - 14, top + 31), above, "medium", 18, soft, ground)
+    page.text("name", (left, top + 31, label[0] - 14, top + 84), card.name, "display", 44, WHITE, ground)
 
 
-def _star(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, fill: str) -> None:
-    turns = np.arange(10) * np.pi / 5 - np.pi / 2
-    lengths = np.where(np.arange(10) % 2 == 0, radius, 0.45 * radius)
-    corners = zip(x + lengths * np.cos(turns), y + lengths * np.sin(turns), strict=True)
-    draw.polygon([(float(a), float(b)) for a, b in corners], fill=fill)
+def _lightest(*colors: str) -> str:
+    return max(colors, key=lambda color: rgb(color).sum())
 
 
-def _draw_panel_labels(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card) -> None:
-    """Types at the panel's lower left, height and weight at its lower right."""
-    left, top = PANEL[0] + 14, PANEL[3] - 48
-    for kind in card.types:
-        width = int(font("bold", 20).getlength(kind)) + 36
-        rounded(image, (left - 2, top - 2, left + width + 2, top + 36), 19, "#FFFFFF")
-        rounded(image, (left, top, left + width, top + 34), 17, TYPE_COLORS[kind])
-        draw.text((left + width / 2, top + 24), kind, text_on(TYPE_COLORS[kind]), font("bold", 20), "ms")
-        left += width + 10
-    size = f"{card.height_m:.1f} m   {card.weight_kg:.1f} kg"
-    width = int(font("medium", 19).getlength(size)) + 32
-    right = PANEL[2] - 14
-    rounded(image, (right - width, top, right, top + 34), 17, "#FFFFFF")
-    draw.text((right - width / 2, top + 24), size, INK, font("medium", 19), "ms")
+def _medallion(page: Page, earlier: np.ndarray, x: int, y: int, size: int, tones: tuple[str, str, str]) -> None:
+    """The earlier form, reduced, in a round window with a metal rim."""
+    for rim, tone in ((0, tones[0]), (1, tones[2]), (2, tones[1]), (4, MEDALLION)):
+        page.rounded((x + rim, y + rim, x + size - rim, y + size - rim), size, tone)
+    small = cutout(earlier)
+    scale = (size - 20) / max(small.size, default=1)
+    small = small.resize([max(1, round(scale * side)) for side in small.size], Image.Resampling.LANCZOS)
+    page.stamp(small, x + (size - small.width) // 2, y + (size - small.height) // 2)
 
 
-def text_on(color: str) -> str:
-    """White, or ink on the types' light colours."""
-    return "#FFFFFF" if rgb(color) @ (0.299, 0.587, 0.114) < 170 else INK
+def _caption(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str) -> None:
+    """Types at the left, height and weight at the right, on the plate under the scene."""
+    ground = _lightest(theme.deep, theme.deep_end)
+    box = (LEFT, CAPTION[1] + 3, (LEFT + RIGHT) // 2, CAPTION[3])
+    page.text(
+        "types", box, "  ·  ".join(translated("type", kind, lang) for kind in card.types), "bold", 20, WHITE, ground
+    )
+    size = "    ".join(
+        words[key].format(value=f"{value:.1f}".replace(".", words["decimal"]))
+        for key, value in (("height", card.height_m), ("weight", card.weight_kg))
+    )
+    page.text("size", (box[2] + 8, box[1], RIGHT, box[3]), size, "medium", 20, WHITE, ground, "r")
 
 
-def _draw_stats(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, place: tuple[int, int, int]) -> None:
-    """Six rows with a bar each, and the total. `place`: left, top, right."""
-    left, top, right = place
-    bar = left + 132
-    for i, (key, label) in enumerate(zip(STATS, STAT_LABELS, strict=True)):
-        line = top + 22 + 32 * i
-        value = card.stats[key]
-        draw.text((left, line), label, SOFT, font("medium", 19), "ls")
-        draw.text((bar - 12, line), str(value), INK, font("bold", 20), "rs")
-        rounded(image, (bar, line - 13, right, line - 2), 6, "#E9E7DF")
-        color = next(color for most, color in _BAR_COLORS if value <= most)
-        length = max(11, round((right - bar) * min(1, value / _BAR_FULL)))
-        rounded(image, (bar, line - 13, bar + length, line - 2), 6, color)
-    line = top + 22 + 32 * 6 + 6
-    draw.text((left, line), "Total", INK, font("bold", 20), "ls")
-    draw.text((bar - 12, line), str(card.stats["total"]), INK, font("bold", 20), "rs")
+# ---------------------------------------------------------------- the paper
 
 
-def _draw_moves(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, place: tuple[int, int, int]) -> None:
-    """Four rows: a stripe in the move's colour, its name, type and category, power and accuracy."""
-    left, top, right = place
-    for i, move in enumerate(card.moves):
-        y = top + 58 * i
-        color = TYPE_COLORS[move["type"]]
-        rounded(image, (left, y, right, y + 50), 10, mix(color, PAPER, 0.86))
-        stripe = Image.new("RGB", (right - left, 50), color)
-        mask = disc_mask(right - left, 50, 10).copy()
-        mask.paste(0, (8, 0, right - left, 50))
-        image.paste(stripe, (left, y), mask)
-        text, face = fit(move["name"], "bold", 20, right - left - 22 - 96)
-        draw.text((left + 20, y + 23), text, INK, face, "ls")
-        draw.text((left + 20, y + 42), f"{move['type']} · {move['category']}", SOFT, font("medium", 15), "ls")
-        power = "–" if move["power"] is None else str(move["power"])
-        accuracy = "always" if move["accuracy"] is None else f"{move['accuracy']} %"
-        if move["power"] is None and move["accuracy"] is None:
-            accuracy = ""
-        draw.text((right - 14, y + 24), power, INK, font("bold", 23), "rs")
-        draw.text((right - 14, y + 42), accuracy, SOFT, font("medium", 15), "rs")
+def _body(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str) -> None:
+    """The blocks that the card has, one below the other, with equal space between them."""
+    attacks = card.attacks or [
+        {"name": move["name"], "cost": [move["type"]], "damage": move["power"]} for move in card.moves[:3]
+    ]
+    cost = max((len(attack["cost"]) for attack in attacks), default=0)
+    blocks: list[tuple[int, Callable[[int], None]]] = []
+    if card.ability:
+        blocks.append((38, lambda y: _ability(page, card, theme, words, lang, y)))
+    for number, attack in enumerate(attacks, start=1):
+        blocks.append((46, partial(_attack, page, attack, number, cost, theme, lang)))
+    blocks.append((144, lambda y: _stats(page, card, theme, words, lang, y)))
+    blocks.append((66, lambda y: _matchups(page, card, theme, words, y)))
+    top, bottom = CAPTION[3], INNER[3] - FOOT - 2
+    gap = (bottom - top - sum(height for height, _ in blocks)) / (len(blocks) + 0.6)
+    y = top + gap
+    for height, draw in blocks:
+        draw(round(y))
+        y += height + gap
 
 
-def factor_label(factor: float) -> str:
+def _ability(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str, y: int) -> None:
+    fill = readable(theme.first, WHITE)
+    width = int(font("bold", 18).getlength(words["ability"])) + 30
+    page.rounded((LEFT, y + 4, LEFT + width, y + 34), 15, fill)
+    page.text(
+        "ability label", (LEFT + 12, y + 4, LEFT + width - 12, y + 34), words["ability"], "bold", 18, WHITE, fill, "m"
+    )
+    name = translated("ability", card.ability, lang)
+    page.text("ability", (LEFT + width + 14, y, RIGHT, y + 38), name, "bold", 25, theme.accent, theme.paper)
+
+
+def _attack(page: Page, attack: dict[str, Any], number: int, cost: int, theme: Theme, lang: str, y: int) -> None:
+    """Cost, name, and damage at the right, over a hairline."""
+    page.draw.line((LEFT, y - 3, RIGHT, y - 3), fill=theme.line, width=1)
+    for i, kind in enumerate(attack["cost"]):
+        page.stamp(type_icon(kind, 34), LEFT + 38 * i, y + 6)
+    damage = "–" if attack["damage"] is None else str(attack["damage"])
+    ink = page.text(
+        f"attack {number} damage", (RIGHT - 90, y, RIGHT, y + 46), damage, "display", 36, INK, theme.paper, "r"
+    )
+    box = (LEFT + 38 * cost + 10, y, min(ink[0], RIGHT - 70) - 12, y + 46)
+    page.text(f"attack {number}", box, translated("move", attack["name"], lang), "bold", 27, INK, theme.paper)
+
+
+def _stats(page: Page, card: Card, theme: Theme, words: dict[str, Any], lang: str, y: int) -> None:
+    """Six bars and their sum at the left, the Pokédex line at the right."""
+    entry = card.entry.get(lang) or card.entry.get("en", "")
+    right, step = (LEFT + 312 if entry else RIGHT), 20
+    bar = LEFT + 148
+    fill = _blend(right - bar, 10, theme.first, theme.second)
+    page.draw.line((LEFT, y - 3, RIGHT, y - 3), fill=theme.line, width=1)
+    for i, key in enumerate((*STATS, "total")):
+        row = y + 4 + step * i
+        label = words["total"] if key == "total" else words["stats"][key]
+        weight, tone = ("bold", INK) if key == "total" else ("medium", theme.soft)
+        page.text(f"{key} label", (LEFT, row - 2, LEFT + 92, row + step + 2), label, weight, 18, tone, theme.paper)
+        value = (LEFT + 94, row - 2, LEFT + 136, row + step + 2)
+        page.text(f"{key} value", value, str(card.stats[key]), "bold", 18, INK, theme.paper, "r")
+        if key != "total":
+            length = max(10, round((right - bar) * min(1, card.stats[key] / _BAR_FULL)))
+            page.rounded((bar, row + 5, right, row + 15), 5, theme.line)
+            page.rounded((bar, row + 5, bar + length, row + 15), 5, fill.crop((0, 0, length, 10)))
+    if entry:
+        page.rounded(
+            (LEFT + 336, y + 9, LEFT + 340, y + 140), 2, fill.resize((131, 4)).transpose(Image.Transpose.ROTATE_270)
+        )
+        page.text(
+            "entry", (LEFT + 356, y + 4, RIGHT, y + 146), entry, "italic", 22, INK, _watermarked(theme), lines=True
+        )
+
+
+def _factor(factor: float) -> str:
     return {0.0: "×0", 0.25: "×¼", 0.5: "×½"}.get(factor, f"×{factor:g}")
 
 
-def badge_rows(factors: dict[str, float], width: int, rows: int = 2) -> tuple[int, list[list[tuple[str, str, int]]]]:
-    """Badges set into at most `rows` lines of `width`: the font's size, and (type, text, width) for each line's badges.
+def _matchups(page: Page, card: Card, theme: Theme, words: dict[str, Any], y: int) -> None:
+    """Weaknesses and what retreating costs; below, resistances. Icons in groups of one factor."""
+    tint = mix(theme.paper, theme.first, 0.1)
+    soft = readable(theme.soft, tint)
+    page.rounded((LEFT - 9, y, RIGHT + 9, y + 66), 14, tint)
+    side = 26
+    x = RIGHT - (side + 3) * 4
+    for i in range(4):
+        if i < card.retreat:
+            page.stamp(type_icon("Normal", side), x + (side + 3) * i + 3, y + 5)
+        else:
+            page.rounded(
+                (x + (side + 3) * i + 11, y + 13, x + (side + 3) * i + 21, y + 23), 5, mix(tint, theme.first, 0.16)
+            )
+    box = (x - 106, y + 3, x - 8, y + 33)
+    retreat = page.text("retreat label", box, words["retreat"], "medium", 18, soft, tint, "r")
+    for row, key, factors, end in (
+        (0, "weak", card.weaknesses, retreat[0] - 14),
+        (1, "resists", card.resistances, RIGHT),
+    ):
+        top = y + 3 + 30 * row
+        page.text(f"{key} label", (LEFT, top, LEFT + 100, top + 30), words[key], "medium", 18, soft, tint)
+        _factors(page, key, factors, (LEFT + 108, top, end, top + 30), tint, words)
 
-    Size 17 where that fits, smaller where there are many.
-    """
-    for size in range(17, 7, -1):
-        lines: list[list[tuple[str, str, int]]] = [[]]
-        for kind, factor in factors.items():
-            text = f"{kind} {factor_label(factor)}"
-            badge = round(font("bold", size).getlength(text)) + size + 5
-            if lines[-1] and sum(b[2] + 6 for b in lines[-1]) + badge > width:
-                lines.append([])
-            lines[-1].append((kind, text, badge))
-        if len(lines) <= rows:
-            break
-    return size, lines
 
-
-def _draw_matchups(image: Image.Image, draw: ImageDraw.ImageDraw, card: Card, box: tuple[int, int, int, int]) -> None:
-    """Weaknesses and resistances, a label and one or two lines of badges each, in the middle of the box's height."""
+def _factors(page: Page, key: str, factors: dict[str, float], box: Box, tint: str, words: dict[str, Any]) -> None:
     left, top, right, bottom = box
-    start, step, gap = left + 94, 35, 16
-    groups = [
-        (label, *badge_rows(factors, right - start))
-        for label, factors in (("Weak to", card.weaknesses), ("Resists", card.resistances))
-    ]
-    height = step * sum(len(lines) for _, _, lines in groups) + gap - 6
-    y = top + (bottom - top - height) // 2
-    for label, size, lines in groups:
-        draw.text((left, y + 21), label, INK, font("bold", 19), "ls")
-        if not lines[0]:
-            draw.text((start, y + 21), "nothing", SOFT, font("medium", 19), "ls")
-        for line in lines:
-            x = start
-            for kind, text, width in line:
-                rounded(image, (x, y, x + width, y + 29), 14, TYPE_COLORS[kind])
-                draw.text((x + width / 2, y + 20), text, text_on(TYPE_COLORS[kind]), font("bold", size), "ms")
-                x += width + 6
-            y += step
-        y += gap
+    if not factors:
+        page.text(f"{key} none", box, words["nothing"], "medium", 18, readable("#6B6E7B", tint), tint)
+        return
+    groups = {
+        factor: [kind for kind in factors if factors[kind] == factor] for factor in dict.fromkeys(factors.values())
+    }
+    room = right - left - 46 * len(groups)
+    side = max(10, min(26, room // len(factors) - 3))
+    for factor, kinds in groups.items():
+        ink = page.text(
+            f"{key} {_factor(factor)}", (left, top, left + 32, bottom), _factor(factor), "bold", 18, INK, tint
+        )
+        left = max(ink[2], left + 24) + 5
+        for kind in kinds:
+            page.stamp(type_icon(kind, side), left, (top + bottom - side) // 2)
+            left += side + 3
+        left += 9
 
 
-def _draw_footer(draw: ImageDraw.ImageDraw, card: Card) -> None:
-    draw.line((LEFT, 973, RIGHT, 973), fill=LINE, width=2)
-    models = "  ·  ".join(f"{role}: {label}" for role, label in card.models.items())
-    mark = "made with pokegen"
-    draw.text((RIGHT, 1003), mark, SOFT, font("bold", 15), "rs")
-    width = RIGHT - LEFT - font("bold", 15).getlength(mark) - 24
-    text, face = fit(f"seed {card.seed}  ·  {models}", "regular", 15, width)
-    draw.text((LEFT, 1003), text, SOFT, face, "ls")
+def _foot(page: Page, card: Card, theme: Theme, words: dict[str, Any]) -> None:
+    """On a dark plate, rarity and number; below, where the card comes from."""
+    top, ground = INNER[3] - FOOT + 6, _lightest(theme.deep, theme.deep_end)
+    mark, soft = readable(metal(card.rarity, theme)[2], ground), readable(mix(WHITE, theme.first, 0.25), ground)
+    page.image.paste(mark, (LEFT, top + 1), mask(card.rarity, 20))
+    rarity = (LEFT + 28, top, LEFT + 240, top + 23)
+    page.text("rarity", rarity, words["rarities"][card.rarity], "bold", 18, mark, ground)
+    if card.number:
+        number = words["number"].format(number=card.number)
+        page.text("number", (RIGHT - 240, top, RIGHT, top + 23), number, "bold", 18, WHITE, ground, "r")
+    box = (RIGHT - 250, top + 24, RIGHT, top + 44)
+    made = page.text("made with", box, words["made_with"].format(layout=LAYOUT), "medium", 14, soft, ground, "r")
+    text = "  ·  ".join([words["seed"].format(seed=card.seed), *card.models.values()])
+    page.text("models", (LEFT, top + 24, made[0] - 16, top + 44), text, "regular", 14, soft, ground)
+
+
+# ---------------------------------------------------------------- sheets
 
 
 def contact_sheet(images: Sequence[Image.Image], columns: int, gap: int = 16) -> Image.Image:
@@ -310,28 +350,4 @@ def contact_sheet(images: Sequence[Image.Image], columns: int, gap: int = 16) ->
         small = image.convert("RGBA").resize(THUMBNAIL, Image.Resampling.LANCZOS)
         place = (gap + i % columns * (width + gap), gap + i // columns * (height + gap))
         sheet.paste(small, place, small.getchannel("A"))
-    return sheet
-
-
-def lines_sheet(cards: Sequence[Card], forms: int, columns: int = 2) -> Image.Image:
-    """Evolution lines, each `forms` cards one after another: sprites with name, types and total, the earlier ones
-    smaller, RGB on white."""
-    cell, gap, text = 148, 30, 58
-    width, height = forms * cell + gap, cell + text
-    rows = -(-len(cards) // (forms * columns))
-    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "#FFFFFF")
-    draw = ImageDraw.Draw(sheet)
-    for i, card in enumerate(cards):
-        line, form = divmod(i, forms)
-        left, top = gap + line % columns * width + form * cell, gap // 2 + line // columns * height
-        side = round(cell * (1 - 0.17 * (forms - 1 - form)))
-        sprite = Image.fromarray(card.image).resize((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(sprite, (left + (cell - side) // 2, top + cell - side))  # all stand on one ground
-        name, face = fit(card.name, "bold", 18, cell - 12)
-        draw.text((left + cell / 2, top + cell + 18), name, INK, face, "ms")
-        told, face = fit(f"{' / '.join(card.types)} · {card.stats['total']}", "medium", 14, cell - 8)
-        draw.text((left + cell / 2, top + cell + 38), told, SOFT, face, "ms")
-        if form:
-            x, y = left - 4, top + cell // 2
-            draw.polygon([(x, y - 7), (x, y + 7), (x + 9, y)], fill=LINE)
     return sheet

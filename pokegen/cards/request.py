@@ -1,6 +1,6 @@
-"""What a user asks for, checked once and before any model is loaded: every mistake is one UserError of one line.
+"""A user's request, checked before any model is loaded: every mistake is one UserError of one line.
 
-`None` means "draw it". Types are accepted in any case and kept as the schema writes them.
+Anything that is None is sampled. Types are accepted in any case and kept as the schema writes them.
 """
 
 import re
@@ -24,7 +24,7 @@ _LETTER = re.compile("LATIN (SMALL|CAPITAL) LETTER [A-Z]( WITH |$)")  # as Unico
 
 @dataclass
 class Request:
-    """One order: what must hold for each creature, how many of them, and where their randomness starts.
+    """One request: the conditions of each creature, how many creatures, and the first seed.
 
     Attributes:
         type1: first type.
@@ -34,12 +34,12 @@ class Request:
         tier: power, one of schema.TIERS; "legendary" and `legendary` say the same.
         stage: place in the evolution line, 1 to 3.
         line: forms of its evolution line, 1 to 3.
-        evolutions: 2 or 3 for whole lines of so many forms, of which `count` says how many.
+        evolutions: 2 or 3 for `count` whole lines of that many forms.
         color: the species' colour, one of schema.COLORS.
-        shiny: whether it bears the rare other colouring, which is not that of its species.
-        style: how the sprite is made, one of schema.STYLES.
-        count: how many, 1 to 100,000.
-        seed: 0 or above. Card i of the order (from 0) is the card of seed + i.
+        shiny: whether it has the rare other colouring.
+        style: how the sprite was made, one of schema.STYLES.
+        count: how many creatures or lines, 1 to 100,000.
+        seed: 0 or above. Card i of the request (from 0) is the card of seed + i.
     """
 
     type1: str | None = None
@@ -89,22 +89,22 @@ class Request:
             if self.evolutions not in STAGES[1:]:
                 raise UserError(f"evolutions must be 2 or 3, got {self.evolutions}.")
             if self.stage is not None or self.line is not None:
-                raise UserError("evolutions ask for whole lines, from the first stage on: leave stage and line away.")
+                raise UserError("evolutions ask for whole lines, from the first stage on: leave stage and line out.")
             self.line = self.evolutions
         if self.stage is not None and self.line is not None and self.stage > self.line:
             raise UserError(f"A line of {self.line} has no stage {self.stage}.")
         if self.tier is not None and self.legendary is not None and self.legendary != (self.tier == "legendary"):
             kind = "legendary" if self.legendary else "not legendary"
-            raise UserError(f"A creature of the tier {self.tier!r} cannot be {kind}: leave one of the two away.")
+            raise UserError(f"A creature of the tier {self.tier!r} cannot be {kind}: leave one of the two out.")
         tier = "legendary" if self.legendary else self.tier or ""
         lengths = LINES.get(tier, STAGES)
         if self.line is not None and self.line not in lengths:
-            told = " or ".join(map(str, lengths))
-            raise UserError(f"Lines of the tier {tier!r} have {told} forms, not {self.line}: leave one of them away.")
+            known = " or ".join(map(str, lengths))
+            raise UserError(f"Lines of the tier {tier!r} have {known} forms, not {self.line}: leave one of them out.")
 
     @property
     def creatures(self) -> int:
-        """How many that makes, each form of a line counted."""
+        """How many creatures, counting each form of a line."""
         return self.count * (self.evolutions or 1)
 
 

@@ -8,46 +8,58 @@ from typing import Any
 from pokegen.cards.request import DEFAULT_MODEL, Request
 from pokegen.schema import COLORS, STAGES, STYLES, TIERS, TYPES
 
-
-def add_types(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--type", metavar="TYPE", help=f"first type, in any case: {', '.join(TYPES)}; default: drawn")
-    parser.add_argument("--type2", metavar="TYPE", help="second type, or none for a single type; default: drawn")
+Options = argparse._ActionsContainer  # a parser, or a group of its options
 
 
-def add_legendary(parser: argparse.ArgumentParser) -> None:
+def add_types(parser: Options) -> None:
+    parser.add_argument("--type", metavar="TYPE", help=f"first type, in any case: {', '.join(TYPES)}; default: random")
+    parser.add_argument("--type2", metavar="TYPE", help="second type, or none for a single type; default: random")
+
+
+def add_legendary(parser: Options) -> None:
     parser.add_argument(
-        "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: drawn"
+        "--legendary", action=argparse.BooleanOptionalAction, help="legendary ones, or none; default: random"
     )
 
 
-def add_tier(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tier", metavar="TIER", help=f"power: {', '.join(TIERS)}; default: drawn")
+def add_tier(parser: Options) -> None:
+    parser.add_argument("--tier", metavar="TIER", help=f"power: {', '.join(TIERS)}; default: random")
 
 
-def add_stage(parser: argparse.ArgumentParser) -> None:
+def add_stage(parser: Options) -> None:
     parser.add_argument(
         "--stage",
         type=int,
         metavar="N",
-        help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: drawn",
+        help=f"place in the evolution line, {STAGES[0]} to {STAGES[-1]}; default: random",
     )
 
 
-def add_looks(parser: argparse.ArgumentParser) -> None:
-    """All that a sprite model may support, and the model."""
-    add_types(parser)
-    parser.add_argument("--color", help=f"{', '.join(COLORS)}; default: drawn")
-    add_legendary(parser)
-    add_stage(parser)
+def add_color(parser: Options) -> None:
+    parser.add_argument("--color", metavar="COLOR", help=f"{', '.join(COLORS)}; default: random")
+
+
+def add_shiny_and_style(parser: Options) -> None:
     parser.add_argument(
         "--shiny",
         action=argparse.BooleanOptionalAction,
-        help="in the rare other colouring, or the usual; default: drawn, usual on cards",
+        help="in the rare other colouring, or the usual; default: random, usual on cards",
     )
-    parser.add_argument("--style", help=f"{', '.join(STYLES)}; pixel art by generation; default: drawn")
+    parser.add_argument(
+        "--style", metavar="STYLE", help=f"{', '.join(STYLES)}; pixel art by generation; default: random"
+    )
 
 
-def add_model(parser: argparse.ArgumentParser, default: str = DEFAULT_MODEL) -> None:
+def add_looks(parser: Options) -> None:
+    """All that a sprite model may support."""
+    add_types(parser)
+    add_color(parser)
+    add_legendary(parser)
+    add_stage(parser)
+    add_shiny_and_style(parser)
+
+
+def add_model(parser: Options, default: str = DEFAULT_MODEL) -> None:
     parser.add_argument(
         "--model",
         default=default,
@@ -71,7 +83,7 @@ def looks(args: argparse.Namespace, **more: Any) -> Request:
     )
 
 
-def add_count_and_seed(parser: argparse.ArgumentParser, count: int) -> None:
+def add_count_and_seed(parser: Options, count: int) -> None:
     parser.add_argument(
         "--count", type=int, default=count, metavar="N", help="how many, 1 to 100000; default: %(default)s"
     )

@@ -1,7 +1,8 @@
-"""runs side by side: status, settings that differ, best metrics, curves, samples
+"""compare training runs: status, settings that differ, best metrics, curves, samples
 
-RUN is a name below --runs, a run's folder, a folder of an offline W&B run, or entity/project/id on W&B's server, which
-needs a login. Writes compare.html, which holds everything, curves.png and samples.png into the folder --out.
+RUN is the name of a run in the folder --runs, a run's folder, the folder of an offline W&B run, or entity/project/id on
+W&B's server, which needs a login. Prints a table, and writes compare.html (everything on one page), curves.png and
+samples.png into the folder --out.
 
 examples:
   pokegen compare cgan cgan-2
@@ -19,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", metavar="RUN", help="name, folder, or entity/project/id")
     parser.add_argument(
         "--metric",
-        help="the one that decides and is plotted, such as val/loss; default: all are plotted, and the"
-        " first of val/kernel_distance, val/loss, val/return or another that runs share decides",
+        help="the metric that ranks the runs, and the only one plotted, such as val/loss; default: all are plotted, "
+        "and the first of val/kernel_distance, val/loss, val/return or another that the runs share ranks them",
     )
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="of all runs; default: %(default)s"
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs; default: %(default)s"
     )
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
 

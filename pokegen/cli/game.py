@@ -1,7 +1,7 @@
-"""environments, recordings of play, keys read from video, and how well a player does
+"""play and record games, label video with its keys, evaluate players and agents
 
 examples:
-  pokegen game envs                                    what can be played; --check runs each and measures what it can
+  pokegen game envs                                    list the environments; --check runs and measures each
   pokegen game record --env pokegen/Overworld-v0 --player uneven --frames 9000 --out data/recordings/overworld/one
   pokegen game record --env ALE/SpaceInvaders-v5 --player human --out data/recordings/invaders/mine
   pokegen game import VIDEO.mp4 KEYS.csv --out data/recordings/emerald/first
@@ -10,8 +10,8 @@ examples:
   pokegen game evaluate --player dqn_invaders --episodes 100
   pokegen game phases configs/phases/fighter.yaml --seeds 3
 
-A recording is a video and a CSV with a row a frame: the key that was pressed, or none. `pokegen fit` trains on them:
---config configs/game/idm.yaml reads keys from video, --config configs/game/cloning.yaml learns to play.
+A recording is a video and a CSV with one row per frame: the key that was pressed, or none. `pokegen fit` trains on
+recordings: --config configs/game/idm.yaml learns to read keys from video, configs/game/cloning.yaml to play.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from pokegen.files import write
 from pokegen.trust import echo
 
 PLAYERS = (
-    "random, expert (a script), uneven (the script, with a person's pauses and curiosity), or an agent or a cloned "
-    "policy: a zoo name, a checkpoint folder, hf:OWNER/NAME"
+    "random; expert (a script); uneven (the script with a person's pauses and curiosity); or an agent or a cloned "
+    "policy: zoo name, checkpoint folder, or hf:OWNER/NAME"
 )
 PLAYS = {"random": "random play", "expert": "the script"}
 
@@ -37,71 +37,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate,phases}"
     )
 
-    action = verbs.add_parser("envs", help="the environments, one a line")
-    action.add_argument("ids", nargs="*", metavar="ID", help="only these")
-    action.add_argument("--check", action="store_true", help="run each, and measure what it can and how fast")
-    action.add_argument("--json", type=Path, metavar="FILE", help="with --check: write the matrix there too")
+    action = _parser(verbs, "envs", "list the environments, one per line")
+    action.add_argument("ids", nargs="*", metavar="ID", help="only these; default: all")
+    action.add_argument("--check", action="store_true", help="run each, and measure its capabilities and speed")
+    action.add_argument("--json", type=Path, metavar="FILE", help="with --check: also write the results to this file")
 
-    action = verbs.add_parser("record", help="play, and record video and keys")
+    action = _parser(verbs, "record", "play, and record the video and the keys")
     _add_env(action)
     action.add_argument("--player", default="human", help=f"human (a window), {PLAYERS}; default: %(default)s")
-    action.add_argument("--frames", type=_positive, default=9000, help="at most, 15 a second; default: %(default)s")
+    action.add_argument("--frames", type=_positive, default=9000, help="at most, 15 per second; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--out", type=Path, required=True, help="writes OUT.mkv and OUT.csv")
 
-    action = verbs.add_parser("import", help="outside video and the CSV of its keys, as a recording")
-    action.add_argument("video", type=Path, help="any size, rate and codec")
+    action = _parser(verbs, "import", "make a recording from your own video and a CSV of its keys")
+    action.add_argument("video", type=Path, help="video of any size, frame rate and codec")
     action.add_argument("keys", type=Path, help="CSV with frame, time (seconds) and key; reward and episode if known")
     action.add_argument("--out", type=Path, required=True, help="writes OUT.mkv and OUT.csv")
 
-    action = verbs.add_parser("annotate", help="read the keys from video")
-    action.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="any size, rate and codec")
-    action.add_argument("--model", required=True, help="inverse dynamics model: a zoo name, a folder, hf:OWNER/NAME")
-    action.add_argument("--out", type=Path, help="folder of the labels; default: beside each video")
+    action = _parser(verbs, "annotate", "predict the keys that were pressed in a video, and write them as CSV")
+    action.add_argument("videos", type=Path, nargs="+", metavar="VIDEO", help="any size, frame rate and codec")
+    action.add_argument("--model", required=True, help="inverse dynamics model: zoo name, folder, or hf:OWNER/NAME")
+    action.add_argument("--out", type=Path, help="folder of the labels; default: next to each video")
     action.add_argument(
-        "--shard_frames", type=_positive, default=4500, help="frames a shard, 15 a second; default: %(default)s"
+        "--shard_frames", type=_positive, default=4500, help="frames per shard, 15 per second; default: %(default)s"
     )
     action.add_argument("--devices", type=_positive, default=1, help="processes or GPUs; default: %(default)s")
     action.add_argument("--num_nodes", type=_positive, default=1, help="machines, under torchrun; default: %(default)s")
     action.add_argument(
         "--precision",
         default="32-true",
-        help="as Lightning's: bf16-mixed is faster where there is bf16 arithmetic; default: %(default)s",
+        help="as in Lightning; bf16-mixed is faster on hardware with bf16 arithmetic; default: %(default)s",
     )
 
-    action = verbs.add_parser("play", help="whole episodes, as a video of what is seen on the screen")
+    action = _parser(verbs, "play", "play whole episodes, and write a video of the screen")
     _add_env(action, required=False)
     action.add_argument("--agent", required=True, help=PLAYERS)
-    action.add_argument("--episodes", type=_positive, default=1, help="default: %(default)s")
+    action.add_argument("--episodes", type=_positive, default=1, help="number of episodes; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
     action.add_argument("--out", type=Path, required=True, metavar="FILE", help="the video: .mp4, .mkv or .gif")
 
-    action = verbs.add_parser("evaluate", help="returns of whole episodes, beside those of random play and of a person")
+    action = _parser(verbs, "evaluate", "measure returns, compared with random play and published scores")
     _add_env(action, required=False)
     action.add_argument(
-        "--player", nargs="+", default=["random"], help=f"{PLAYERS}; several are runs of one agent; default: random"
+        "--player",
+        nargs="+",
+        default=["random"],
+        help=f"{PLAYERS}; several count as runs of one agent; default: random",
     )
-    action.add_argument("--episodes", type=_positive, default=20, help="of each player; default: %(default)s")
+    action.add_argument("--episodes", type=_positive, default=20, help="episodes per player; default: %(default)s")
     action.add_argument("--seed", type=int, default=0, metavar="S", help="of the first episode; default: %(default)s")
-    action.add_argument("--json", type=Path, metavar="FILE", help="write returns and lengths there too")
-    action.add_argument("--card", action="store_true", help="write the figures into the checkpoint's model card")
+    action.add_argument("--json", type=Path, metavar="FILE", help="also write returns and lengths to this file")
+    action.add_argument("--card", action="store_true", help="write the results into the checkpoint's model card")
 
-    action = verbs.add_parser("phases", help="teacher, study, exploration, consolidation, play: a plan, and its table")
+    action = _parser(verbs, "phases", "train an agent in phases by a plan, and print a table of its scores")
     action.add_argument("plan", type=Path, help="YAML, such as configs/phases/fighter.yaml")
-    action.add_argument("--only", choices=("teacher", "study", "exploration", "consolidation", "play"), help="this one")
-    action.add_argument("--seeds", type=_positive, default=1, help="run it so many times; default: %(default)s")
+    action.add_argument(
+        "--only", choices=("teacher", "study", "exploration", "consolidation", "play"), help="only this phase"
+    )
+    action.add_argument("--seeds", type=_positive, default=1, help="repetitions with other seeds; default: %(default)s")
     action.add_argument("--out", type=Path, help="folder; default: runs/phases-PLAN")
 
 
+def _parser(verbs: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=summary, description=summary)
+
+
 def _add_env(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    more = "" if required else "; an agent knows its own"
+    more = "" if required else "; default: the agent's own"
     parser.add_argument("--env", required=required, metavar="ID", help=f"see: pokegen game envs{more}")
     parser.add_argument(
         "--options",
         type=_json,
         default={},
         metavar="JSON",
-        help='of the environment, such as \'{"rom": "my.gb"}\'',
+        help='options of the environment, such as \'{"rom": "my.gb"}\'',
     )
 
 
@@ -130,7 +139,7 @@ def _envs(args: argparse.Namespace) -> None:
     from pokegen.game import check
 
     if args.json and not args.check:
-        raise UserError("--json writes what --check measures: give both.")
+        raise UserError("--json writes the results of --check: give both.")
     if not args.check:
         for line in check.known(args.ids):
             echo(line)
@@ -176,7 +185,7 @@ def _annotate(args: argparse.Namespace) -> None:
 
     loaded = zoo.load(args.model)
     if not isinstance(loaded.model, VideoReader):
-        raise UserError(f"{args.model} reads no keys: expected an inverse dynamics model.")
+        raise UserError(f"{args.model} is not an inverse dynamics model, which reads keys from video.")
     strategy = "ddp" if args.devices * args.num_nodes > 1 else "auto"
     labels = annotate(
         args.videos,
@@ -195,7 +204,7 @@ def _annotate(args: argparse.Namespace) -> None:
 
 def _play(args: argparse.Namespace) -> None:
     from pokegen.game.agents.seat import seat
-    from pokegen.game.video.recording import film
+    from pokegen.game.video.film import film
 
     env, player = seat(args.agent, args.env, args.options)
     try:
@@ -216,7 +225,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from pokegen.game.players import SCRIPTS, script
 
     if args.card and (len(args.player) > 1 or args.player[0] in SCRIPTS):
-        raise UserError("--card writes into the model card of one checkpoint: name it alone by --player.")
+        raise UserError("--card writes into the model card of one checkpoint: give only that one to --player.")
     runs, facts = [], []
     for name in args.player:
         env, player = seat(name, args.env, args.options)
@@ -243,19 +252,19 @@ def _evaluate(args: argparse.Namespace) -> None:
     if len(runs) > 1:
         means = [run.mean() for run in scores]
         echo(f"of {len(runs)} runs: {np.mean(means):.2f} ± {np.std(means, ddof=1):.2f}")
-    for name in ("random", "expert"):  # what every report stands beside
+    for name in ("random", "expert"):  # every report compares with these
         if args.player == [name]:
             continue
         env, _ = seat(args.player[0], args.env, args.options)
         try:
             played = episodes_of(env, script(name, env), args.episodes, args.seed)
-            beside = np.array(list(progress(played, f"{name} play", args.episodes)))[:, 0]
-        except UserError:  # no script plays it
+            reference = np.array(list(progress(played, f"{name} play", args.episodes)))[:, 0]
+        except UserError:  # there is no script for this environment
             continue
         finally:
             env.close()
-        rows.append([PLAYS[name], f"{beside.mean():.2f}", "", f"{beside.std():.2f}"])
-        echo(f"{PLAYS[name]}: {beside.mean():.2f} ± {beside.std():.2f}")
+        rows.append([PLAYS[name], f"{reference.mean():.2f}", "", f"{reference.std():.2f}"])
+        echo(f"{PLAYS[name]}: {reference.mean():.2f} ± {reference.std():.2f}")
     if title in REFERENCES:
         idle, person = REFERENCES[title]
         rows += [["random play, published", f"{idle:g}", "", ""], ["a person, published", f"{person:g}", "", ""]]

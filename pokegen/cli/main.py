@@ -1,7 +1,6 @@
-"""`pokegen VERB …`: finds the verb's file, and turns a user's mistake into one line and exit status 2.
+"""`pokegen VERB …`: runs the verb's module, and reports a user's mistake in one line with exit status 2.
 
-Only the verb that is asked for is imported, and argparse is enough for all but training: LightningCLI's verbs go to
-`fit.py` as they are.
+Only the requested verb is imported. All verbs use argparse, except LightningCLI's, which `fit.py` handles.
 """
 
 import argparse
@@ -25,22 +24,23 @@ TRAINING = ("fit", "validate", "test", "predict")
 VERBS = {
     "card": "create whole Pokémon: card, sprite and JSON of each",
     "sprites": "create sprites, and a grid of them",
-    "walk": "a walk through the latent space, or one creature through all types, as GIF",
-    "reimagine": "your own picture, drawn again by a sprite model, with variations",
+    "walk": "morph between creatures, or one creature through all types, as a GIF",
+    "reimagine": "redraw your own picture with a sprite model, with variations",
     "stats": "create rows of stats as CSV",
-    "names": "create names, one a line",
-    "data": "build the table; import, check and preview sprites",
-    "zoo": "list the shipped models, tell about one, export a run, push one to the hub",
+    "names": "create names, one per line",
+    "data": "import, check and preview sprites; rebuild the tables",
+    "zoo": "list and describe the models; export a run as a model; upload one to the Hugging Face hub",
     "evaluate": "score sprites, stats and names against real ones",
-    "compare": "runs side by side: settings, best metrics, curves, samples",
-    "game": "environments, recordings of play, keys read from video, and how well a player does",
+    "compare": "compare training runs: settings, best metrics, curves, samples",
+    "app": "start the web page: create, explore, see the zoo, compare runs",
+    "game": "play and record games, label video with its keys, evaluate players and agents",
 }
 LONGEST = 290  # characters of an error message
 T = TypeVar("T")
 
 
 class VerbParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage; takes no abbreviated options, nor do its sub-parsers."""
+    """Reports errors in one line, without the usage. Neither it nor its sub-parsers accept abbreviated options."""
 
     def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, **options)
@@ -52,59 +52,58 @@ class VerbParser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run a command line (sys.argv by default) and return the exit status:
 
-    0 done, or the reader of a pipe, such as head, has gone; 2 a user's mistake, or the system refuses, as on a full
-    disk; 128 and the signal's number where one ended it: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
+    0: done, or the reader of a pipe, such as head, has closed it. 2: a user's mistake, or an error of the system, such
+    as a full disk. 128 + the signal's number: ended by a signal; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
     """
     argv = sys.argv[1:] if argv is None else argv
     _open_streams()
     with _signals() as received:
         try:
             status = _run(argv)
-            sys.stdout.flush()  # a full disk or a reader that has gone is told here, not at the interpreter's end
+            sys.stdout.flush()  # report a full disk or a closed pipe here, not when the interpreter exits
         except UserError as error:
-            status = _tell(str(error))
+            status = _report(str(error))
         except BrokenPipeError:
             status = 0
-        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning ends by the latter at the former
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the former into the latter
             if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt) and not received:
                 raise
             received[:] = received or [signal.SIGINT]
-            _tell("interrupted" if received == [signal.SIGINT] else f"ended by {signal.Signals(received[0]).name}")
+            _report("interrupted" if received == [signal.SIGINT] else f"ended by {signal.Signals(received[0]).name}")
         except OSError as error:
             if not error.errno:
                 raise
             where = error.filename or "standard output or a file"
             advice = " Free some space, or write elsewhere." if error.errno == errno.ENOSPC else ""
-            status = _tell(f"{where}: {error.strerror}.{advice}")
+            status = _report(f"{where}: {error.strerror}.{advice}")
     _flush()
     return 128 + received[0] if received else status
 
 
 def _flush() -> None:
-    """Drop what stdout does not take, or the interpreter would fail by it at its end."""
+    """Discard output that stdout does not accept; otherwise the interpreter would fail at exit."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _tell(message: str) -> int:
-    with suppress(OSError):  # there may be nobody to tell
+def _report(message: str) -> int:
+    with suppress(OSError):  # stderr may be closed
         print(f"pokegen: {visible(_one_line(message))}", file=sys.stderr)
     return 2
 
 
 def _one_line(message: str) -> str:
-    """A message without line breaks, at most LONGEST characters: the middle of a longer one, such as a value of a
-    thousand letters, is left out."""
+    """A message without line breaks, at most LONGEST characters: the middle of a longer one is left out."""
     line = " ".join(message.split())
     half = (LONGEST - 3) // 2
     return line if len(line) <= LONGEST else f"{line[:half]} … {line[-half:]}"
 
 
 def _open_streams() -> None:
-    """Let a stream that was closed before the start lead nowhere: else the next file that is opened takes its number,
-    and what is printed ends in that file."""
+    """Connect streams that were closed before the start to the null device. Otherwise the next file to be opened gets
+    the stream's number, and the output ends up in that file."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
@@ -112,13 +111,13 @@ def _open_streams() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Within, SIGTERM and SIGHUP interrupt as Ctrl-C does, so that what is open is closed and no process is left. The
-    list tells which one came; others after it are ignored."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that files are closed and no process is left. The list receives the
+    first signal; later ones are ignored."""
     received: list[int] = []
     owner = os.getpid()
 
     def interrupt(number: int, _: Any) -> None:
-        if os.getpid() != owner:  # a forked worker ends as if we were not there
+        if os.getpid() != owner:  # a forked worker ends as usual
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         elif not received:
@@ -154,7 +153,7 @@ def _run(argv: list[str]) -> int:
         try:
             run_training(argv)
         except WriteError as error:
-            raise _advised(error, parser.parse_known_args(rest)[0]) from error
+            raise _with_option(error, parser.parse_known_args(rest)[0]) from error
         return 0
     if verb not in VERBS:
         raise UserError(f"Unknown verb {verb!r}. Known verbs: {', '.join([*VERBS, *TRAINING])}.")
@@ -172,33 +171,33 @@ def _run(argv: list[str]) -> int:
     try:
         module.run(args)
     except WriteError as error:
-        raise _advised(error, args) from error
+        raise _with_option(error, args) from error
     return 0
 
 
-def _advised(error: WriteError, args: argparse.Namespace) -> UserError:
-    """The error with the option that chose the place, where it was one of this verb's."""
+def _with_option(error: WriteError, args: argparse.Namespace) -> UserError:
+    """The error, naming the option of this verb that chose the path, if there is one."""
     place = os.path.abspath(error.path)
-    for option in ("out", "json", "runs"):
+    for option in ("export", "out", "json", "runs"):
         if hasattr(args, option):
             chosen = getattr(args, option)
-            if (
-                Path(place).is_relative_to(os.path.abspath(chosen)) if chosen else option == "out"
-            ):  # not given: it would choose
+            # An --out that was not given would choose the path too.
+            if Path(place).is_relative_to(os.path.abspath(chosen)) if chosen else option == "out":
                 return UserError(f"{str(error).removesuffix('.')} with --{option}.")
     return error
 
 
 def _overview() -> str:
-    lines = ["usage: pokegen VERB …     (pokegen VERB --help tells more)", ""]
+    lines = ["usage: pokegen VERB [options]", ""]
+    lines += ["Creates Pokémon, and trains the models that create them. Options of a verb: pokegen VERB --help", ""]
     lines += [f"  {verb:<11}{text}" for verb, text in VERBS.items()]
     lines += [f"  {'fit':<11}train a model: pokegen fit --config configs/NAME.yaml"]
-    lines += [f"  {'validate, test, predict':<11}", f"  {'':<11}the other verbs of Lightning's command line"]
+    lines += [f"  {'validate, test, predict':<11}", f"  {'':<11}score a trained model, or label video with it"]
     return "\n".join(lines)
 
 
 def progress(items: Iterable[T], label: str = "", total: int | None = None) -> Iterator[T]:
-    """Pass `items` on, with a progress bar on stderr once the work has taken over two seconds."""
+    """Yield `items`, with a progress bar on stderr once the work has taken over two seconds."""
     start, bar, task, done = time.monotonic(), None, None, 0
     try:
         for item in items:

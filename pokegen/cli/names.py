@@ -1,10 +1,11 @@
 """create names
 
-Writes names, one a line, to the file --out, or to stdout. All are new: none is that of an existing species.
+Writes names, one per line, to the file --out or to stdout. All are different, and none is an existing Pokémon's.
 
 examples:
   pokegen names --count 5 --seed 1
   pokegen names --type ghost --type2 poison --temperature 0.7
+  pokegen names --type dragon --stage 3 --legendary
   pokegen names --prefix Bra --count 20 --out names.txt
 """
 
@@ -19,13 +20,15 @@ from pokegen.trust import echo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_types(parser)
-    parser.add_argument("--prefix", default="", metavar="TEXT", help="what each name begins with")
+    _order.add_legendary(parser)
+    _order.add_stage(parser)
+    parser.add_argument("--prefix", default="", metavar="TEXT", help="letters that each name begins with; default: any")
     parser.add_argument(
         "--temperature",
         type=float,
         default=1.0,
         metavar="T",
-        help="above 0; lower is nearer to the usual, higher is wilder; default: %(default)s",
+        help="0.01 to 100; lower gives more typical names, higher wilder ones; default: %(default)s",
     )
     _order.add_count_and_seed(parser, count=10)
     parser.add_argument("--out", type=Path, metavar="FILE", help="text file; default: stdout")
@@ -33,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     seed = _order.chosen_seed(args)
-    request = Request(args.type, args.type2, count=args.count, seed=seed)  # before anything slow: a user's mistakes
+    # Reports a user's mistakes before anything slow.
+    request = Request(args.type, args.type2, legendary=args.legendary, stage=args.stage, count=args.count, seed=seed)
 
     from pokegen.cards.generator import NAME_BATCH, Generator
     from pokegen.cli.main import progress

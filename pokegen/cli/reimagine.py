@@ -1,11 +1,12 @@
-"""your own picture, drawn again by a sprite model, with variations
+"""redraw your own picture with a sprite model, with variations
 
-The picture, a drawing or a photo on an even background, is brought to white and to the model's size, the nearest point
-of the latent space is found, and the model draws from there. Writes into the folder --out: seen.png (the picture as
-the model sees it), redrawn.png, NNN.png (the variations) and grid.png (all of them).
+The picture is a drawing, or a photo on an even background. Its background is made white, the nearest point of the
+model's latent space is found, and the model draws from there. Writes into the folder --out: seen.png (the picture as
+the model sees it), redrawn.png, 001.png, 002.png, … (the variations) and grid.png (all of them).
 
-What is asked for changes the variations, a --type their colours too; the rest stays as it was found. A model with an
-encoder (vae, cvae) finds the point at once; another (cgan) searches for some seconds, less like the picture, but sharp.
+Conditions such as --type or --color apply to the variations; a --type also changes their colours. Anything you leave
+out stays as in the picture. A model with an encoder (vae, cvae) finds the latent at once. Others (cgan) search for some
+seconds; their result is sharper but less like the picture.
 
 examples:
   pokegen reimagine drawing.png
@@ -20,7 +21,7 @@ from pokegen.cli import _order
 from pokegen.errors import UserError
 from pokegen.trust import echo
 
-MODEL = "cvae"  # whose encoder reads a picture at once
+MODEL = "cvae"  # has an encoder, so needs no search
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.4,
         metavar="X",
-        help="0 repeats the picture, 1 forgets it; default: %(default)s",
+        help="of the variations: 0 repeats the picture, 1 ignores it; default: %(default)s",
     )
     _order.add_looks(parser)
     _order.add_count_and_seed(parser, count=8)
-    parser.add_argument("--transparent", action="store_true", help="files with a clear background")
+    parser.add_argument("--transparent", action="store_true", help="transparent instead of white background")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
 
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.image.is_file():
         raise UserError(f"No picture at {args.image}.")
 
-    # From here on it costs time: torch, the model, the pictures.
+    # Slow from here on: torch, the model, the pictures.
     import numpy as np
     from PIL import Image
 

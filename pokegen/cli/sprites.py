@@ -1,8 +1,8 @@
-"""create sprites only, and a grid of them
+"""create sprites, and a grid of them
 
-Writes NNN.png (on white, 128×128 pixels with the shipped models) into the folder --out, and grid.png, which shows the
-first 400. What is not asked for is drawn as the training data has it, --shiny too. With --by, --count creatures stand
-side by side, and each line shows the same ones under another value.
+Writes 001.png, 002.png, … (on white; 128×128 pixels with the shipped models) and grid.png, which shows the first 400,
+into the folder --out. Anything you leave out is sampled as it is distributed in the training data, --shiny too. With
+--by, the files are VALUE-001.png, …, and each line of the grid shows the same --count creatures with another value.
 
 examples:
   pokegen sprites --count 64 --seed 1
@@ -25,18 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_model(parser)
     _order.add_looks(parser)
     _order.add_count_and_seed(parser, count=16)
-    parser.add_argument("--by", choices=BY, help="one line of sprites for each value")
+    parser.add_argument("--by", choices=BY, help="one line of sprites for each value of this")
     parser.add_argument(
         "--truncation", type=float, metavar="T", help="below 1: safer and less varied sprites; default: the model's own"
     )
-    parser.add_argument("--transparent", action="store_true", help="files with a clear background")
+    parser.add_argument("--transparent", action="store_true", help="transparent instead of white background")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder; default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
     request = _order.looks(args, count=args.count)
 
-    # From here on it costs time: torch, the model, the pictures.
+    # Slow from here on: torch, the model, the pictures.
     from pokegen.cards.files import write_rows, write_sprites
     from pokegen.cards.generator import SPRITE_BATCH, Generator
     from pokegen.cli.main import progress

@@ -1,7 +1,8 @@
-"""a walk through a sprite model's latent space, as a GIF that repeats
+"""morph between creatures, as a GIF that repeats
 
-Goes through the creatures of seeds S, S + 1, … (--count of them, each as `pokegen sprites --count 1 --seed S` draws
-it) and back to the first; with --types through all 18 types, which one creature takes in turn.
+Writes one GIF to --out. It walks through a sprite model's latent space from one creature to the next and back to the
+first: the creatures of seeds S, S + 1, … (--count of them, each as `pokegen sprites --count 1 --seed S` draws it). With
+--types, one creature changes through all 18 types.
 
 examples:
   pokegen walk --seed 7
@@ -21,15 +22,17 @@ from pokegen.trust import echo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _order.add_model(parser)
     _order.add_looks(parser)
-    parser.add_argument("--types", action="store_true", help="one creature through all 18 types")
+    parser.add_argument("--types", action="store_true", help="one creature through all 18 types; --count is ignored")
     _order.add_count_and_seed(parser, count=4)
     parser.add_argument(
-        "--steps", type=int, default=12, metavar="N", help="pictures from one to the next; default: %(default)s"
+        "--steps", type=int, default=12, metavar="N", help="pictures between creatures; default: %(default)s"
     )
     parser.add_argument(
-        "--duration", type=int, default=80, metavar="MS", help="of a picture, 20 to 10000 ms; default: %(default)s"
+        "--duration", type=int, default=80, metavar="MS", help="time per picture, 20 to 10000 ms; default: %(default)s"
     )
-    parser.add_argument("--out", type=Path, default=Path("out/walk.gif"), metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/walk.gif"), metavar="FILE", help="GIF file; default: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     if not 20 <= args.duration <= 10_000:
         raise UserError(f"duration must be from 20 to 10000 ms, got {args.duration}.")
 
-    # From here on it costs time: torch, the model, the pictures.
+    # Slow from here on: torch, the model, the pictures.
     from pokegen.cards.files import gif
     from pokegen.cards.generator import Generator
     from pokegen.cli.main import progress

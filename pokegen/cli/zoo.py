@@ -1,4 +1,9 @@
-"""list the shipped models, tell about one, export a run, push one to the Hugging Face hub
+"""list and describe the models; export a run as a model; upload one to the Hugging Face hub
+
+list      print the shipped models, one per line
+info      print the config and the model card of one
+export    make a model (a checkpoint folder) from a training run
+push      upload a model to the Hugging Face hub
 
 examples:
   pokegen zoo list
@@ -6,33 +11,40 @@ examples:
   pokegen zoo export runs/cgan checkpoints/cgan --version 2
   pokegen zoo push checkpoints/cgan ada/my-cgan --private
 
-What was pushed is a model for every verb: pokegen card --model hf:ada/my-cgan, or hf:ada/my-cgan@REVISION for a branch,
-tag or commit. It is downloaded once, into the hub's own cache. `hf auth login`, or HF_TOKEN, says who you are.
+Every verb can use an uploaded model: `pokegen card --model hf:ada/my-cgan`, or hf:ada/my-cgan@REVISION for a branch,
+tag or commit. It is downloaded once, into the hub's own cache. To upload, log in with `hf auth login` or set HF_TOKEN.
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from pokegen.trust import echo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="action", required=True, metavar="{list,info,export,push}")
-    verbs.add_parser("list", help="the shipped models, one a line")
-    action = verbs.add_parser("info", help="the config and the model card of one")
+    _parser(verbs, "list", "print the shipped models, one per line: name, version, size, class")
+    action = _parser(verbs, "info", "print the config and the model card of a model")
     action.add_argument("name", help="zoo name, checkpoint folder, or hf:owner/name")
-    action = verbs.add_parser("export", help="make a checkpoint folder of a run")
-    action.add_argument("run", type=Path, help="a run's folder, or one of its .ckpt files")
-    action.add_argument("folder", type=Path, help="where to write, such as checkpoints/cgan")
-    action.add_argument("--version", default="1", help="what cards name beside the model; default: %(default)s")
-    action.add_argument("--full", action="store_true", help="write float32, twice the size")
-    action.add_argument(
-        "--discriminator", action="store_true", help="a GAN's discriminator too, for `fit --init_from` to go on with"
+    action = _parser(
+        verbs, "export", "make a checkpoint folder from a training run: weights, config, model card, sample pictures"
     )
-    action = verbs.add_parser("push", help="upload one to the Hugging Face hub, and print its page's address")
+    action.add_argument("run", type=Path, help="a run's folder (its best checkpoint, else its last), or a .ckpt file")
+    action.add_argument("folder", type=Path, help="where to write, such as checkpoints/cgan")
+    action.add_argument("--version", default="1", help="shown on cards next to the model's name; default: %(default)s")
+    action.add_argument("--full", action="store_true", help="write float32 weights, twice the size; default: float16")
+    action.add_argument(
+        "--discriminator", action="store_true", help="include a GAN's discriminator, for training on with --init_from"
+    )
+    action = _parser(verbs, "push", "upload a model to the Hugging Face hub, and print its page's address")
     action.add_argument("name", help="zoo name or checkpoint folder")
-    action.add_argument("repo", help="owner/name; made when missing")
-    action.add_argument("--private", action="store_true", help="for you, or your organisation, alone")
+    action.add_argument("repo", help="owner/name; created if it is missing")
+    action.add_argument("--private", action="store_true", help="visible only to you or your organisation")
+
+
+def _parser(verbs: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=summary, description=summary)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -54,18 +66,18 @@ def run(args: argparse.Namespace) -> None:
         echo(zoo.push(args.name, args.repo, private=args.private))
     else:
 
-        def more(folder: Path) -> None:
+        def add_files(folder: Path) -> None:
             _draw_samples(folder)
             if args.discriminator:
                 zoo.export_discriminator(args.run, folder)
 
-        zoo.export(args.run, args.folder, version=args.version, half=not args.full, also=more)
+        zoo.export(args.run, args.folder, version=args.version, half=not args.full, also=add_files)
         echo(args.folder)
 
 
 def _draw_samples(folder: Path) -> None:
-    """If the checkpoint draws sprites, its sheets, of seed 0 and unselected: 64 sprites into samples.png; four
-    creatures, a line for each value, into types.png and styles.png, where it supports those."""
+    """For a sprite model, write unselected samples of seed 0: 64 sprites into samples.png; and four creatures, one line
+    per value, into types.png and styles.png, if it supports these conditions."""
     import numpy as np
     import torch
 

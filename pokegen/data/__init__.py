@@ -1,1 +1,1 @@
-"""The table, the sprites, and the DataModules over them. Nothing here imports a model."""
+"""The table, the sprites, and their DataModules. Nothing here imports a model."""

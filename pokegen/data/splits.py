@@ -1,6 +1,6 @@
-"""Train, validation and test, by evolution family: no relative of a test species is ever seen in training.
+"""Train, validation and test split by evolution family: no relative of a test species occurs in training.
 
-The split is a hash of the family's name, so it holds for every table, source and machine, and a species added later
+The split is a hash of the family's name, so it is the same for every table, source and machine, and adding a species
 moves no other.
 """
 
@@ -11,7 +11,7 @@ _SHARES = (0.8, 0.1)  # of families; what remains is test
 
 
 def split_of(family: str) -> str:
-    """`train`, `val` or `test` for the family that begins with the species named `family`."""
+    """`train`, `val` or `test`, for the family whose first species is named `family`."""
     digest = hashlib.sha256(f"pokegen:{family}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     if place < _SHARES[0]:

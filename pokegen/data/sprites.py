@@ -1,16 +1,16 @@
-"""Import of sprites: any set with a number or a name in its files' or folders' names in, one cache out, decoded once.
+"""Imports sprites from any set whose file or folder names contain a number or name, into one cache, decoded once.
 
-`import_sprites` walks a source, recognises the species of each file (see `data/filenames.py`), brings the picture to
+`import_sprites` walks a source, recognises the species of each file (see `data/filenames.py`), converts the picture to
 128×128 RGB on white (or 64×64, or 256×256), and writes a folder with
 
-    sprites.npy    uint8 (N, size, size, 3), framed alike, which training maps into memory
+    sprites.npy    uint8 (N, size, size, 3), framed alike, memory-mapped in training
     grid.npy       uint8 (N, 64, 64), the same sprites as pixel art on its own grid: indices into
     palettes.npy   uint8 (N, 16, 3), white first; see `images.indexed`
-    index.csv      a row a sprite: No, form, shiny, female, game, style, split, source file, reduced
+    index.csv      one row per sprite: No, form, shiny, female, game, style, split, source file, reduced
     rejected.csv   every file that was left out, with the reason
     meta.json      layout, size, counts and the hash of the pixels
 
-Left out: animations, back sprites, icons, and what else `filenames.LEFT_OUT` lists; a form's own types (a form carries
+Left out: animations, back sprites, icons, and everything else in `filenames.LEFT_OUT`; a form's own types (a form has
 its species' row of the table).
 """
 
@@ -45,14 +45,14 @@ IMAGE_SUFFIXES = {
 LAYOUTS = ("pokeapi", "folders", "flat")
 PIXELS, INDEX, REJECTED, META = "sprites.npy", "index.csv", "rejected.csv", "meta.json"
 GRID, PALETTES = "grid.npy", "palettes.npy"
-FORMAT = 3  # of the folder; 2 had no grid.npy
-SIZES = (64, 128, 256)  # pixels a side that an import may have
+FORMAT = 3  # of the folder; format 2 had no grid.npy
+SIZES = (64, 128, 256)  # sides in pixels that an import may have
 
 
 @dataclass(frozen=True)
 class SpriteFile:
-    """A picture whose species is known. `form` is "" for the base form; `game` is the source's own folder name; `style`
-    one of schema.STYLES; `reduced` whether the grid holds it smaller, or in fewer colours, than its source does."""
+    """A picture of a known species. `form` is "" for the base form; `game` is the source's own folder name; `style` is
+    one of schema.STYLES; `reduced`: the grid has it smaller, or in fewer colours, than its source."""
 
     No: int
     form: str
@@ -72,7 +72,7 @@ class Rejected:
 
 
 def detect_layout(root: Path, names: SpeciesNames) -> str:
-    """`pokeapi`, `folders` or `flat`. Raises DataError where `root` is none of them."""
+    """`pokeapi`, `folders` or `flat`. DataError if `root` is none of them."""
     if not root.is_dir():
         raise DataError(f"No folder at {root}.")
     if _pokeapi_root(root):
@@ -80,7 +80,7 @@ def detect_layout(root: Path, names: SpeciesNames) -> str:
     pictures = [p.relative_to(root) for p in _files(root) if p.suffix.lower() in IMAGE_SUFFIXES]
     if not pictures:
         raise DataError(
-            f"No sprites in {root}. Expected pictures whose own or whose folder's name holds a species or its number: "
+            f"No sprites in {root}. Expected pictures whose own or folder's name contains a species or its number: "
             "abomasnow.png, 025.png, Palkia/2.png, or a checkout of PokeAPI's sprites."
         )
     return "folders" if any(names.in_folder(p.parts) for p in pictures) else "flat"
@@ -94,7 +94,7 @@ def _pokeapi_root(root: Path) -> Path | None:
 def scan(
     root: Path, layout: str = "auto", species: Iterable[Species] | None = None
 ) -> tuple[list[SpriteFile], list[Rejected], str]:
-    """List the sprites below `root`, what is left out by its name alone, and the layout that was read."""
+    """List the sprites below `root`, the files left out because of their names, and the layout that was detected."""
     names = SpeciesNames(species or load_pokedex())
     if layout == "auto":
         layout = detect_layout(root, names)
@@ -115,7 +115,7 @@ def scan(
         if isinstance(seen, str):
             rejected.append(Rejected(source, seen))
             continue
-        assert seen.species  # `place` gives a reason otherwise
+        assert seen.species  # otherwise `place` gives a reason
         game, style = _origin(relative) if layout == "pokeapi" else (layout, "other")
         found.append(
             SpriteFile(
@@ -129,7 +129,7 @@ def scan(
                 source=source,
             )
         )
-    # so that of equal pictures the base form stays, and the one that is no copy and no strip
+    # so that among equal pictures the base form is kept, and one that is neither a copy nor a strip
     found.sort(key=lambda f: (f.form != "", bool(re.search(r"(?i)copy|\(\d+\)|anim", f.source)), f.source))
     return found, rejected, layout
 
@@ -139,9 +139,9 @@ def _below(root: Path, path: Path) -> str:
 
 
 def _files(top: Path, left_out: Callable[[Path, str], Any] = lambda folder, reason: None) -> Iterator[Path]:
-    """The files below `top`, in order, without hidden ones. A link to a file is that file, wherever it lies. A link to
-    a folder, which may lead in a circle, is not followed: `left_out` gets it and a reason, as each unreadable folder.
-    """
+    """The files below `top`, in order, without hidden ones. A link to a file counts as that file, wherever it is. A
+    link to a folder, which may be circular, is not followed: `left_out` receives it with a reason, as it does
+    unreadable folders."""
     for folder, folders, files in os.walk(top, onerror=lambda e: left_out(Path(e.filename), "folder cannot be read")):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for link in filter(os.path.islink, (Path(folder, f) for f in folders)):
@@ -161,7 +161,7 @@ def _origin(relative: Path) -> tuple[str, str]:
 
 
 def decode(path: Path, size: int = SPRITE_SIZE) -> tuple[np.ndarray, Indexed] | str:
-    """A sprite, framed, uint8 (size, size, 3), and on its own grid; or the reason why there is none."""
+    """A sprite, framed, uint8 (size, size, 3), and on its own grid; or the reason why it is left out."""
     try:
         creature = on_white(read_picture(path))
     except ValueError as error:
@@ -184,22 +184,22 @@ def import_sprites(
     species: Iterable[Species] | None = None,
     size: int = SPRITE_SIZE,
     workers: int | None = None,
-    track: Callable[..., Iterable[Any]] = lambda items, **_: items,
+    progress: Callable[..., Iterable[Any]] = lambda items, **_: items,
 ) -> ImportReport:
-    """Import the sprites below `root` into the cache folder `out`, which is replaced only when all is done.
+    """Import the sprites below `root` into the cache folder `out`, which is replaced only at the end.
 
-    `size` is the side in pixels, one of SIZES; `track` wraps the iteration (a progress bar). Raises DataError where no
-    sprite remains.
+    `size` is the side in pixels, one of SIZES; `progress` wraps the iterable in a progress bar. DataError if no sprite
+    remains.
     """
     if size not in SIZES:
         raise DataError(f"Sprites can be imported at {', '.join(map(str, SIZES))} pixels a side, not at {size}.")
     files, rejected, layout = scan(root, layout, species)
     if not files:
-        raise DataError(f"No sprite of a known species in {root} ({len(rejected)} files were looked at).")
+        raise DataError(f"No sprite of a known species in {root} ({len(rejected)} files examined).")
     with atomic_folder(out) as work:
         if out.exists() and not (out / META).is_file() and any(out.iterdir()):
-            raise DataError(f"{out} holds something else than imported sprites. Choose another --out.")
-        kept, digest = _decode_all(root, files, rejected, work, size, workers, track)
+            raise DataError(f"{out} contains something other than imported sprites. Choose another --out.")
+        kept, digest = _decode_all(root, files, rejected, work, size, workers, progress)
         if not kept:
             raise DataError(f"None of the {len(files)} pictures in {root} could be used: {rejected[-1].reason}.")
         rejected.sort(key=lambda r: r.source)
@@ -224,9 +224,9 @@ def _decode_all(
     folder: Path,
     size: int,
     workers: int | None,
-    track: Callable[..., Iterable[Any]],
+    progress: Callable[..., Iterable[Any]],
 ) -> tuple[list[SpriteFile], str]:
-    """Decode into .npy files, so memory stays flat. Exact repeats of a species' picture are left out."""
+    """Decode into .npy files, so that memory stays bounded. Exact repeats of a species' picture are left out."""
     kept: list[SpriteFile] = []
     seen: dict[tuple[int, bytes], str] = {}
     digest = hashlib.sha256()
@@ -238,7 +238,7 @@ def _decode_all(
         ]
         pool = stack.enter_context(worker_pool(workers))
         decoded = results(pool, partial(_decode_below, root, size), [f.source for f in files], folder)
-        for file, result in track(zip(files, decoded, strict=True), total=len(files)):
+        for file, result in progress(zip(files, decoded, strict=True), total=len(files)):
             if isinstance(result, str):
                 rejected.append(Rejected(file.source, result))
                 continue
@@ -263,7 +263,7 @@ def _decode_below(root: Path, size: int, source: str) -> tuple[np.ndarray, Index
 
 
 def _write_rows(path: Path, kind: type, rows: Iterable[Any]) -> None:
-    # a name that is not UTF-8 is written with its bytes spelt out
+    # bytes of a name that are not UTF-8 are written as escapes
     with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(kind)], lineterminator="\n")
         writer.writeheader()
@@ -276,15 +276,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _mapped(path: Path) -> np.ndarray:
-    """The array in a file, mapped into memory. ValueError where it holds none of at least one dimension."""
+    """The array in a file, memory-mapped. ValueError if it contains none of at least one dimension."""
     try:
         array = np.load(path, mmap_mode="r")
     except (OSError, ValueError):
         raise
-    except Exception as error:  # a damaged header can raise anything in numpy's reader, a tokenizer's error too
-        raise ValueError(f"{path.name} holds no array") from error
+    except Exception as error:  # numpy's reader can raise anything for a damaged header, even a tokenizer's error
+        raise ValueError(f"{path.name} contains no array") from error
     if not isinstance(array, np.ndarray) or not array.ndim:  # an archive, or a single number
-        raise ValueError(f"{path.name} holds no array")
+        raise ValueError(f"{path.name} contains no array")
     return array
 
 
@@ -312,15 +312,15 @@ class GridPixels:
 
 
 def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile], dict[str, Any]]:
-    """The cache: pixels uint8 (N, size, size, 3), mapped into memory; the index; the meta data. With `grid`, the pixels
-    are GridPixels, and the framed pictures need not be there.
+    """The cache: pixels uint8 (N, size, size, 3), memory-mapped; the index; the metadata. With `grid`, the pixels are
+    GridPixels, and the framed pictures need not exist.
 
-    Raises DataError where `folder` holds no complete import.
+    DataError if `folder` contains no complete import.
     """
     try:
         parts = (META, INDEX, GRID, PALETTES) if grid else (META, INDEX, PIXELS)
         if other := [name for name in parts if (folder / name).exists() and not (folder / name).is_file()]:
-            raise ValueError(f"{other[0]} is not a file")  # a named pipe would wait for its writer
+            raise ValueError(f"{other[0]} is not a file")  # opening a named pipe would wait for its writer
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if not (folder / REJECTED).is_file():
             raise ValueError(f"{REJECTED} is missing")
@@ -332,7 +332,7 @@ def load_sprites(folder: Path, grid: bool = False) -> tuple[Any, list[SpriteFile
         pixels = GridPixels(folder) if grid else _mapped(folder / PIXELS)
         rows = read_rows(folder / INDEX)
         if cut := [i for i, r in enumerate(rows, 2) if None in r.values()]:
-            raise ValueError(f"{INDEX}, row {cut[0]} is cut")
+            raise ValueError(f"{INDEX}, row {cut[0]} is incomplete")
         flags = ("shiny", "female", "reduced")
         index = [SpriteFile(**{**r, "No": int(r["No"]), **{flag: r[flag] == "True" for flag in flags}}) for r in rows]
     except (FileNotFoundError, NotADirectoryError) as error:

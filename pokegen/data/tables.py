@@ -1,6 +1,6 @@
 """The pokédex table as training data: rows for the stats model, names for the names model, split by evolution family.
 
-Batches are dictionaries. Types, colours and legendary are the schema's indices, a missing second type is `NO_TYPE`.
+Batches are dictionaries. Types, colours and legendary are the schema's indices; `NO_TYPE` is a missing second type.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from pokegen.schema import CATEGORIES, COLORS, GENERATIONS, NO_TYPE, NUMBERS, ST
 
 INTEGER_COLUMNS = (*CATEGORIES, *STATS)
 COLUMNS = (*CATEGORIES, *NUMBERS)
-# National numbers of the first partners' lines: the first nine of each generation, the fifth's behind Victini.
+# National numbers of the starter lines: the first nine of each generation, in the fifth the nine after Victini.
 STARTERS = frozenset(last + i + (last == 493) for last in (0, *GENERATIONS[:-1]) for i in range(1, 10))
-PSEUDO_TOTAL = 600  # of the last form, which is the third and not legendary
+PSEUDO_TOTAL = 600  # of a line's last form, which is the third and not legendary
 
 
 def columns_of(species: Sequence[Species]) -> dict[str, Tensor]:
@@ -33,7 +33,7 @@ def columns_of(species: Sequence[Species]) -> dict[str, Tensor]:
     strong = {s.family for s in species if s.stage == STAGES[-1] and s.total == PSEUDO_TOTAL}
 
     def forms(s: Species) -> int:
-        """Of the longest line that it belongs to."""
+        """Length of the longest line that it belongs to."""
         return max([s.stage, *(forms(form) for form in after.get(s.name, ()) if form.stage > s.stage)])
 
     def tier(s: Species) -> str:
@@ -61,7 +61,7 @@ def columns_of(species: Sequence[Species]) -> dict[str, Tensor]:
 
 
 class _Rows(Dataset):
-    """Rows of equally long columns, each a dictionary."""
+    """Rows of equally long columns, each as a dictionary."""
 
     def __init__(self, columns: dict[str, Any]):
         self.columns = columns
@@ -74,12 +74,12 @@ class _Rows(Dataset):
 
 
 class TableDataModule(LightningDataModule):
-    """What the two below share: reading, splitting, loaders.
+    """Shared by the modules below: reading, splitting, loaders.
 
     Args:
         path: A CSV table, see `data/README.md` for its columns; the shipped one by default.
-        batch_size: Rows of a training batch. Validation and test take up to 2,048 at once.
-        seed: Of the order in which training rows come.
+        batch_size: Rows of a training batch. Validation and test use up to 2,048 at once.
+        seed: Of the order of the training rows.
     """
 
     def __init__(self, path: str | None = None, batch_size: int = 64, seed: int = 0):
@@ -95,7 +95,7 @@ class TableDataModule(LightningDataModule):
         self.columns = {name: self.read(rows) for name, rows in by_split.items()}  # split -> column -> values
 
     def read(self, species: Sequence[Species]) -> dict[str, Any]:
-        """The columns that a batch holds."""
+        """The columns of a batch."""
         raise NotImplementedError
 
     def train_dataloader(self) -> DataLoader:
@@ -120,7 +120,7 @@ class TableDataModule(LightningDataModule):
 class StatsDataModule(TableDataModule):
     """Rows of the table for the stats model: a batch is a dictionary of `COLUMNS`, (B,) each.
 
-    `columns["train"]` is the whole training split, from which the model takes its bins.
+    `columns["train"]` is the whole training split, from which the model computes its bins.
     """
 
     def read(self, species: Sequence[Species]) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ class NamesDataModule(TableDataModule):
     """Names with their conditions: a batch holds `name`, a list of B strings, and `type1`, `type2`, `stage`,
     `legendary`, int64 (B,).
 
-    `names` holds all the real names of all splits, which what is created must stay away from.
+    `names` contains all real names of all splits, which samples must avoid.
     """
 
     @property

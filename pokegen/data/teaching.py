@@ -1,9 +1,9 @@
-"""DataModules of other images than sprites: small digits that need no download, MNIST, and faces (CelebA). A batch is
+"""DataModules of images other than sprites: small digits that need no download, MNIST, and faces (CelebA). A batch is
 
     image       float32 (B, channels, size, size) in [-1, 1], channels-last in memory; digits are white on black
-    label       int64 (B,), the digit; of a face, whether it has the attribute, 0 or 1
+    label       int64 (B,), the digit; for faces, whether they have the attribute, 0 or 1
 
-Digits and MNIST lie in memory, resized once. Faces are decoded as they are fetched: `num_workers` 2 or more.
+Digits and MNIST are held in memory, resized once. Faces are decoded when they are fetched: use `num_workers` 2 or more.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class LabelledImages(Dataset):
 
 
 class Faces(LabelledImages):
-    """As LabelledImages, with files for images: the central 178×178 pixels, resized to `size`."""
+    """LabelledImages from files: the central 178×178 pixels, resized to `size`."""
 
     def __init__(self, images: list[Path], labels: Tensor, size: int):
         super().__init__(images, labels)
@@ -68,12 +68,12 @@ class Faces(LabelledImages):
                 box = (left, top, left + 178, top + 178)
                 face = picture.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR, box=box)
         except (OSError, ValueError) as error:
-            raise DataError(f"{path} is no picture that can be read. Unpack img_align_celeba.zip anew.") from error
+            raise DataError(f"{path} cannot be read as a picture. Unpack img_align_celeba.zip again.") from error
         return torch.from_numpy(np.array(face)).permute(2, 0, 1)
 
 
 class ShuffledSampler(BalancedSampler):
-    """`length` rows an epoch, none a second time before all have come; of several processes each gets its share."""
+    """`length` rows per epoch; none repeats before all have been used. Several processes share the rows."""
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -83,13 +83,13 @@ class ShuffledSampler(BalancedSampler):
 
 
 class TeachingDataModule(ImageDataModule):
-    """What the three share: splits that never change, seeded order, no augmentation.
+    """Shared by the three modules below: fixed splits, seeded order, no augmentation.
 
     Args:
         size: side of the images in pixels.
-        batch_size: images a batch.
-        epoch_images: images an epoch, all processes together; None for the whole training set, once.
-        num_workers: processes that fetch batches.
+        batch_size: images per batch.
+        epoch_images: images per epoch, over all processes; None for the whole training set, once.
+        num_workers: worker processes.
         seed: of the order of the training images.
     """
 
@@ -130,8 +130,8 @@ class TeachingDataModule(ImageDataModule):
 
 
 class DigitsDataModule(TeachingDataModule):
-    """The 1,797 handwritten digits of 8×8 pixels that come with scikit-learn, enlarged: 1,257 to train on, 270 each for
-    validation and test, by a permutation that is always the same.
+    """The 1,797 handwritten digits of 8×8 pixels that come with scikit-learn, enlarged: 1,257 for training, 270 each
+    for validation and test, split by a fixed permutation.
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), its test set.
 
@@ -152,12 +152,12 @@ class DigitsDataModule(TeachingDataModule):
 
 
 class MNISTDataModule(TeachingDataModule):
-    """MNIST (LeCun et al. 1998): 55,000 handwritten digits to train on, the last 5,000 of its training set for
-    validation, its own 10,000 for test; resized where `size` is not 28.
+    """MNIST (LeCun et al. 1998): 55,000 handwritten digits for training, the last 5,000 of its training set for
+    validation, its own 10,000 for test; resized if `size` is not 28.
 
     Args:
-        root: folder that holds MNIST/raw, with torchvision's four idx files.
-        download: fetch them (12 MB) where they are missing.
+        root: folder with MNIST/raw, which contains torchvision's four idx files.
+        download: fetch them (12 MB) if they are missing.
         kwargs: see TeachingDataModule.
     """
 
@@ -183,7 +183,7 @@ class MNISTDataModule(TeachingDataModule):
             train, test = (MNIST(str(self.root), train=train) for train in (True, False))
         except (RuntimeError, OSError, ValueError, KeyError, AssertionError) as error:
             raise DataError(
-                f"{self.root / 'MNIST' / 'raw'} does not hold MNIST's four idx files. Empty it, and download them "
+                f"{self.root / 'MNIST' / 'raw'} does not contain MNIST's four idx files. Empty it, and download them "
                 "(12 MB) with --data.download true."
             ) from error
         images, labels = torch.cat([train.data, test.data]), torch.cat([train.targets, test.targets])
@@ -193,13 +193,13 @@ class MNISTDataModule(TeachingDataModule):
 
 class CelebADataModule(TeachingDataModule):
     """CelebFaces Attributes (Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015): 202,599 aligned faces,
-    RGB, the central 178×178 pixels resized; its own splits, by person. For research that is not commercial.
+    RGB, the central 178×178 pixels resized; its own splits, by person. For non-commercial research only.
 
     Args:
-        root: folder that holds celeba, as torchvision leaves it.
+        root: folder with celeba, in torchvision's layout.
         size: side of the images in pixels, 64 or 128.
         attribute: the label, one of the 40, such as Smiling, Male, Eyeglasses.
-        download: fetch it (1.4 GB, from Google Drive) where it is missing; needs gdown.
+        download: fetch it (1.4 GB, from Google Drive) if it is missing; needs gdown.
         kwargs: see TeachingDataModule.
     """
 
@@ -219,7 +219,7 @@ class CelebADataModule(TeachingDataModule):
 
             try:
                 CelebA(str(self.root), download=True)
-            except Exception as error:  # gdown has errors of its own
+            except Exception as error:  # gdown has its own error classes
                 if not find_spec("gdown"):
                     raise UserError("torchvision needs gdown to download CelebA: pip install gdown.") from error
                 raise DataError(_undelivered("CelebA", error, self.root / "celeba")) from error
@@ -233,7 +233,7 @@ class CelebADataModule(TeachingDataModule):
             lists = [(folder / f"list_{name}.txt").read_bytes() for name in ("eval_partition", "attr_celeba")]
         except (RuntimeError, OSError, ValueError) as error:
             raise DataError(
-                f"{folder} does not hold CelebA: img_align_celeba/ and the five lists of its site, unaltered. "
+                f"{folder} does not contain CelebA: img_align_celeba/ and the five lists of its site, unaltered. "
                 "Download it (1.4 GB) with --data.download true."
             ) from error
         known = [name for name in faces.attr_names if name]

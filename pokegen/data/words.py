@@ -1,8 +1,8 @@
-"""English and French words as training data for the names model: real names are blends of words, and a thousand names
-cannot teach what a word looks like.
+"""English and French words as training data for the names model. Real names are blends of words, and a thousand names
+are too few to learn how words are spelt.
 
-The words are wordfreq's (Speer 2022; Apache License 2.0, its lists CC BY-SA 4.0), the commonest first. Whatever holds
-a real name is left out, for people write about Pokémon too. Training alone needs the package: `pip install
+The words are wordfreq's (Speer 2022; Apache License 2.0, its lists CC BY-SA 4.0), the most common first. Words that
+contain a real name are left out, because people write about Pokémon too. Only training needs the package: `pip install
 'pokegen[words]'`.
 """
 
@@ -18,13 +18,13 @@ from pokegen.text import plain
 
 LANGUAGES = ("en", "fr")
 _WORD = re.compile("[a-z]{3,12}")
-_SHORTEST = 4  # letters of a name that may not occur in a word: "muk" and "mew" occur in others
+_SHORTEST = 4  # letters of a name that excludes words: shorter ones such as "muk" and "mew" occur in other words
 
 
 def words(count: int, languages: Sequence[str] = LANGUAGES) -> list[str]:
-    """The `count` commonest words of 3 to 12 letters a to z of each language, no word twice, none with a name in it.
+    """The `count` most common words of 3 to 12 letters a to z of each language, without repeats or real names.
 
-    UserError where wordfreq is not installed or lacks a language.
+    UserError if wordfreq is not installed or does not have a language.
     """
     try:
         from wordfreq import top_n_list
@@ -37,7 +37,7 @@ def words(count: int, languages: Sequence[str] = LANGUAGES) -> list[str]:
         try:
             listed = top_n_list(language, 3 * count)
         except LookupError as error:
-            raise UserError(f"wordfreq knows no language {language!r}.") from error
+            raise UserError(f"wordfreq has no language {language!r}.") from error
         kept = (word for word in map(plain, filter(str.isalpha, listed)) if _WORD.fullmatch(word))
         fitting = (word for word in kept if word not in names and not inside.search(word))
         found |= dict.fromkeys(word for word, _ in zip(fitting, range(count), strict=False))
@@ -45,10 +45,10 @@ def words(count: int, languages: Sequence[str] = LANGUAGES) -> list[str]:
 
 
 class WordsDataModule(NamesDataModule):
-    """Words in the place of names, split by the same hash, with conditions that are all unknown, -1.
+    """Words instead of names, split by the same hash; all conditions are unknown, -1.
 
     Args:
-        count: words of each language.
+        count: words per language.
         languages: codes of two letters.
         batch_size, seed: see TableDataModule.
     """

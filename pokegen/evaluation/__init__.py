@@ -1,1 +1,1 @@
-"""The metric panel: sprites, stats and names, each beside floors and ceilings."""
+"""The metric panel: sprites, stats and names, each with floors and ceilings for comparison."""

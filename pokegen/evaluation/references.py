@@ -1,4 +1,4 @@
-"""Real sprites made worse in known ways: the panel's floors, whose order a distance must keep.
+"""Real sprites degraded in known ways: the panel's floors. A valid distance must rank them in the expected order.
 
 All take and return uint8 (N, 128, 128, 3).
 """
@@ -13,7 +13,7 @@ def blurred(pictures: np.ndarray, radius: float = 3.0) -> np.ndarray:
 
 
 def glued(pictures: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The upper or left half of each with the other half of another."""
+    """The upper or left half of each picture, joined to the other half of another."""
     rng = np.random.default_rng(seed)
     other, result, half = pictures[_others(len(pictures), rng)], pictures.copy(), pictures.shape[1] // 2
     upright = rng.random(len(pictures)) < 0.5
@@ -23,18 +23,16 @@ def glued(pictures: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def blended(pictures: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The mean of each and another."""
+    """The mean of each picture and another."""
     other = pictures[_others(len(pictures), np.random.default_rng(seed))]
     return ((pictures.astype(np.uint16) + other) // 2).astype(np.uint8)
 
 
 def noise(pictures: np.ndarray, seed: int = 0) -> np.ndarray:
-    """As many pictures of the same pixels, each picture's in random order."""
+    """Each picture with its pixels in random order."""
     rng = np.random.default_rng(seed)
-    result = pictures.reshape(len(pictures), -1, 3).copy()
-    for picture in result:
-        rng.shuffle(picture)
-    return result.reshape(pictures.shape)
+    rows = pictures.reshape(len(pictures), -1, 3)
+    return np.stack([row[rng.permutation(len(row))] for row in rows]).reshape(pictures.shape)
 
 
 def _others(n: int, rng: np.random.Generator) -> np.ndarray:

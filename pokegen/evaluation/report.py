@@ -1,7 +1,7 @@
-"""What the panels found, as a table, as JSON, and as one HTML page that needs no other file.
+"""The results of the panels as a table, as JSON, and as a self-contained HTML page.
 
-A result is {"rows": {row: {metric: value or None}}, …}. A metric's spread stands beside it as METRIC_std (a standard
-deviation, over seeds) or METRIC_se (a standard error), and is shown behind a ±. What is no number is kept in the JSON.
+A result is {"rows": {row: {metric: value or None}}, …}. The spread of a metric is METRIC_std (a standard deviation over
+seeds) or METRIC_se (a standard error), and is shown after a ±. Values that are not numbers appear only in the JSON.
 """
 
 import base64
@@ -29,7 +29,7 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 
 
 def cells(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """The table as text: metrics (only those that some row has), and for each row its name and values."""
+    """The table as text: the metrics that any row has, and for each row its name and values."""
     rows = result["rows"]
     numbers = dict.fromkeys(key for row in rows.values() for key, value in row.items() if _number(value))
     metrics = [key for key in numbers if not key.endswith(_SPREADS)]
@@ -55,7 +55,7 @@ def _text(value: float) -> str:
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """A table with a metric a line and a row of the result a column, as model cards have it."""
+    """A Markdown table with one line per metric and one column per row of the result, for model cards."""
     metrics, lines = cells(result)
     head = ["", *(line[0] for line in lines)]
     body = [[metric, *(line[i + 1] for line in lines)] for i, metric in enumerate(metrics)]
@@ -65,7 +65,7 @@ def markdown(result: Mapping[str, Any]) -> str:
 def write_report(
     folder: Path, title: str, result: Mapping[str, Any], pictures: Mapping[str, Image.Image], about: str = ""
 ) -> list[Path]:
-    """Write report.json and report.html into `folder`. `about` explains the metrics, below the table."""
+    """Write report.json and report.html into `folder`. `about` explains the metrics below the table."""
     write(folder / JSON_FILE, json.dumps(result, indent=2) + "\n")
     metrics, lines = cells(result)
     head = "".join(f"<th>{html.escape(metric)}</th>" for metric in ("", *metrics))
@@ -96,7 +96,7 @@ def _png(picture: Image.Image) -> str:
 
 
 def histograms(values: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image:
-    """One plot a quantity, a curve of shares a row: {quantity: {row: values (N,)}}."""
+    """One plot per quantity with one curve of shares per row: {quantity: {row: values (N,)}}."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -106,7 +106,7 @@ def histograms(values: Mapping[str, Mapping[str, np.ndarray]]) -> Image.Image:
         everything = np.concatenate(list(rows.values()))
         low, high = np.quantile(everything, [0.0, 0.99])
         bins = np.linspace(low, max(high, low + 1e-6), 30)
-        if everything.dtype.kind == "i" and high - low < 30:  # a bar a number
+        if everything.dtype.kind == "i" and high - low < 30:  # one bar per number
             bins = np.arange(low, high + 2) - 0.5
         for name, row in rows.items():
             axes.hist(

@@ -384,7 +384,8 @@ def _restores(env: gymnasium.Env, actions: Sequence[Any]) -> bool:
 
 def _records(env: gymnasium.Env, actions: Sequence[Any]) -> tuple[bool, bool]:
     """Whether a recorder takes its frames, and whether it takes the actions' names too."""
-    from pokegen.game.video.recording import Recorder, count_frames
+    from pokegen.game.video.codec import count_frames
+    from pokegen.game.video.recording import Recorder
 
     try:
         names: Sequence[str] = action_names(env)

@@ -17,7 +17,7 @@ import numpy as np
 from pokegen.errors import UserError
 from pokegen.game.envs import action_names
 from pokegen.game.play import played
-from pokegen.game.video.recording import FPS
+from pokegen.game.video.codec import FPS, FRAME_SIZE
 from pokegen.optional import require
 
 # Names of actions and the keys of the keyboard; any other name is played with a letter of it that is free.
@@ -54,7 +54,7 @@ class Window:
         keyboard = _keyboard(sorted(frozenset().union(*self._actions)))
         try:
             self._pygame.display.init()
-            self._screen = self._pygame.display.set_mode((128 * scale, 128 * scale))
+            self._screen = self._pygame.display.set_mode((FRAME_SIZE * scale, FRAME_SIZE * scale))
         except self._pygame.error as error:
             raise UserError(f"No window can be opened ({error}). Record a scripted player instead.") from error
         self._names = {self._pygame.key.key_code(key): name for name, key in keyboard.items()}

@@ -1,7 +1,7 @@
-"""The zoo's models. A file NAME.py holds a model whole, in plain torch: nets, loss, sampler. The LightningModules that
-train them are in `pokegen.trainers`: Lightning takes longer to import than `pokegen card` takes to draw a card.
+"""The zoo's models in plain torch. Each file NAME.py holds one whole model: nets, loss, sampler. The LightningModules
+that train them are in `pokegen.trainers`, because importing Lightning takes longer than drawing a card.
 
-A class is imported when it is first asked for: `from pokegen.models import VAE` loads its file alone.
+Classes are imported lazily: `from pokegen.models import VAE` loads only its file.
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
 """DiffAugment: the same random, differentiable changes for real and generated images.
 
-Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training (NeurIPS 2020), section 3.2, and the rotation
-and scale of Karras et al., Training Generative Adversarial Networks with Limited Data (NeurIPS 2020), appendix B. Left
-out: cutout, whose rectangles leak into sprites; saturation and contrast are milder than in the papers, since colours
-carry the type. All functions take and return float (N, 3, H, W) in [-1, 1], where white is 1.
+Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training (NeurIPS 2020), section 3.2, with the rotation
+and scaling of Karras et al., Training Generative Adversarial Networks with Limited Data (NeurIPS 2020), appendix B.
+Left out: cutout, because its rectangles leak into sprites. Saturation and contrast are milder than in the papers,
+because colours carry the type. All functions take and return float (N, 3, H, W) in [-1, 1]; white is 1.
 """
 
 import math
@@ -21,12 +21,12 @@ def diff_augment(
     scale: float = 0.0,
     probability: float = 1.0,
 ) -> Tensor:
-    """Turn by up to `rotation` degrees and scale by up to a factor of 1 + `scale` either way, translate by up to
-    `shift` of the side (white moves in), then change brightness, saturation and contrast by up to `color`, each image
-    differently. White stays nearly white: brightness moves only what is drawn.
+    """Rotate by up to `rotation` degrees, scale by up to a factor of 1 + `scale` either way, translate by up to `shift`
+    of the side (filled with white), then change brightness, saturation and contrast by up to `color`, differently for
+    each image. White stays nearly white, since brightness changes only what is drawn.
 
-    An image is changed with `probability`. With 1, a generator may draw changed images unpunished; below about 0.8 it
-    may not (Karras et al., section 3.1)."""
+    Each image is changed with `probability`. At 1, changed images may leak into what the generator draws; below about
+    0.8 they do not (Karras et al., section 3.1)."""
     changed = affine(images, rotation, scale) if rotation or scale else images
     changed = translate(changed, shift) if shift else changed
     changed = vary_color(changed, color) if color else changed
@@ -37,7 +37,7 @@ def diff_augment(
 
 
 def affine(images: Tensor, rotation: float, scale: float) -> Tensor:
-    """Turn and scale about the centre; what comes from outside is white."""
+    """Rotate and scale about the centre; the area outside the image is white."""
     turn, size = 2 * torch.rand(2, len(images), device=images.device) - 1
     angle, factor = turn * math.radians(rotation), (1 + scale) ** size
     cos, sin, zero = factor * angle.cos(), factor * angle.sin(), torch.zeros_like(angle)
@@ -58,7 +58,7 @@ def translate(images: Tensor, shift: float) -> Tensor:
 
 
 def vary_color(images: Tensor, strength: float) -> Tensor:
-    """In ink space (0 is white, 2 is black), so that the background does not move."""
+    """Works on ink (0 is white, 2 is black), so that the background does not change."""
     ink = 1 - images
     contrast, saturation = 1 + strength * (2 * torch.rand(2, len(images), 1, 1, 1, device=images.device) - 1)
     grey = ink.mean(dim=1, keepdim=True)

@@ -1,13 +1,13 @@
-"""Conditions of the image models, as int64 (N,) tensors of indices; -1 means "draw it", and to a net "hidden".
+"""Conditions of the image models: int64 (N,) tensors of indices. -1 means "sample it"; to a network, "hidden".
 
     type1, type2    index into schema.TYPES; NO_TYPE for no second type
-    color           index into schema.COLORS: the species', which a shiny sprite does not show
+    color           index into schema.COLORS: the species' colour, which a shiny sprite does not show
     legendary       0 or 1
     stage           1 to 3
     shiny           0 or 1
     style           index into schema.STYLES
 
-A model supports some or all of them, its `conditions`. N images; C conditions of a model, in its own order.
+A model supports some or all of them: its `conditions`. N images; C conditions of a model, in the model's order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from pokegen.errors import UserError
 
 SIZES = {key: len(words) for key, words in schema.CONDITIONS.items()}
 CONDITIONS = tuple(SIZES)
-OF_SPECIES = ("type1", "type2", "color", "legendary", "stage")  # which together nearly name one
+OF_SPECIES = ("type1", "type2", "color", "legendary", "stage")  # together these nearly identify a species
 
 Condition = dict[str, Tensor]
 
@@ -35,19 +35,19 @@ def stack(condition: Condition, keys: Sequence[str]) -> Tensor:
 
 
 def _known(keys: Sequence[str]) -> tuple[str, ...]:
-    """The keys, or UserError where one is unknown or repeated, or none is there."""
+    """The keys. UserError if a key is unknown or repeated, or if there is none."""
     if unknown := set(keys) - SIZES.keys():
         raise UserError(f"Unknown condition {min(unknown)!r}. Known conditions: {', '.join(CONDITIONS)}.")
     if not keys or len(set(keys)) < len(keys):
-        raise UserError(f"Expected some of the conditions {', '.join(CONDITIONS)}, each once; got {list(keys)}.")
+        raise UserError(f"Expected one or more of the conditions {', '.join(CONDITIONS)}, each once; got {list(keys)}.")
     return tuple(keys)
 
 
 class ConditionPrior(nn.Module):
-    """The joint distribution of conditions in the training data, from which what is not asked is drawn.
+    """The joint distribution of conditions in the training data. Conditions left open are sampled from it.
 
     Args:
-        keys: the conditions, those that matter most first.
+        keys: the conditions, most important first.
     """
 
     rows: Tensor
@@ -60,28 +60,28 @@ class ConditionPrior(nn.Module):
         self.register_buffer("weights", torch.zeros(0))
 
     def fit(self, rows: Tensor, weights: Tensor) -> None:
-        """Remember rows of all CONDITIONS, int64 (K, 7), and how likely each is, float (K,)."""
+        """Store rows of all CONDITIONS, int64 (K, 7), and their weights, float (K,)."""
         self.rows = rows[:, [CONDITIONS.index(key) for key in self.keys]].to(self.rows)
-        self.weights = (weights / weights.max()).to(self.weights)  # at most 1, which float16 keeps well
+        self.weights = (weights / weights.max()).to(self.weights)  # at most 1, so that float16 keeps them precisely
 
     def draw(self, n: int, condition: Condition | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Complete conditions, int64 (n, C). What is asked stays; the rest comes from a training row that agrees with
-        it, in the first condition above all, then in the second and so on, as far as any row does."""
+        """Complete conditions, int64 (n, C). Given values stay. The others come from a training row that agrees with
+        the given values, first in the first condition, then in the second, and so on, as far as any row does."""
         asked = torch.full((n, len(self.keys)), -1)
         for key, value in (condition or {}).items():
             if key not in self.keys:
-                continue  # what this model does not show, such as the generation
+                continue  # a condition that this model does not support, such as the generation
             if value.shape != (n,) or value.min() < -1 or value.max() >= SIZES[key]:
                 raise UserError(f"condition {key!r} must hold {n} indices from -1 to {SIZES[key] - 1}.")
             asked[:, self.keys.index(key)] = value
         rows, weights = self.rows.long().cpu(), self.weights.float().cpu()
-        if not len(rows):  # never trained: any row is as good
+        if not len(rows):  # not trained yet: all values are equally likely
             rows, weights = torch.zeros(1, len(self.keys), dtype=torch.long), torch.ones(1)
-        importance = 2 ** torch.arange(len(self.keys) - 1, -1, -1)  # agreeing in one outweighs all that follow
+        importance = 2 ** torch.arange(len(self.keys) - 1, -1, -1)  # agreement in one outweighs all later ones
         score = torch.zeros(n, len(rows), dtype=torch.long)
         for i, weight in enumerate(importance):
             score += (rows[:, i] == asked[:, i, None]) * weight
-        if {"type1", "type2"} <= set(self.keys):  # no creature has one type twice
+        if {"type1", "type2"} <= set(self.keys):  # the two types must differ
             one, two = (self.keys.index(key) for key in ("type1", "type2"))
             clash = (rows[:, one] == asked[:, two, None]) & (asked[:, one, None] < 0)
             clash |= (rows[:, two] == asked[:, one, None]) & (asked[:, two, None] < 0)
@@ -91,7 +91,7 @@ class ConditionPrior(nn.Module):
         return torch.where(asked >= 0, asked, chosen)
 
     def known(self, key: str) -> list[int]:
-        """The values of a condition that the training data had; all that there are, before any training."""
+        """The values of a condition that occur in the training data; before training, all values."""
         seen = self.rows[:, self.keys.index(key)].unique().tolist()
         return seen or list(range(int(key == "stage"), SIZES[key]))
 
@@ -102,8 +102,8 @@ class ConditionPrior(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """The sum of one learned vector for each condition of `keys`, none for a hidden one, -1: (N, C) → (N, dim). At
-    first its numbers have a variance of 1."""
+    """The sum of one learned vector per condition of `keys`: (N, C) → (N, dim). A hidden condition (-1) adds nothing.
+    At initialisation the entries have variance 1."""
 
     def __init__(self, dim: int, keys: Sequence[str] = CONDITIONS):
         super().__init__()

@@ -1,10 +1,9 @@
 """cvae: the variational autoencoder conditional on types, colour, legendary, stage, shiny and style.
 
 Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional Generative Models (NeurIPS 2015):
-encoder and decoder both see the conditions, so that the latent need only hold what these do not tell. Everything else
-is the `vae`'s.
+encoder and decoder both see the conditions, so the latent need not encode them. Everything else is as in `vae`.
 
-Left out: a prior of the latent that depends on the conditions; it is one Gaussian for all, fitted as in the `vae`.
+Left out: a prior of the latent that depends on the conditions. One Gaussian serves all, fitted as in `vae`.
 """
 
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ class CVAE(VAE):
 
     Args:
         latent_dim, width, size, architecture, likelihood, warmup_images: see VAE.
-        conditions: those that it supports.
-        embedding_dim: size of the condition's vector.
+        conditions: the conditions it supports.
+        embedding_dim: size of the condition embedding.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ Radford, Metz and Chintala, Unsupervised Representation Learning with Deep Convo
 projected to a 1024-channel 4×4 tensor, transposed convolutions up to the image, a mirrored discriminator; figure 1,
 with one more doubling for 128×128 (two for 256×256). Weights start from N(0, 0.02) (section 4).
 
-Left out: conditions. Both nets take them, as every adversarial pair does, and ignore them.
+Left out: conditions. Both nets accept them, as the adversarial trainer passes them, and ignore them.
 
 Letters: N images, Z latent, S side.
 """
@@ -23,7 +23,7 @@ from pokegen.schema import SPRITE_SIZE
 def _widths(width: int, size: int) -> list[int]:
     """Channels from 4×4 up to half the image's side."""
     if size < 16 or size & (size - 1):
-        raise UserError(f"The dcgan draws images whose side is a power of two from 16, not {size}.")
+        raise UserError(f"The dcgan draws images whose side is a power of two from 16 up, got {size}.")
     return [max(1, 16 * width >> i) for i in range(size.bit_length() - 3)]
 
 
@@ -56,7 +56,7 @@ class DCGANGenerator(ImageModel):
         _normal_weights(self)
 
     def forward(self, latent: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0) -> Tensor:
-        """`labels` and `condition_scale`, the condition, are ignored."""
+        """`labels` and `condition_scale` are ignored."""
         return self.net(latent[:, :, None, None].contiguous(memory_format=torch.channels_last))
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
@@ -86,6 +86,6 @@ class DCGANDiscriminator(ImageDiscriminator):
     def forward(
         self, images: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
-        """`labels` and `condition_scale`, the condition, are ignored."""
+        """`labels` and `condition_scale` are ignored."""
         features = self.net(images)  # (N, 16w, 4, 4)
         return self.logit(features).flatten(1), features

@@ -2,10 +2,10 @@
 
 Goodfellow et al., Generative Adversarial Nets (NeurIPS 2014), with convolutional nets as they were before DCGAN's
 rules: a dense layer to 8×8 (7×7 for images of 28), then transposed convolutions that double the side; a discriminator
-of strided convolutions that ends in a dense layer. An image half the side has one block less. The generator has batch
-norm: without it, it drew nothing but white, 20,000 sprites on.
+of strided convolutions that ends in a dense layer. Each halving of the image's side saves one block. The generator has
+batch norm: without it, it still drew only white after 20,000 sprites.
 
-Left out: what `dcgan` adds: batch norm in the discriminator, a 1024-channel start at 4×4, no dense layers.
+Left out, and added by `dcgan`: batch norm in the discriminator, a 1024-channel start at 4×4, no dense layers.
 
 Letters: N images, Z latent, S side.
 """
@@ -27,7 +27,7 @@ def _widths(width: int, size: int) -> tuple[int, list[int]]:
         start, blocks = start // 2, blocks + 1
     if start not in (7, 8) or not blocks:
         raise UserError(
-            f"The gan draws images whose side is 7 or 8, doubled once or more, such as 28 or 128; not {size}."
+            f"The gan draws images whose side is 7 or 8 doubled at least once, such as 28 or 128; got {size}."
         )
     return start, [width * 2 ** min(2, blocks - 1 - i) for i in range(blocks)]
 
@@ -38,7 +38,7 @@ class GANGenerator(ImageModel):
     Args:
         latent_dim: Z.
         width: channels at half the side; they double with each halving, up to 4 times.
-        size: S; 7 or 8, doubled once or more.
+        size: S; 7 or 8 doubled at least once.
         channels: 3 for RGB, 1 for grey.
     """
 
@@ -53,7 +53,7 @@ class GANGenerator(ImageModel):
         self.net = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, latent: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0) -> Tensor:
-        """`labels` and `condition_scale`, the condition, are ignored."""
+        """`labels` and `condition_scale` are ignored."""
         return self.net(latent)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
@@ -80,6 +80,6 @@ class GANDiscriminator(ImageDiscriminator):
     def forward(
         self, images: Tensor, labels: Tensor | None = None, condition_scale: float = 1.0
     ) -> tuple[Tensor, Tensor]:
-        """`labels` and `condition_scale`, the condition, are ignored."""
+        """`labels` and `condition_scale` are ignored."""
         features = self.net(images)  # (N, 4w, 8, 8)
         return self.logit(features.flatten(1)), features

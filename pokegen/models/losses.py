@@ -25,7 +25,7 @@ def bce_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Each real image against a generated one (Jolicoeur-Martineau, The Relativistic Discriminator, ICLR 2019)."""
+    """Compares each real image with a generated one (Jolicoeur-Martineau, Relativistic Discriminator, ICLR 2019)."""
     return F.softplus(fake - real).mean()
 
 
@@ -48,21 +48,21 @@ def bernoulli_nll(logits: Tensor, values: Tensor) -> Tensor:
 
 
 def pair_distance(features: Tensor) -> Tensor:
-    """Of the features (N, …) of two halves of a batch: mean absolute difference over mean absolute value."""
+    """Mean absolute difference of the features (N, …) of two halves of a batch, over their mean absolute value."""
     n = len(features) // 2
     first, second = features[:n].float(), features[-n:].float()
     return (first - second).abs().mean() / features.detach().float().abs().mean()
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """Half the squared gradient of an image's logit, or of the mean of its logits: R1 on real images, R2 on generated
-    ones (Mescheder et al. 2018, eq. 9). Mean over images."""
+    """Half the squared gradient of an image's logit (of their mean, if it has several): R1 on real images, R2 on
+    generated ones (Mescheder et al. 2018, eq. 9). Mean over images."""
     (gradient,) = torch.autograd.grad(logits.float().view(len(images), -1).mean(dim=1).sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 
 def adaptive_weight(loss: Tensor, other: Tensor, parameter: Tensor) -> Tensor:
-    """The weight that makes the gradient of `other` at a parameter as long as that of `loss` (Esser et al., Taming
+    """The weight at which the gradients of `other` and of `loss` at a parameter have equal norms (Esser et al., Taming
     Transformers, CVPR 2021, eq. 7); at most 10,000."""
     lengths = [torch.autograd.grad(x, parameter, retain_graph=True)[0].norm() for x in (loss, other)]
     return (lengths[0] / (lengths[1] + 1e-6)).clamp(max=1e4)

@@ -1,20 +1,20 @@
-"""A character-level language model of names, conditional on types, stage and legendary, each of them optional.
+"""A character-level language model of names, conditional on types, stage and legendary, each optional.
 
-GPT-2 (Radford et al., 2019) at a thousandth of its size. `NameTrainer` trains transformers' own GPT-2; `NameModel` is
-the forward pass of the same weights in plain torch, with the same parameter names, so that creating a card does not
-pay for importing transformers. A test holds their logits equal.
+GPT-2 (Radford et al., 2019) at a thousandth of its size. `NameTrainer` trains transformers' own GPT-2. `NameModel` is
+the forward pass of the same weights in plain torch, with the same parameter names, so that creating a card need not
+import transformers. A test holds their logits equal.
 
     input    type1 type2 stage legendary  p  i  k  a  c  h  u
     target                          p     i  k  a  c  h  u  END
 
-Against learning 830 names by heart: dropout, weight decay, and input characters blanked at random, which for a
-language model is what interpolation is for n-grams (Xie et al., Data Noising as Smoothing, ICLR 2017). Conditions are
-blanked too, to "unknown", as in classifier-free guidance (Ho & Salimans, 2022), so that each can be left open.
+Three measures against memorising 830 names: dropout, weight decay, and randomly blanked input characters, which is to
+a language model what interpolation is to n-grams (Xie et al., Data Noising as Smoothing, ICLR 2017). Conditions are
+blanked to "unknown" too, as in classifier-free guidance (Ho & Salimans, 2022), so that each can be left open.
 
-What `sample` returns is new and readable by construction: it draws, checks, and draws again. The real names to stay
-away from travel in the weights, as a buffer.
+`sample` returns only names that are new and readable: it draws candidates and rejects the others. The weights include
+the real names to avoid, as a buffer.
 
-Left out: capitals (names are written in lower case inside, and capitalised by rule), guidance, beam search.
+Left out: capitals (names are lower case internally and capitalised by rule), guidance, beam search.
 """
 
 import math
@@ -35,23 +35,23 @@ from pokegen.text import normalise
 LETTERS = "abcdefghijklmnopqrstuvwxyzé"
 SEPARATORS = " -"
 ALPHABET = LETTERS + SEPARATORS + "0123456789.:’"  # every character of the 1,025 names
-END = 0  # ends a name, and pads behind it; character i of ALPHABET is token i + 1
+END = 0  # ends a name, and pads it; character i of ALPHABET is token i + 1
 BLANK = len(ALPHABET) + 1  # an input character hidden in training
 
-# Condition -> number of values; behind them stands one more token, "unknown". In the order of the input.
+# Condition -> number of values, in the order of the input. One more token, "unknown", follows each condition's values.
 CONDITIONS = {key: len(CATEGORIES[key]) for key in ("type1", "type2", "stage", "legendary")}
-_IGNORED = ("color",)  # a condition of other models that may stand in the same dictionary
+_IGNORED = ("color",)  # a condition of other models that the same dictionary may contain
 _FIRST = {key: BLANK + 1 + sum(v + 1 for v in list(CONDITIONS.values())[:i]) for i, key in enumerate(CONDITIONS)}
 VOCABULARY = BLANK + 1 + sum(v + 1 for v in CONDITIONS.values())
 
-MIN_LENGTH, MAX_LENGTH = 3, 12  # characters of a name that is drawn
-_ROUNDS = 16  # of rejection sampling, before a prefix is called impossible
-_BATCH = 24  # candidates of the first round, at least: as quick as one
+MIN_LENGTH, MAX_LENGTH = 3, 12  # characters of a sampled name
+_ROUNDS = 16  # rounds of rejection sampling before it gives up on a prefix
+_BATCH = 24  # least number of candidates in the first round: they take no longer than one
 
-# No run of more than three vowels or consonants ("y" counts as a vowel) and no letter three times: 98 % of the real
-# names keep to it (Beautifly, Bellsprout and Grafaiai do not), and 95 % to all that `readable` asks for.
+# No run of more than three vowels or consonants ("y" counts as a vowel) and no letter three times: true of 98 % of the
+# real names (not of Beautifly, Bellsprout and Grafaiai). 95 % satisfy all of `readable`.
 _UNREADABLE = re.compile(r"[aeiouyé]{4}|[bcdfghjklmnpqrstvwxz]{4}|(.)\1\1")
-# Two consonants that begin or end a word of English: no "Tdk…", no "…ltd".
+# Consonants that can begin or end an English word: no "Tdk…", no "…ltd".
 _ONSET = re.compile(
     "[bcdfghjklmnpqrstvwxz]?([aeiouyé]|$)|(bl|br|ch|cl|cr|dr|dw|fl|fr|gh|gl|gr|kh|kl|kn|kr|ph|pl|pr|qw|rh|sc|sh|sk|sl"
     "|sm|sn|sp|sq|st|sw|th|tr|ts|tw|wh|wr|zw)"
@@ -75,7 +75,7 @@ def capitalise(name: str) -> str:
 
 
 def encode(names: Iterable[str], length: int) -> Tensor:
-    """Names as tokens, padded with END: int64 (N, length). Raises UserError for a character that is not known."""
+    """Names as tokens, padded with END: int64 (N, length). UserError for an unknown character."""
     rows = []
     for name in names:
         tokens = [ALPHABET.find(c) + 1 for c in normalise(name)]
@@ -117,7 +117,7 @@ def encode_condition(condition: Mapping[str, Any] | None, n: int) -> Tensor:
 
 
 def readable(name: str) -> bool:
-    """Whether a lower-case name can be said aloud, and in company."""
+    """Whether a lower-case name is pronounceable and inoffensive."""
     return bool(
         _SHAPE.fullmatch(name)
         and not _UNREADABLE.search(name)
@@ -127,7 +127,7 @@ def readable(name: str) -> bool:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Levenshtein's: insertions, deletions and replacements that lead from `a` to `b`."""
+    """Levenshtein distance: insertions, deletions and replacements that turn `a` into `b`."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
         last, row = row, [i]
@@ -137,7 +137,7 @@ def edit_distance(a: str, b: str) -> int:
 
 
 class _Neighbours:
-    """Says which names lie within an edit distance of one of many names."""
+    """Finds which names lie within an edit distance of any of many names."""
 
     def __init__(self, names: Iterable[str]):
         self.names = list(dict.fromkeys(names))
@@ -145,7 +145,7 @@ class _Neighbours:
 
     @staticmethod
     def _count(names: Sequence[str]) -> Tensor:
-        """How often each character stands in each name, float32 (N, 32); some share a column."""
+        """How often each character occurs in each name, float32 (N, 32); some characters share a column."""
         counts = np.zeros((len(names), 32), np.float32)
         for row, name in enumerate(names):
             for c in name:
@@ -153,7 +153,7 @@ class _Neighbours:
         return torch.from_numpy(counts)
 
     def near(self, names: Sequence[str], distance: int) -> list[bool]:
-        # An edit changes the letter counts by at most two, which rules out nearly all names at once.
+        # An edit changes the character counts by at most two, which rules out nearly all names at once.
         apart = torch.cdist(self._count(names), self.counts, p=1)
         found = [False] * len(names)
         for row, column in (apart <= 2 * distance).nonzero().tolist():
@@ -161,7 +161,7 @@ class _Neighbours:
         return found
 
 
-# B names, T tokens, C width, H heads. The modules below carry the names of transformers' GPT-2.
+# B names, T tokens, C width, H heads. The modules below are named as in transformers' GPT-2.
 
 Cache = dict[int, tuple[Tensor, Tensor]]  # layer -> keys and values of the tokens read so far
 
@@ -175,7 +175,7 @@ class _Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.t(), self.bias)  # in one pass: a large sum of its own took twice as long
+        return F.linear(x, self.weight.t(), self.bias)  # one fused call: a separate addition took twice as long
 
 
 class _Attention(nn.Module):
@@ -194,7 +194,7 @@ class _Attention(nn.Module):
             cache[layer] = (k, v)  # (B, H, T, C / H)
         if first:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        else:  # one token more, which looks at all before it: plain sums are quicker than the kernel for that
+        else:  # one more token, which attends to all before it: here plain sums are faster than the kernel
             shares = (q * k).sum(dim=3, keepdim=True).div(math.sqrt(q.shape[3])).softmax(dim=2)  # (B, H, T, 1)
             y = (shares * v).sum(dim=2, keepdim=True)
         return self.c_proj(y.transpose(1, 2).flatten(2))  # (B, T, C)
@@ -205,7 +205,7 @@ def _appended(old: Tensor, new: Tensor, rows: Tensor | None) -> Tensor:
     if rows is None:
         return torch.cat([old, new], dim=2)
     both = new.new_empty(*new.shape[:2], old.shape[2] + new.shape[2], new.shape[3])
-    torch.index_select(old, 0, rows, out=both[:, :, : old.shape[2]])  # without a copy that cat would copy again
+    torch.index_select(old, 0, rows, out=both[:, :, : old.shape[2]])  # avoids the second copy that cat would make
     both[:, :, old.shape[2] :] = new
     return both
 
@@ -218,7 +218,7 @@ class _MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.c_fc(x)
-        # GPT-2's GELU, x (1 + tanh(u)) / 2, as x sigmoid(2 u), which takes half the time.
+        # GPT-2's GELU, x (1 + tanh(u)) / 2, written as x sigmoid(2 u), which takes half the time.
         return self.c_proj(x * torch.sigmoid((2 * math.sqrt(2 / math.pi)) * x * (1 + 0.044715 * x * x)))
 
 
@@ -252,14 +252,14 @@ class _Transformer(nn.Module):
 
 
 class NameModel(Network):
-    """Draws and scores names. Holds the weights under the names that transformers' `GPT2LMHeadModel` gives them.
+    """Samples and scores names. Its weights are named as in transformers' `GPT2LMHeadModel`.
 
     Args:
         layers: Transformer blocks.
         heads: Attention heads of a block; they divide `width`.
         width: Channels.
         max_length: Characters of the longest name that it can read or write.
-        capacity: Real names that the buffer can hold.
+        capacity: Number of real names that the buffer can hold.
     """
 
     known: Tensor
@@ -272,15 +272,15 @@ class NameModel(Network):
         super().__init__()
         self.max_length = max_length
         self.shape = (layers, heads, width, len(CONDITIONS) + max_length)
-        # The head is the token embedding itself (GPT-2 ties them), so the state holds it once.
+        # The head is the token embedding itself (GPT-2 ties them), so the state contains it once.
         self.transformer = _Transformer(*self.shape)
         self.register_buffer("known", torch.zeros(capacity, max_length, dtype=torch.uint8))
 
     def forward(self, tokens: Tensor, cache: Cache | None = None, rows: Tensor | None = None) -> Tensor:
-        """Logits of the token behind each: int64 (B, T) -> (B, T, VOCABULARY).
+        """Logits of the next token at each position: int64 (B, T) -> (B, T, VOCABULARY).
 
-        With a `cache` (an empty dict at first) the first call reads a beginning, each later call one token more, of all
-        sequences of the call before or, without gradients, of those at `rows`.
+        With a `cache` (an empty dict at first), the first call reads a prefix. Each later call reads one more token of
+        all sequences of the previous call or, without gradients, of those at `rows`.
         """
         return F.linear(self.transformer(tokens, cache, rows), self.transformer.wte.weight)
 
@@ -298,31 +298,31 @@ class NameModel(Network):
         taken: Collection[str] = (),
         min_distance: int = 2,
     ) -> list[str]:
-        """`n` names, new, readable, and no two alike.
+        """`n` names: new, readable and all different.
 
         Args:
-            n: Names to draw, 1 or more.
+            n: Number of names, 1 or more.
             condition: `type1`, `type2`, `stage`, `legendary` as indices of the schema, (n,) each; -1 for any.
             generator: A generator on the CPU; the same state gives the same names.
-            temperature: 0.01 to 100; lower is closer to the commonest names, higher is wilder.
+            temperature: 0.01 to 100; lower gives more typical names, higher wilder ones.
             prefix: Letters that each name begins with, in any case.
             max_length: Characters of the longest name wanted, 3 to the model's own `max_length`.
-            avoid: Further names to stay away from, as from the real ones.
-            taken: Names that were drawn before, so that none comes twice; a set, where there are many.
-            min_distance: Edits (insertions, deletions, replacements) that lie at least between a name drawn and a
-                real one; 1 refuses only the real names themselves.
+            avoid: Further names to avoid, in addition to the real ones.
+            taken: Names sampled earlier, which are not returned again; pass a set if there are many.
+            min_distance: Least edit distance (insertions, deletions, replacements) to any real name; 1 excludes only
+                the real names themselves.
 
         Raises:
-            UserError: for an option out of range, and when no new name begins with `prefix`.
+            UserError: for an option out of range, and if too few new names begin with `prefix`.
         """
         if n < 1:
             raise UserError(f"Expected 1 name or more, got {n}.")
         if not 0.01 <= temperature <= 100:
             raise UserError(f"Expected a temperature from 0.01 to 100, got {temperature:g}.")
         if not MIN_LENGTH <= max_length <= self.max_length:
-            raise UserError(f"Expected a longest name of {MIN_LENGTH} to {self.max_length}, got {max_length}.")
+            raise UserError(f"Expected a maximum length of {MIN_LENGTH} to {self.max_length}, got {max_length}.")
         if min_distance < 1:
-            raise UserError(f"Expected a distance of 1 or more from real names, got {min_distance}.")
+            raise UserError(f"Expected a minimum distance of 1 or more from real names, got {min_distance}.")
         start = self._check_prefix(prefix, max_length)
         conditions = encode_condition(condition, n)  # (n, 4)
         if generator is None:
@@ -333,7 +333,7 @@ class NameModel(Network):
         names: dict[int, str] = {}
         for attempt in range(1, _ROUNDS + 1):
             rows = [i for i in range(n) if i not in names]
-            rows = rows * math.ceil(attempt * _BATCH / len(rows))  # a narrow prefix needs many
+            rows = rows * math.ceil(attempt * _BATCH / len(rows))  # few candidates pass with a rare prefix
             candidates = self.draw(conditions[rows], start, max_length, temperature, generator)
             good = [
                 (row, name) for row, (name, ended) in zip(rows, candidates, strict=True) if ended and readable(name)
@@ -350,19 +350,19 @@ class NameModel(Network):
         wanted = f" that begin with {prefix!r}" if prefix else ""
         raise UserError(
             f"Found {len(names)} of {n} new names{wanted} in {_ROUNDS} rounds. "
-            "Ask for fewer, a shorter prefix, or a higher temperature."
+            "Ask for fewer names, a shorter prefix, or a higher temperature."
         )
 
     @torch.inference_mode()
     def bits_per_character(self, names: Sequence[str], condition: Mapping[str, Tensor] | None = None) -> float:
-        """Mean bits that a character costs, the end of a name counted as one. Lower is better."""
+        """Mean bits per character, the end of a name counted as one character. Lower is better."""
         tokens = encode(names, self.max_length).to(self.known.device)
         inputs, targets = sequence(tokens, encode_condition(condition, len(names)).to(tokens.device))
-        logits = self(inputs)[..., :BLANK]  # a name never holds a condition
+        logits = self(inputs)[..., :BLANK]  # names contain no condition tokens
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100).item() / math.log(2)
 
     def to_transformers(self) -> Any:
-        """The same model as transformers' `GPT2LMHeadModel`. Its tokens are those of this file."""
+        """The same model as transformers' `GPT2LMHeadModel`, with the tokens of this file."""
         from transformers import GPT2LMHeadModel
 
         twin = GPT2LMHeadModel(gpt2_config(*self.shape, dropout=0.0))
@@ -374,7 +374,7 @@ class NameModel(Network):
 
     def _check_prefix(self, prefix: str, max_length: int) -> str:
         start = normalise(prefix)
-        # A trailing separator is fine in a beginning; what follows gives it its other word.
+        # A trailing separator is allowed in a prefix; the second word follows.
         if not re.fullmatch(rf"([{LETTERS}]+([{SEPARATORS}][{LETTERS}]*)?)?", start):
             raise UserError(f"Cannot begin a name with {prefix!r}: expected letters, and at most one hyphen or space.")
         if len(start) >= max_length:
@@ -389,7 +389,7 @@ class NameModel(Network):
     ) -> list[tuple[str, bool]]:
         """A name for each row of condition tokens (B, 4), unchecked, in lower case, and whether it ended in time."""
         size, device = len(conditions), self.known.device
-        kinds, rows = conditions.unique(dim=0, return_inverse=True)  # an order asks the same of most names
+        kinds, rows = conditions.unique(dim=0, return_inverse=True)  # most rows usually share their conditions
         prefix = torch.tensor([ALPHABET.index(c) + 1 for c in start], dtype=torch.int64)
         cache: Cache = {}
         logits = self(torch.cat([kinds, prefix.expand(len(kinds), -1)], dim=1).to(device), cache)[rows, -1]
@@ -398,11 +398,11 @@ class NameModel(Network):
         names = torch.full((size, max_length + 1), END)
         names[:, : len(start)] = prefix
         shares = torch.ones(size, VOCABULARY)
-        going = torch.arange(size)  # the names that have not ended: the others cost nothing more
+        going = torch.arange(size)  # the unfinished names; finished ones cost nothing more
         for place in range(len(start), max_length + 1):
             allowed[END] = place >= MIN_LENGTH
             shares[going] = (logits.cpu().float().masked_fill(~allowed, -torch.inf) / temperature).softmax(dim=-1)
-            # Drawn for all, so that what one draws does not depend on which others have ended.
+            # Random numbers for all names, so that a name does not depend on which others have ended.
             names[going, place] = torch.multinomial(shares, 1, generator=generator)[going, 0]
             more = (names[going, place] != END).nonzero()[:, 0]
             going = going[more]
@@ -414,17 +414,17 @@ class NameModel(Network):
 
 
 class NameTrainer(Network):
-    """Trains transformers' GPT-2 on names; its state is `NameModel`'s, key for key.
+    """Trains transformers' GPT-2 on names. Its state equals `NameModel`'s, key for key.
 
     Args:
         layers: Transformer blocks.
         heads: Attention heads of a block; they divide `width`.
         width: Channels.
         max_length: Characters of the longest name that it can read or write.
-        capacity: Real names that the buffer can hold.
-        dropout: On embeddings, attention and residuals, in [0, 1).
+        capacity: Number of real names that the buffer can hold.
+        dropout: Rate on embeddings, attention and residuals, in [0, 1).
         noise: Share of input characters blanked in training, in [0, 1).
-        unknown: Share of conditions hidden in training, each by itself, in [0, 1].
+        unknown: Share of conditions hidden in training, each independently, in [0, 1].
     """
 
     known: Tensor
@@ -448,12 +448,12 @@ class NameTrainer(Network):
         }  # fmt: skip
         self.noise = noise
         self.unknown = unknown
-        # GPT2LMHeadModel without its second handle on the tied embedding, which safetensors would refuse.
+        # GPT2LMHeadModel without its second reference to the tied embedding, which safetensors would refuse.
         self.transformer = GPT2Model(gpt2_config(layers, heads, width, len(CONDITIONS) + max_length, dropout))
         self.register_buffer("known", torch.zeros(capacity, max_length, dtype=torch.uint8))
 
     def prepare(self, datamodule: Any) -> None:
-        """Take the real names that samples must stay away from: `datamodule.names`, of all splits."""
+        """Store the real names that samples must avoid: `datamodule.names`, of all splits."""
         capacity, length = self.known.shape
         if len(datamodule.names) > capacity:
             raise UserError(f"{len(datamodule.names)} names, but capacity is {capacity}: set a larger capacity.")
@@ -461,12 +461,12 @@ class NameTrainer(Network):
         self.known[: len(datamodule.names)] = encode(datamodule.names, length)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the token behind each: int64 (B, T) -> (B, T, VOCABULARY)."""
+        """Logits of the next token at each position: int64 (B, T) -> (B, T, VOCABULARY)."""
         hidden = self.transformer(input_ids=tokens, use_cache=False).last_hidden_state
         return F.linear(hidden, self.transformer.wte.weight)
 
     def loss(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """`loss` in nats a character and `bits` in bits a character, the end of a name counted as one.
+        """`loss` in nats per character and `bits` in bits per character, the end of a name counted as one character.
 
         `batch`: `name` as a list of strings, `type1`, `type2`, `stage`, `legendary` as int64 (B,).
         """
@@ -488,7 +488,7 @@ class NameTrainer(Network):
     def exported(self) -> tuple[str, dict[str, Any]]:
         return "pokegen.models.names.NameModel", dict(self.shape)
 
-    def light(self) -> NameModel:
+    def to_inference_model(self) -> NameModel:
         """A `NameModel` with a copy of the weights."""
         model = NameModel(**self.shape).to(self.known.device)
         model.load_state_dict(self.state_dict())
@@ -496,15 +496,15 @@ class NameTrainer(Network):
 
     @torch.inference_mode()
     def sample(self, n: int, condition: Mapping[str, Tensor] | None = None, generator: Any = None) -> list[str]:
-        """What it says so far, to watch training by: unchecked, and cut where a name does not end."""
-        drawn = self.light().draw(encode_condition(condition, n), "", MAX_LENGTH, 1.0, generator)
+        """Names for watching training: unchecked, and cut off if a name does not end."""
+        drawn = self.to_inference_model().draw(encode_condition(condition, n), "", MAX_LENGTH, 1.0, generator)
         return [capitalise(name) for name, _ in drawn]
 
 
 def sequence(tokens: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-    """What the model reads and what it must say, both int64 (B, 4 + L): names (B, L), conditions (B, 4).
+    """Inputs and targets of the model, both int64 (B, 4 + L), from names (B, L) and conditions (B, 4).
 
-    Targets are -100 before the last condition and behind the first END.
+    Targets are -100 before the last condition and after the first END.
     """
     inputs = torch.cat([conditions, tokens], dim=1)
     targets = torch.cat([tokens, torch.full_like(tokens[:, :1], END)], dim=1)  # (B, L + 1)
@@ -527,5 +527,5 @@ def gpt2_config(layers: int, heads: int, width: int, positions: int, dropout: fl
         embd_pdrop=dropout,
         attn_pdrop=dropout,
         bos_token_id=None,
-        eos_token_id=END,  # no pad token: behind an END nothing is scored, and a causal model looks at nothing behind
+        eos_token_id=END,  # no pad token: nothing after END is scored, and a causal model cannot see it
     )

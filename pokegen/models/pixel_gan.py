@@ -1,14 +1,14 @@
-"""pixel_gan: pixel art on its own grid of 64×64, in at most 16 colours; shown doubled, at 128×128.
+"""pixel_gan: pixel art on its own grid of 64×64, in at most 16 colours; shown at twice the size, 128×128.
 
-The generator is cgan's body (after FastGAN, Liu et al., ICLR 2021). What it draws in RGB is put into a palette that is
-found in the drawing itself, in training too: the gradient passes the nearest-colour step as if it were not there
-(straight-through, Bengio et al. 2013; a palette inside a pixel-art generator: Coutinho et al., Entertainment Computing
-2025). So no discriminator spends itself on uneven colours, and what is shown is what was judged. A shiny creature is
-the same drawing with its palette mapped by a small net, so that not one pixel of its shape changes.
+The generator has cgan's body (after FastGAN, Liu et al., ICLR 2021). Its RGB output is mapped to a palette that is
+computed from the output itself, in training too. The gradient skips the nearest-colour step (straight-through, Bengio
+et al. 2013; a palette inside a pixel-art generator: Coutinho et al., Entertainment Computing 2025). So the
+discriminator wastes no capacity on uneven colours, and it judges exactly what is shown. A shiny creature is the same
+drawing with its palette mapped by a small net, so that no pixel of its shape changes.
 
 The discriminator is projected_gan's (Sauer et al., Projected GANs Converge Faster, NeurIPS 2021), on the grid itself.
-Left out: an upsampler, since doubling pixel art is exact; FastGAN's second task of the discriminator, since the frozen
-features keep it from learning by heart.
+Left out: an upsampler, because doubling pixel art is exact; the discriminator's reconstruction task of FastGAN, because
+the frozen features already prevent memorisation.
 
 Letters: N images, Z latent, E embedding, C conditions, K colours, P points: the pixels of an image, (H, W) 64×64.
 """
@@ -29,9 +29,9 @@ from pokegen.models.critic import ChosenByCritic
 from pokegen.models.image import ImageModel
 from pokegen.schema import SPRITE_SIZE
 
-WHITE = 2 * 245 / 255 - 1  # a pixel whose darkest channel is lighter is background
-FAINTEST = 0.1  # ink, from 0 (white) to 2 (black), that a drawn pixel keeps in any colouring
-ROUNDS = 3  # of k-means: colours move little after
+WHITE = 2 * 245 / 255 - 1  # pixels whose darkest channel is above this are background
+FAINTEST = 0.1  # least ink, from 0 (white) to 2 (black), that a drawn pixel keeps in any colouring
+ROUNDS = 3  # of k-means; colours change little after that
 
 
 @torch.no_grad()
@@ -39,9 +39,9 @@ def find_palette(images: Tensor, colors: int) -> tuple[Tensor, Tensor]:
     """The palette of each image and the index of each pixel's colour in it: (N, 3, H, W) in [-1, 1] → (N, K, 3), white
     first, and int64 (N, H, W).
 
-    k-means of the drawn pixels, from colours as far apart as can be (Gonzalez 1985), so that a small spot of a rare
-    colour, such as an eye, keeps its own."""
-    with torch.autocast(images.device.type, enabled=False):  # bfloat16 would confuse near colours
+    k-means of the drawn pixels, initialised with colours as far apart as possible (Gonzalez 1985), so that a small spot
+    of a rare colour, such as an eye, keeps its own."""
+    with torch.autocast(images.device.type, enabled=False):  # bfloat16 would merge similar colours
         points = images.float().flatten(2).transpose(1, 2)  # (N, P, 3)
         drawn = points.amin(dim=2) < WHITE  # (N, P)
         palette = torch.ones(len(points), colors, 3, device=images.device)
@@ -60,7 +60,7 @@ def find_palette(images: Tensor, colors: int) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(points: Tensor, palette: Tensor, drawn: Tensor) -> Tensor:
-    """Index (N, P) of each drawn point's nearest colour but white; 0 for the others."""
+    """Index (N, P) of the nearest colour of each drawn point, white excluded; 0 for the others."""
     ink = palette[:, 1:]
     distance = ink.square().sum(dim=2)[:, None] - 2 * points @ ink.transpose(1, 2)  # (N, P, K - 1), less what is common
     return (distance.argmin(dim=2) + 1).masked_fill(~drawn, 0)
@@ -73,20 +73,20 @@ def paint(palette: Tensor, index: Tensor) -> Tensor:
 
 
 class Recolor(nn.Module):
-    """Maps colours (N, P, 3) in [-1, 1], each image's in its own way, as its style vector (N, S) says. White stays
-    white, and nothing else becomes white. At first nothing changes."""
+    """Maps colours (N, P, 3) in [-1, 1], differently for each image, controlled by its modulation vector (N, S). White
+    stays white, and no other colour becomes white. At initialisation it changes nothing."""
 
-    def __init__(self, style_dim: int, width: int = 32):
+    def __init__(self, modulation_dim: int, width: int = 32):
         super().__init__()
-        self.style = nn.Linear(style_dim, 2 * width)
+        self.style = nn.Linear(modulation_dim, 2 * width)
         self.hidden = nn.Linear(3, width)
         self.second = nn.Linear(width, width)
         self.out = nn.Linear(width, 3)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, colors: Tensor, style: Tensor) -> Tensor:
-        gain, bias = self.style(style)[:, None].chunk(2, dim=2)  # (N, 1, width)
+    def forward(self, colors: Tensor, modulation: Tensor) -> Tensor:
+        gain, bias = self.style(modulation)[:, None].chunk(2, dim=2)  # (N, 1, width)
         x = F.leaky_relu(self.hidden(colors) * (1 + gain) + bias, 0.2)
         change = self.out(F.leaky_relu(self.second(x), 0.2)).float().tanh()  # (N, P, 3)
         ink = 1 - colors.float()
@@ -97,16 +97,16 @@ class Recolor(nn.Module):
 
 
 class PixelGANGenerator(ChosenByCritic, ImageModel):
-    """Latent (N, Z) and conditions (N, C) → RGB (N, 3, 64, 64) in [-1, 1] of at most K colours; `sample` doubles it.
+    """Latent (N, Z) and conditions (N, C) → RGB (N, 3, 64, 64) in [-1, 1] in at most K colours; `sample` doubles it.
 
     Args:
         latent_dim: Z.
         width: channels at 32×32; smaller maps have up to four times as many, the largest half.
         embedding_dim: E.
-        conditions: those that it supports. `shiny` changes the palette alone.
-        colors: K, white among them.
-        tidy: show no specks, and put the creature in the middle as the data have it: see pixels.despeckle_and_center.
-        weights, critic_widths, candidates, default_style: see ChosenByCritic.
+        conditions: the conditions it supports. `shiny` changes only the palette.
+        colors: K, white included.
+        despeckle: remove specks and centre the creature, as in the data: see pixels.despeckle_and_center.
+        critic_checkpoint, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         embedding_dim: int = 64,
         conditions: Sequence[str] = CONDITIONS,
         colors: int = 16,
-        tidy: bool = True,
-        weights: str = "",
+        despeckle: bool = True,
+        critic_checkpoint: str = "",
         critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
         candidates: int = 4,
         default_style: str = "",
@@ -125,19 +125,19 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         if not 2 <= colors <= 256:
             raise UserError(f"colors must be from 2 to 256, got {colors}.")
         super().__init__(latent_dim, SPRITE_SIZE, 3, conditions, embedding_dim)
-        self.colors, self.tidy = colors, tidy
-        style = latent_dim + embedding_dim
+        self.colors, self.despeckle = colors, despeckle
+        modulation = latent_dim + embedding_dim
         widths = [4 * width, 4 * width, 2 * width, width, width // 2]  # at 4, 8, 16, 32, 64
-        self.project = nn.Linear(style, widths[0] * 16)
-        self.first = ConditionalNorm(widths[0], style)
-        self.blocks = nn.ModuleList(UpBlock(a, b, style) for a, b in pairwise(widths))
+        self.project = nn.Linear(modulation, widths[0] * 16)
+        self.first = ConditionalNorm(widths[0], modulation)
+        self.blocks = nn.ModuleList(UpBlock(a, b, modulation) for a, b in pairwise(widths))
         self.skip = SkipExcitation(widths[0], widths[-2])
         self.draw = nn.Conv2d(widths[-1], 3, 3, padding=1)
-        self.recolor = Recolor(style)
-        self.add_critic(weights, critic_widths, candidates, default_style)
+        self.recolor = Recolor(modulation)
+        self.add_critic(critic_checkpoint, critic_widths, candidates, default_style)
 
     def embed(self, labels: Tensor) -> Tensor:
-        """Conditions (N, C) → their vectors (N, E + 1); the last number is 1 for shiny, whose vector is left out."""
+        """Conditions (N, C) → embeddings (N, E + 1). The last entry is 1 for shiny, which has no other embedding."""
         return self._embed(labels, self.condition_scale)
 
     def _embed(self, labels: Tensor, condition_scale: float | Tensor) -> Tensor:
@@ -149,53 +149,55 @@ class PixelGANGenerator(ChosenByCritic, ImageModel):
         return torch.cat([condition_scale * self.embedding(labels), shiny], dim=1)
 
     def forward(self, latent: Tensor, labels: Tensor, condition_scale: float | Tensor = 1.0) -> Tensor:
-        """`condition_scale` fades the conditions in: 0 ignores them. The gradient passes the palette."""
+        """`condition_scale` fades the conditions in: 0 ignores them. The gradient skips the palette."""
         embedded = self._embed(labels, condition_scale)
-        style, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
-        raw = self._body(style)
+        modulation, shiny = torch.cat([latent, embedded[:, :-1]], dim=1), embedded[:, -1, None, None]
+        raw = self._body(modulation)
         palette, index = find_palette(raw, self.colors)
         few = raw + (paint(palette, index) - raw).detach()  # straight-through
         colors = few.flatten(2).transpose(1, 2)  # (N, P, 3)
-        return torch.lerp(colors, self.recolor(colors, style), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
+        return torch.lerp(colors, self.recolor(colors, modulation), shiny).transpose(1, 2).unflatten(2, raw.shape[2:])
 
-    def _body(self, style: Tensor) -> Tensor:
-        """Style vectors (N, Z + E) → RGB (N, 3, 64, 64) in [-1, 1], before any palette."""
-        x = self.project(style).view(len(style), -1, 4, 4)  # (N, 4w, 4, 4)
+    def _body(self, modulation: Tensor) -> Tensor:
+        """Modulation vectors (N, Z + E) → RGB (N, 3, 64, 64) in [-1, 1], before any palette."""
+        x = self.project(modulation).view(len(modulation), -1, 4, 4)  # (N, 4w, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
-        start = x = F.leaky_relu(self.first(x, style), 0.2)
+        start = x = F.leaky_relu(self.first(x, modulation), 0.2)
         for block in self.blocks[:-1]:
-            x = block(x, style)  # (N, w, 32, 32) at the end
-        x = self.blocks[-1](self.skip(start, x), style)  # (N, w / 2, 64, 64)
+            x = block(x, modulation)  # (N, w, 32, 32) at the end
+        x = self.blocks[-1](self.skip(start, x), modulation)  # (N, w / 2, 64, 64)
         return self.draw(x).float().tanh()
 
     def draw_small(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Latents (N, Z) and embedded conditions (N, E + 1) → (N, 3, 64, 64), the palette mapped for a shiny."""
-        style = torch.cat([latent, embedded[:, :-1]], dim=1)
-        palette, index = find_palette(self._body(style), self.colors)
-        return paint(torch.lerp(palette, self.recolor(palette, style), embedded[:, -1, None, None]), index)
+        """Latents (N, Z) and embedded conditions (N, E + 1) → (N, 3, 64, 64), with the palette mapped for shinies."""
+        modulation = torch.cat([latent, embedded[:, :-1]], dim=1)
+        palette, index = find_palette(self._body(modulation), self.colors)
+        return paint(torch.lerp(palette, self.recolor(palette, modulation), embedded[:, -1, None, None]), index)
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """Before the palette, in the usual colours of a shiny too."""
+        """Before the palette; shinies too have their usual colours."""
         return self._body(torch.cat([latent, embedded[:, :-1]], dim=1))
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """See ImageModel.render. The gradient passes the palette, and the mapping of a shiny's."""
+        """See ImageModel.render. The gradient skips the palette and the mapping of a shiny's palette."""
         raw = self.preview(latent, embedded)
         return F.interpolate(raw + (self.draw_small(latent, embedded) - raw).detach(), scale_factor=2)
 
-    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
         images = self.draw_small(latent, embedded)
-        return F.interpolate(pixels.despeckle_and_center(images, margin=1) if self.tidy else images, scale_factor=2)
+        return F.interpolate(
+            pixels.despeckle_and_center(images, margin=1) if self.despeckle else images, scale_factor=2
+        )
 
 
 class PixelGANDiscriminator(projected_gan.ProjectedGANDiscriminator):
-    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 256 + 64): projected_gan's, and one for each of 8×8 tiles
-    that is the mean over patches of 4×4 pixels, so that stray pixels and broken outlines show (patches this small suit
-    pixel art best: Coutinho and Chaimowicz, AIIDE 2022).
+    """RGB (N, 3, 64, 64) and conditions (N, C) → logits (N, 256 + 64): those of projected_gan, and one for each of 8×8
+    tiles, the mean over patches of 4×4 pixels. The latter penalise stray pixels and broken outlines (patches this small
+    suit pixel art best: Coutinho and Chaimowicz, AIIDE 2022).
 
     Args:
         width, conditions, widths: see projected_gan.ProjectedGANDiscriminator.
-        texture: channels of the judge of patches; 0 for none.
+        texture: channels of the patch discriminator; 0 for none.
     """
 
     def __init__(

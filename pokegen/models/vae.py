@@ -1,12 +1,12 @@
 """vae: variational autoencoder, linear or convolutional, at 128×128 and other sizes.
 
-Kingma and Welling, Auto-Encoding Variational Bayes (ICLR 2014). The likelihood of a pixel is Bernoulli, as there, or
-Gaussian with the batch's own mean squared error as variance (Rybkin et al., Simple and Effective VAE Training with
-Calibrated Decoders, ICML 2021, section 4.2): reconstruction and KL are then in one unit, nats, and no weight has to be
-tuned. The KL is faded in over the first images, so that the latent is used before it is regularised (Bowman et al.
-2016). Samples are drawn from a Gaussian with the mean and covariance that the latents of the training images have,
-which N(0, 1) only approximates (ex-post density estimation: Ghosh et al., From Variational to Deterministic
-Autoencoders, ICLR 2020, section 4).
+Kingma and Welling, Auto-Encoding Variational Bayes (ICLR 2014). The likelihood of a pixel is Bernoulli, as there,
+or Gaussian with the batch's mean squared error as variance (Rybkin et al., Simple and Effective VAE Training with
+Calibrated Decoders, ICML 2021, section 4.2). Reconstruction and KL are then both in nats, and no weight needs tuning.
+The KL is faded in over the first images, so that the latent is used before it is regularised (Bowman et al. 2016).
+Samples come from a Gaussian with the mean and covariance of the training images' latents, which N(0, 1) only
+approximates (ex-post density estimation: Ghosh et al., From Variational to Deterministic Autoencoders, ICLR 2020,
+section 4).
 
 Left out: a learned prior; conditions, which `cvae` adds.
 
@@ -33,8 +33,8 @@ LIKELIHOODS = ("gaussian", "bernoulli")
 
 
 def _conv(width: int, size: int, channels: int) -> tuple[nn.Module, nn.Module, int]:
-    """Encoder's body, decoder's body, and the size of what lies between them. The side is halved down to 4 (or, where
-    it is odd before, to that); channels are `width` at half the side and double with each halving, up to 8 times."""
+    """Encoder's body, decoder's body, and the size of the features between them. The side is halved down to 4, or until
+    it is odd. Channels are `width` at half the side and double with each halving, up to 8 times."""
     side, widths = size, [channels]
     while side > 4 and side % 2 == 0:
         side, widths = side // 2, [*widths, width * 2 ** min(3, len(widths) - 1)]
@@ -50,7 +50,7 @@ def _conv(width: int, size: int, channels: int) -> tuple[nn.Module, nn.Module, i
 
 
 def _linear(width: int, size: int, channels: int) -> tuple[nn.Module, nn.Module, int]:
-    """As `_conv`, with one hidden layer of `width` on either side of the latent: linear, ReLU, linear."""
+    """Like `_conv`, with one hidden layer of `width` units on either side of the latent: linear, ReLU, linear."""
     pixels = channels * size**2
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(inplace=True))
     shape = nn.Unflatten(1, (channels, size, size))
@@ -62,20 +62,20 @@ class VAE(ImageModel):
 
     Args:
         latent_dim: D.
-        width: channels at half the side, which double with each halving, up to 8 times; of the linear architecture,
-            the hidden layer's units.
+        width: channels at half the side; they double with each halving, up to 8 times. In the linear architecture, the
+            units of the hidden layer.
         size: S.
         channels: 3 for RGB, 1 for grey.
         architecture: `conv`, or `linear`: linear, ReLU, linear.
         likelihood: of a pixel, `gaussian` or `bernoulli`.
-        warmup_images: images over which the KL fades in.
+        warmup_images: images over which the KL is faded in.
         conditions: see models/cvae.py.
-        embedding_dim: E, size of the condition's vector.
+        embedding_dim: E, size of the condition embedding.
     """
 
     images_seen: Tensor
     encodes = True
-    latent_mean: Tensor  # (D,), of the latents of about the last 10,000 training images
+    latent_mean: Tensor  # (D,), mean latent of about the last 10,000 training images
     latent_second: Tensor  # (D, D), their second moment
 
     def __init__(
@@ -105,31 +105,31 @@ class VAE(ImageModel):
         self.register_buffer("latent_second", torch.zeros(latent_dim, latent_dim).fill_diagonal_(1))
 
     def encode(self, images: Tensor, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of the latent, each (N, D), of images and their embedded conditions."""
+        """Mean and log-variance of the latent, each (N, D), of images and their embedded conditions."""
         x = torch.cat([self.encoder(images), embedded], dim=1)  # (N, inner + E)
         mean, log_variance = self.posterior(x).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-10, 10)
 
-    def decode(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        """What the likelihood is made of, (N, channels, S, S): a Gaussian's mean before tanh, a Bernoulli's logits."""
+    def likelihood_params(self, latent: Tensor, embedded: Tensor) -> Tensor:
+        """Parameters of the likelihood, (N, channels, S, S): the Gaussian mean before tanh, or the Bernoulli logits."""
         return self.decoder(self.spread(torch.cat([latent, embedded], dim=1))).float()
 
-    def show(self, decoded: Tensor) -> Tensor:
-        """What `decode` gave → images in [-1, 1]."""
+    def to_images(self, decoded: Tensor) -> Tensor:
+        """Parameters of the likelihood → images in [-1, 1]."""
         return (decoded if self.likelihood == "gaussian" else decoded / 2).tanh()  # 2 sigmoid(x) - 1 = tanh(x / 2)
 
     def render(self, latent: Tensor, embedded: Tensor) -> Tensor:
-        return self.show(self.decode(latent, embedded))
+        return self.to_images(self.likelihood_params(latent, embedded))
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """In nats an image: `loss` is `nll` plus the faded-in `kl`; `mse` is a pixel's, in [-1, 1]; `elbo` the negative
-        evidence lower bound with the KL in full. In evaluation the latent is the posterior's mean, not a draw."""
+        """In nats per image: `loss` is `nll` plus the faded-in `kl`; `elbo` is the negative evidence lower bound, with
+        the full KL. `mse` is per pixel, in [-1, 1]. In evaluation the latent is the posterior mean, not a sample."""
         images, embedded = batch["image"], self.embed(stack(batch, self.conditions))
         mean, log_variance = self.encode(images, embedded)
         latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if self.training else mean
-        decoded = self.decode(latent, embedded)
-        mse = F.mse_loss(self.show(decoded), images)
-        if self.likelihood == "gaussian":  # at the variance that fits best, which is the mse
+        decoded = self.likelihood_params(latent, embedded)
+        mse = F.mse_loss(self.to_images(decoded), images)
+        if self.likelihood == "gaussian":  # with the variance that fits best, which is the mse
             nll = 0.5 * images[0].numel() * (mse.log() + 1 + math.log(2 * math.pi))
         else:
             nll = bernoulli_nll(decoded, (images + 1) / 2).mean()
@@ -145,7 +145,7 @@ class VAE(ImageModel):
         self.images_seen.copy_(images)
 
     def _remember(self, latent: Tensor, seen: float) -> None:
-        """Move the latents' moments towards those of this batch (N, D), after which `seen` images were seen."""
+        """Move the moments of the latents towards those of this batch (N, D); `seen` images were seen in total."""
         rate = len(latent) / min(10_000.0, max(seen, len(latent)))
         latent = latent.double()  # autocast would round the product
         self.latent_mean.lerp_(latent.mean(dim=0).float(), rate)
@@ -158,7 +158,7 @@ class VAE(ImageModel):
     def latents(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
         mean, second = self.latent_mean.cpu().double(), self.latent_second.cpu().double()
         values, vectors = torch.linalg.eigh(second - torch.outer(mean, mean))
-        # The symmetric root, which has one sign only; rounding may leave a value a little below 0.
+        # The symmetric root is unique; rounding may leave an eigenvalue a little below 0.
         root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T  # (D, D)
         noise = torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
         return (mean + truncation * noise @ root).float()

@@ -1,6 +1,6 @@
-"""Runs side by side: what differs in their settings, the best of each metric, curves, and sample grids.
+"""Compares runs: settings that differ, the best value of each metric, curves, and sample grids.
 
-Left out: tests of significance. One run a setting tells little: metrics move with the seed.
+Left out: significance tests. One run per setting shows little, because metrics vary with the seed.
 """
 
 import base64
@@ -20,13 +20,13 @@ from pokegen import __version__
 from pokegen.errors import UserError
 from pokegen.tracking.read import Run
 
-# A metric's direction, by the words of its name. Whatever is not named here is a loss or a distance: lower is better.
+# A metric's direction, by the words in its name. All others are losses or distances: lower is better.
 HIGHER = {"accuracy", "f1", "coverage", "density", "precision", "recall", "quality", "distinct", "new"}
 HIGHER |= {"return", "explained", "speed"}
-NEITHER = {"real", "fake", "kl", "auc", "ratio", "lr"}  # logits, a part of a loss, best at a half or at 1, a setting
+NEITHER = {"real", "fake", "kl", "auc", "ratio", "lr"}  # logits, part of a loss, best at 0.5 or 1, a setting
 NEITHER |= {"deviation", "length", "steps", "updates", "entropy", "epsilon", "value", "clip"}  # of agents
 PREFERRED = ("val/kernel_distance", "val/loss", "val/return")
-# What may differ between any two runs, and says nothing about what they train
+# Settings that may differ between any two runs without affecting the training
 _BOOKKEEPING = {"config", "run", "runs", "log", "ckpt_path", "weights_only"}
 _FACTS = {"data_hash": "data", "torch": "torch", "gpu": "gpu", "cpus": "cpus", "pokegen": "pokegen"}
 NONE = "–"
@@ -35,7 +35,7 @@ LEGEND = "★ best   ↓ lower is better   ↑ higher is better   = neither: the
 
 @dataclass
 class Row:
-    """A line of a table: a cell for each run, and which of them are best."""
+    """A line of the table: one cell per run, and the indices of the best."""
 
     label: str
     cells: list[str]
@@ -46,7 +46,7 @@ Section = tuple[str, list[Row]]
 
 
 def direction(metric: str) -> int:
-    """-1 where lower is better, 1 where higher is, 0 where neither is."""
+    """-1 if lower is better, 1 if higher is better, 0 if neither."""
     words = set(re.split(r"[/_]", metric.lower()))
     if "loss" in words:
         return -1
@@ -54,7 +54,7 @@ def direction(metric: str) -> int:
 
 
 def best(run: Run, metric: str) -> float | None:
-    """The lowest or highest finite value; the last where neither is better; None where there is none."""
+    """The lowest or highest finite value; the last if neither is better; None if there is none."""
     values = run.points(metric, "step")[1]
     values = values[np.isfinite(values)]
     if not len(values):
@@ -63,7 +63,7 @@ def best(run: Run, metric: str) -> float | None:
 
 
 def winners(runs: list[Run], metric: str) -> set[int]:
-    """Which runs share the best value; none where neither direction is better or only one run has the metric."""
+    """The runs with the best value; none if neither direction is better or only one run has the metric."""
     values = {i: value for i, run in enumerate(runs) if (value := best(run, metric)) is not None}
     if len(values) < 2 or direction(metric) == 0:
         return set()
@@ -72,10 +72,10 @@ def winners(runs: list[Run], metric: str) -> set[int]:
 
 
 def comparable(runs: list[Run], metric: str | None = None) -> list[str]:
-    """Metrics to show, the one that decides first: `metric`, else the first of PREFERRED, else the first by name.
+    """Metrics to show. The first one ranks the runs: `metric`, else the first of PREFERRED, else the first by name.
 
-    Those that two runs share, or all where only one run has logged any. Empty where no run has.
-    Raises UserError where runs have logged and share nothing, or `metric` is none of theirs.
+    Includes the metrics that two runs share, or all if only one run has logged any; empty if none has. UserError if
+    runs have logged but share no metric, or if no run has `metric`.
     """
     logged = [set(run.metrics) for run in runs if run.metrics]
     every = set().union(*logged)
@@ -83,8 +83,8 @@ def comparable(runs: list[Run], metric: str | None = None) -> list[str]:
         raise UserError(f"No run has logged {metric!r}. Metrics: {', '.join(sorted(every)) or 'none'}.")
     shared = {m for m in every if sum(m in metrics for metrics in logged) > 1} if len(logged) > 1 else every
     if every and not (shared or metric):
-        told = "; ".join(f"{run.name}: {', '.join(run.metrics)}" for run in runs if run.metrics)
-        raise UserError(f"These runs have no metric in common ({told}). Compare runs of one kind.")
+        every_metric = "; ".join(f"{run.name}: {', '.join(run.metrics)}" for run in runs if run.metrics)
+        raise UserError(f"These runs have no metric in common ({every_metric}). Compare runs of one kind.")
     stages = ("val", "test", "train")
     order = sorted(shared, key=lambda m: (stages.index(s) if (s := m.split("/")[0]) in stages else 3, m))
     if not (first := metric or next((m for m in PREFERRED if m in shared), order[0] if order else None)):
@@ -93,22 +93,22 @@ def comparable(runs: list[Run], metric: str | None = None) -> list[str]:
 
 
 def label(runs: list[Run]) -> list[str]:
-    """A name for each run: its own, or what the user called it where names are not unique."""
+    """A name for each run: its own, or the user's argument if names are not unique."""
     names = [run.name for run in runs]
     return [run.name if names.count(run.name) == 1 else run.source for run in runs]
 
 
 def verdict(runs: list[Run], metric: str) -> str:
-    """One sentence: which run is best by a metric."""
+    """One sentence on which run is best by a metric."""
     if not (first := winners(runs, metric)):
-        return f"No best by {metric}: it needs two runs that logged it and a direction that is better."
+        return f"No ranking by {metric}: it needs two runs that logged it, and a direction that is better."
     names, value = label(runs), best(runs[min(first)], metric)
     who = " and ".join(names[i] for i in sorted(first))
     return f"Best by {metric}: {who}, {_number(value)} ({'lower' if direction(metric) < 0 else 'higher'} is better)"
 
 
 def table(runs: list[Run], metrics: list[str]) -> list[Section]:
-    """Status of each run, settings that differ, and the best of each metric."""
+    """Status of each run, settings that differ, and the best value of each metric."""
     records = [run.record for run in runs]
     status = [Row("status", [_status(r) for r in records])]
     status += [Row("images seen", [f"{run.images_seen:,}" if run.images_seen else NONE for run in runs])]
@@ -120,7 +120,7 @@ def table(runs: list[Run], metrics: list[str]) -> list[Section]:
 
 
 def differences(runs: list[Run]) -> list[Row]:
-    """Keys of the configuration, and facts of code, data and machine, in which not all runs agree."""
+    """Settings, and facts about code, data and machine, that are not the same in all runs."""
     keys = sorted({key for run in runs for key in run.config if key.split(".")[0] not in _BOOKKEEPING})
     rows = [Row(key, [_value(run.config[key]) if key in run.config else NONE for run in runs]) for key in keys]
     for key, name in _FACTS.items():
@@ -134,10 +134,10 @@ def _arrow(metric: str) -> str:
 
 
 def _status(facts: dict[str, Any]) -> str:
-    told, error, host = str(facts["status"]), facts.get("error"), facts.get("host")
-    if told == "running" and host not in (None, socket.gethostname()):
-        return f"running on {host}, as of {_time(facts.get('heard'))}"  # whether it still does is known there only
-    return f"{told}: {str(error)[:80]}" if error else told
+    status, error, host = str(facts["status"]), facts.get("error"), facts.get("host")
+    if status == "running" and host not in (None, socket.gethostname()):
+        return f"running on {host}, as of {_time(facts.get('heard'))}"  # only that host knows whether it still runs
+    return f"{status}: {str(error)[:80]}" if error else status
 
 
 def _time(stamp: Any) -> str:
@@ -166,21 +166,21 @@ def _value(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else "null"
     if isinstance(value, int | float):
-        return f"{value:.10g}"  # 0 and 0.0 are one setting
+        return f"{value:.10g}"  # 0 and 0.0 are the same setting
     return value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
 
 
 # Pictures
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; past seven runs the dashes change
+# Okabe and Ito's colours, which colour-blind readers can distinguish; after seven runs the dashes change
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
 _DASHES = ("-", "--", ":", "-.")
 
 
 def curves(runs: list[Run], metrics: list[str]) -> bytes:
-    """A PNG: a plot for each metric, a line for each run, over images seen where all know them, else over steps.
+    """A PNG with one plot per metric and one line per run, over images seen if all runs have them, else over steps.
 
-    What is logged at many steps is drawn faintly as it is, and as its running mean over a twentieth of the longest run.
+    Metrics with many values are drawn faintly, with their running mean over a twentieth of the longest run.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -188,7 +188,7 @@ def curves(runs: list[Run], metrics: list[str]) -> bytes:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
-    matplotlib.rcParams["text.usetex"] = False  # the working folder's matplotlibrc must not start TeX
+    matplotlib.rcParams["text.usetex"] = False  # a matplotlibrc in the working folder must not start TeX
     logged = [run for run in runs if run.metrics]
     x = "images" if all("images" in row for run in logged for row in run.rows) else "step"
     columns = min(2, len(metrics))
@@ -237,7 +237,7 @@ def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _frame(axis: Any, shown: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Limits that leave out what the first tenth of the longest run shows, where that dwarfs all that follows."""
+    """Limits that exclude the values of the first tenth of the longest run if they dwarf all later ones."""
     if not shown:
         return
     places, values = (np.concatenate(arrays) for arrays in zip(*shown, strict=True))
@@ -260,7 +260,7 @@ def _legend(figure: Any, runs: list[Run], metric: str) -> None:
 
 
 def _no_formula(text: str) -> str:
-    """For matplotlib, which reads what stands between dollars as a formula and fails where it is none."""
+    """Escape dollars, which matplotlib would read as delimiters of a formula."""
     return text.replace("$", r"\$")
 
 
@@ -269,7 +269,7 @@ def _short(text: str, length: int) -> str:
 
 
 def sheet(runs: list[Run]) -> bytes | None:
-    """A PNG of the last sample grids one above the other, each under its run's name; None where no run has one."""
+    """A PNG of the last sample grids, one above the other, each below its run's name; None if no run has one."""
     shown = [(_caption(run, name), run.picture) for run, name in zip(runs, label(runs), strict=True) if run.picture]
     if not shown:
         return None
@@ -310,7 +310,7 @@ pre { display: inline-block; vertical-align: top; margin: 0 2rem 1rem 0; font-si
 
 
 def page(runs: list[Run], sections: list[Section], verdict: str, curves: bytes | None, sheet: bytes | None) -> str:
-    """One HTML page with everything in it."""
+    """One self-contained HTML page."""
     names = [html.escape(name) for name in label(runs)]
     parts = [f"<h1>{', '.join(names)}</h1>", f'<p class="verdict">{html.escape(verdict)}</p>']
     for title, rows in sections:

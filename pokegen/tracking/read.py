@@ -1,8 +1,7 @@
-"""Reads runs, wherever they are: a folder of `pokegen fit`, an offline folder of W&B, or W&B's server.
+"""Reads runs from a folder of `pokegen fit`, an offline folder of W&B, or W&B's server, each into a `Run`.
 
-All three become a `Run`. Neither torch nor Lightning is needed, and W&B's server is asked for its own runs only.
-
-An offline W&B run is read by `wandb leet inspect --json`, W&B's own reader of .wandb files; Python has none.
+Needs neither torch nor Lightning, and contacts W&B's server only for runs that are there. An offline W&B run is read by
+`wandb leet inspect --json`, W&B's reader of .wandb files; there is none in Python.
 """
 
 import csv
@@ -30,7 +29,7 @@ from pokegen.errors import UserError
 from pokegen.tracking import record
 from pokegen.trust import CONFIG_BYTES, inside, python, read_inside, read_yaml
 
-SAMPLE_BYTES, TABLE_BYTES = 64 * 2**20, 2**30  # of a run's samples, and of its metrics
+SAMPLE_BYTES, TABLE_BYTES = 64 * 2**20, 2**30  # limits of a run's samples and of its metrics
 
 NOT_METRICS = {"epoch", "step", "images", "train/images", "trainer/global_step"}
 Rows = list[dict[str, float]]
@@ -38,60 +37,60 @@ Rows = list[dict[str, float]]
 
 @dataclass
 class Run:
-    """What is known of a run."""
+    """A run: settings, record, metrics and last samples."""
 
     name: str
-    source: str  # as the user named it
-    config: dict[str, Any]  # by dotted keys, without `init_args`
-    record: dict[str, Any]  # see record.py; `status` says killed where it was
-    rows: Rows = field(repr=False)  # metrics as they were logged, with `step`, and `images` where that is known
+    source: str  # the user's argument
+    config: dict[str, Any]  # with dotted keys, without `init_args`
+    record: dict[str, Any]  # see record.py; `status` may be killed
+    rows: Rows = field(repr=False)  # logged metrics, with `step` and, if known, `images`
     picture: bytes | None = field(default=None, repr=False)  # the last sample grid, a PNG
-    text: str | None = None  # the last samples of a model that draws none
-    drawn: int | None = None  # images seen when they were drawn
+    text: str | None = None  # the last samples of a model without pictures
+    drawn: int | None = None  # images seen at the last samples
 
     @property
     def metrics(self) -> list[str]:
-        """Names of all that was logged, in alphabetical order."""
+        """Names of the logged metrics, in alphabetical order."""
         return sorted({key for row in self.rows for key in row} - NOT_METRICS)
 
     @property
     def images_seen(self) -> int | None:
-        """By the model, as far as anybody has heard."""
-        told = [self.record.get("images_seen") or 0, *(row["images"] for row in self.rows if "images" in row)]
-        return int(max((images for images in told if math.isfinite(images)), default=0)) or None
+        """The last known number of images seen."""
+        known = [self.record.get("images_seen") or 0, *(row["images"] for row in self.rows if "images" in row)]
+        return int(max((images for images in known if math.isfinite(images)), default=0)) or None
 
     def points(self, metric: str, x: str) -> tuple[np.ndarray, np.ndarray]:
-        """A metric over `step` or `images`: two float64 (N,), N 0 where it was not logged."""
+        """A metric over `step` or `images`: two float64 (N,); N is 0 if it was not logged."""
         found = [(row[x], row[metric]) for row in self.rows if metric in row and x in row]
         places, values = np.array(found, dtype=np.float64).reshape(-1, 2).T
         return places, values
 
 
 def load(source: str, root: Path) -> Run:
-    """The run of a name below `root`, of a folder, of a .wandb file, or of W&B's server as entity/project/id.
+    """The run given by a name below `root`, a folder, a .wandb file, or entity/project/id on W&B's server.
 
-    Raises UserError where there is none, or where what is there cannot be read.
+    UserError if there is none, or if it cannot be read.
     """
     for path in (root / source, Path(source)):
         if _is_run(path):
             return _of_folder(path, source)
-        if logs := _wandb_logs(path):
+        if logs := wandb_logs(path):
             return _of_wandb_logs(logs, source)
     if os.path.exists(source):
         raise UserError(
-            f"{source} is no run: it holds neither config.yaml of `pokegen fit` nor a W&B run. {_known(root)}"
+            f"{source} is not a run: it has neither config.yaml of `pokegen fit` nor a W&B run. {_known(root)}"
         )
     if not re.fullmatch(r"[\w.-]+/[\w.-]+/[\w.-]+", source):
         raise UserError(f"No run {source!r}. {_known(root)}")
     if not logged_in():
         raise UserError(
-            f"No run at {source}; if it is W&B's entity/project/id, that needs a login: wandb login. {_known(root)}"
+            f"No run at {source}. If it is entity/project/id of W&B, log in with `wandb login`. {_known(root)}"
         )
     return _of_server(source)
 
 
 def logged_in() -> bool:
-    """Whether `wandb login` left a key, or the environment holds one. Asks no server, and does not set wandb up."""
+    """Whether `wandb login` stored a key, or the environment has one. Contacts no server and does not set wandb up."""
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
         return bool(os.environ.get("WANDB_API_KEY") or netrc().authenticators(host))
@@ -99,14 +98,19 @@ def logged_in() -> bool:
         return False
 
 
+def available(root: Path) -> list[str]:
+    """Names of the runs below `root`."""
+    return sorted(p.name for p in root.glob("*") if _is_run(p) or wandb_logs(p))
+
+
 def _known(root: Path) -> str:
-    names = sorted(p.name for p in root.glob("*") if _is_run(p) or _wandb_logs(p))
+    names = available(root)
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"Runs in {root}: {', '.join(names[:20]) or 'none'}{more}."
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file() and not (path / "model.safetensors").is_file()  # which a zoo folder has
+    return (path / "config.yaml").is_file() and not (path / "model.safetensors").is_file()  # a zoo folder has one
 
 
 # A run's folder
@@ -118,7 +122,7 @@ def _of_folder(run: Path, source: str) -> Run:
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{run / 'config.yaml'} cannot be read: {error}") from error
     if not isinstance(config, dict) or "model" not in config:
-        raise UserError(f"{run} is no run: its config.yaml names no model.")
+        raise UserError(f"{run} is not a run: its config.yaml has no model.")
     facts = record.read(run)
     rows = _merged(_read_csv(run, path) for path in sorted(run.glob("csv/version_*/metrics.csv"), key=_version))
     name = run.resolve().name
@@ -135,12 +139,12 @@ def _of_folder(run: Path, source: str) -> Run:
 
 
 def _optional() -> suppress:
-    """A comparison without one of its pictures is still one."""
+    """Ignore errors of a picture: the comparison works without it."""
     return suppress(Exception)
 
 
 def _picture(content: bytes) -> bytes:
-    """The same, if it is a whole picture."""
+    """The content itself. Raises if it is not a complete picture."""
     with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
         picture.load()
     return content
@@ -155,34 +159,34 @@ def _read_csv(run: Path, path: Path) -> Rows:
     try:
         text = read_inside(run, path.relative_to(run), TABLE_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no table of metrics: {error}") from error
+        raise UserError(f"{path} is not a table of metrics: {error}") from error
     whole = text[: text.rfind("\n") + 1]  # a kill may leave half a line
     reader = csv.DictReader(whole.splitlines())
     try:
         known = reader.fieldnames or ()
     except csv.Error as error:
-        raise UserError(f"{path} is no table of metrics: {error}.") from error
+        raise UserError(f"{path} is not a table of metrics: {error}.") from error
     if whole and "step" not in known:
-        raise UserError(f"{path} is no table of metrics: its first line names no column 'step'.")
+        raise UserError(f"{path} is not a table of metrics: it has no column 'step'.")
     rows: Rows = []
     try:
         for line in reader:
             rows.append({key: float(value) for key, value in line.items() if value != ""})
             rows[-1]["step"]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UserError(f"{path}, line {reader.line_num}: expected a number a column, got {error}.") from error
+        raise UserError(f"{path}, line {reader.line_num}: expected a number in each column, got {error}.") from error
     return rows
 
 
 def _merged(starts: Iterable[Rows]) -> Rows:
-    """The rows of each start of a run. A later one begins where its checkpoint was: what an earlier one did after that
-    was lost, and is left out."""
+    """The rows of all starts of a run. A later start begins at a checkpoint; rows that earlier starts logged after that
+    checkpoint are left out, since that work was lost."""
     merged: Rows = []
     for rows in starts:
         first = min((row["step"] for row in rows), default=math.inf)
         merged = [row for row in merged if row["step"] < first] + rows
     known = [(row["step"], row["train/images"]) for row in merged if "train/images" in row]
-    if known and not any("images" in row for row in merged):  # a run of a version that did not log them
+    if known and not any("images" in row for row in merged):  # from a version that did not log them
         steps, images = np.array(known).T
         for row in merged:
             row["images"] = float(np.interp(row["step"], steps, images))
@@ -190,7 +194,7 @@ def _merged(starts: Iterable[Rows]) -> Rows:
 
 
 def _flat(config: Any, at: str = "") -> dict[str, Any]:
-    """Dotted keys. `init_args` is left out and `class_path` stands for its class, as the command line takes them."""
+    """Dotted keys as on the command line: without `init_args`, and with the class as value instead of `class_path`."""
     if not isinstance(config, dict):
         return {at: config}
     flat: dict[str, Any] = {}
@@ -203,12 +207,12 @@ def _flat(config: Any, at: str = "") -> dict[str, Any]:
 # W&B
 
 
-def _wandb_logs(path: Path) -> list[Path]:
-    """The .wandb files of a path: itself, a W&B run's folder, a folder of those, or a run's folder; oldest first."""
+def wandb_logs(path: Path) -> list[Path]:
+    """The .wandb files at a path: a file, a W&B run's folder, a folder of those, or a run's folder; oldest first."""
     if path.suffix == ".wandb" and path.is_file():
         return [path.resolve()]
     patterns = ("run-*.wandb", "*run-*/run-*.wandb", "wandb/*run-*/run-*.wandb")
-    # latest-run is a link to one; a link out of the folder is none
+    # latest-run is a link to one of them; links out of the folder are ignored
     found = ({log for link in path.glob(pattern) if (log := link.resolve()).is_file()} for pattern in patterns)
     own = ({log for log in logs if log.is_relative_to(path.resolve())} for logs in found)
     return next((sorted(logs) for logs in own if logs), [])
@@ -217,9 +221,9 @@ def _wandb_logs(path: Path) -> list[Path]:
 def _of_wandb_logs(logs: list[Path], source: str) -> Run:
     starts = [found for log in logs if (found := _of_wandb_log(log, source))]
     if not starts:
-        raise UserError(f"{source} holds a W&B run of which nothing was written before it was killed.")
+        raise UserError(f"{source} has a W&B run that was killed before it wrote anything.")
     if len(names := sorted({run.name for run in starts})) > 1:
-        raise UserError(f"{source} holds several W&B runs: {', '.join(names)}. Name the folder of one.")
+        raise UserError(f"{source} has several W&B runs: {', '.join(names)}. Give the folder of one.")
     last = starts[-1]
     last.rows = _merged(run.rows for run in starts)
     return last
@@ -231,7 +235,7 @@ def _of_wandb_log(log: Path, source: str) -> Run | None:
     summary: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     try:
-        for line in _inspect(log):
+        for line in inspect(log):
             kind = str(line.get("type"))
             content = line.get(kind) or {}
             if kind == "run":
@@ -252,18 +256,19 @@ def _of_wandb_log(log: Path, source: str) -> Run | None:
         return _of_wandb(str(name), source, config, summary, rows, ended, fetch)
     except UserError:
         raise
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:  # what W&B does not write
-        raise UserError(f"{log} is no W&B run of pokegen's: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:  # not written by W&B
+        raise UserError(f"{log} is not a W&B run of pokegen: {error}") from error
 
 
 def _file_of(run: Path, path: str) -> bytes:
-    """A file that W&B keeps of an offline run."""
+    """A file of an offline W&B run."""
     return read_inside(run, f"files/{path}", SAMPLE_BYTES)
 
 
-def _inspect(log: Path) -> list[dict[str, Any]]:
+def inspect(log: Path) -> list[dict[str, Any]]:
+    """The records of a .wandb file, each `{"type": KIND, KIND: content}`. Raises UserError for a file that is none."""
     command = python("-m", "wandb", "leet", "inspect", "--json", str(log))
-    environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}  # or it would tell W&B
+    environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}  # no reports to W&B
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -271,7 +276,7 @@ def _inspect(log: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in done.stdout.splitlines()]
     except ValueError as error:
-        raise UserError(f"{log} is no W&B run: {error}") from error
+        raise UserError(f"{log} is not a W&B run: {error}") from error
 
 
 def _of_server(source: str) -> Run:
@@ -285,7 +290,7 @@ def _of_server(source: str) -> Run:
 
         def fetch(path: str) -> bytes:
             with tempfile.TemporaryDirectory() as folder:
-                inside(Path(folder), path)  # before it is written
+                inside(Path(folder), path)  # checked before anything is written
                 with run.file(path).download(root=folder, replace=True) as file:
                     file.close()
                 return read_inside(Path(folder), path, SAMPLE_BYTES)
@@ -293,8 +298,8 @@ def _of_server(source: str) -> Run:
         return _of_wandb(str(run.name), source, dict(run.config), summary, rows, state, fetch)
     except UserError:
         raise
-    except Exception as error:  # wandb, requests and urllib have each their own
-        raise UserError(f"W&B does not give {source}: {' '.join(str(error).split())[:200]}") from error
+    except Exception as error:  # wandb, requests and urllib have different error classes
+        raise UserError(f"Cannot read {source} from W&B: {' '.join(str(error).split())[:200]}") from error
 
 
 def _of_wandb(
@@ -306,10 +311,10 @@ def _of_wandb(
     state: str | None,
     fetch: Callable[[str], bytes],
 ) -> Run:
-    """A Run of what W&B holds. `state` is None where nobody wrote an end; `fetch` gets a file of the run."""
-    facts = record.known(config.pop("record", None))
-    told = record.known({key: summary[key] for key in record.OUTCOME if summary.get(key) is not None})
-    found = Run(name, source, _flat(config), {**facts, "status": state or record.status(facts), **told}, [])
+    """A Run from W&B's data. `state` is None if no end was recorded; `fetch` returns a file of the run."""
+    facts = record.valid_facts(config.pop("record", None))
+    outcome = record.valid_facts({key: summary[key] for key in record.OUTCOME if summary.get(key) is not None})
+    found = Run(name, source, _flat(config), {**facts, "status": state or record.status(facts), **outcome}, [])
     grid = table = None  # the last of each: (path, images seen)
     for item in history:
         row = {key: number for key, value in item.items() if (number := _number(value)) is not None}
@@ -329,7 +334,7 @@ def _of_wandb(
 
 
 def _number(value: Any) -> float | None:
-    """W&B writes what JSON has no number for as a word."""
+    """W&B writes NaN and infinity as words."""
     if value in ("NaN", "Infinity", "-Infinity") or (isinstance(value, int | float) and not isinstance(value, bool)):
         return float(value)
     return None

@@ -1,16 +1,16 @@
-"""run.json: what a run is doing, and on what, beside its config.yaml. Neither torch nor Lightning is needed here.
+"""run.json: the state of a run, its data and its machine, next to config.yaml. Needs neither torch nor Lightning.
 
-status        running, finished, failed or interrupted (Ctrl-C or SIGTERM); `status()` finds out who was killed
+status        running, finished, failed or interrupted (Ctrl-C or SIGTERM); `status()` also detects killed runs
 error         of a failed run, one line
-started       when it was first started; `heard` is the last sign of life and `ended` the end, UTC, ISO 8601
-starts        how often: 1, and 1 more each time it is resumed
-seconds       spent training, over all starts
+started       time of the first start; `heard` is the last heartbeat and `ended` the end; UTC, ISO 8601
+starts        number of starts: 1, and 1 more each time it is resumed
+seconds       of training, over all starts
 images_seen   by the model
-data_hash     of the data, as its DataModule tells it
-seeds         of the run, the data and the drawn samples
-pokegen, commit, dirty    version, and the checkout's commit where the code is in one
-torch, python, cpus, gpu  what it ran on
-host, pid, process        who runs it; `process` tells a process from a later one with the same pid
+data_hash     of the data, from its DataModule
+seeds         of the run, the data and the samples
+pokegen, commit, dirty    version, and the commit if the code is in a checkout
+torch, python, cpus, gpu  the software and hardware
+host, pid, process        the process; `process` distinguishes it from a later one with the same pid
 """
 
 import json
@@ -33,7 +33,7 @@ OUTCOME = ("status", "error", "images_seen", "seconds")  # what the end of a run
 
 
 def begin(run: Path, **facts: Any) -> dict[str, Any]:
-    """Write that a run has started, or goes on. Returns the record."""
+    """Record that a run has started or resumed. Returns the record."""
     before = read(run)
     record = {
         "status": "running",
@@ -58,31 +58,31 @@ def begin(run: Path, **facts: Any) -> dict[str, Any]:
 
 
 def write(run: Path, record: dict[str, Any]) -> None:
-    """Replace the record, whole or not at all."""
+    """Replace the record atomically."""
     files.write(run / FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def hear(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
-    """The record with what is new, and the time of now."""
+def heartbeat(record: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    """The record with updated facts and the current time."""
     return {**record, **facts, "heard": _now()}
 
 
 def end(record: dict[str, Any], status: str, error: BaseException | None = None) -> dict[str, Any]:
-    """The record of a run that ends."""
+    """The record at the end of a run."""
     line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300] if error else None
-    return {**hear(record), "status": status, "error": line, "ended": _now()}
+    return {**heartbeat(record), "status": status, "error": line, "ended": _now()}
 
 
 def read(run: Path) -> dict[str, Any]:
-    """The record in a run's folder; empty where there is none, or none that can be read."""
+    """The record in a run's folder; empty if it is missing or cannot be read."""
     try:
-        return known(json.loads(read_inside(run, FILE, CONFIG_BYTES)))
+        return valid_facts(json.loads(read_inside(run, FILE, CONFIG_BYTES)))
     except (OSError, ValueError, RecursionError):
         return {}
 
 
-def known(found: Any) -> dict[str, Any]:
-    """A record that somebody wrote, without the values that are not of their kind."""
+def valid_facts(found: Any) -> dict[str, Any]:
+    """A record of unknown origin, without values of a wrong type."""
     facts = found if isinstance(found, dict) else {}
     return {key: value for key, value in facts.items() if key not in _KINDS or _is(value, _KINDS[key])}
 
@@ -92,18 +92,18 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def status(record: dict[str, Any]) -> str:
-    """finished, failed, interrupted, running, or unknown; killed where it should run and its process is gone.
+    """finished, failed, interrupted, running, or unknown; killed if it should be running but its process is gone.
 
-    Of a run on another host that is only known there: it counts as running.
+    For a run on another host, this cannot be detected: it counts as running.
     """
-    told = str(record.get("status") or "unknown")
-    if told == "running" and record.get("host") == socket.gethostname():
+    recorded = str(record.get("status") or "unknown")
+    if recorded == "running" and record.get("host") == socket.gethostname():
         return "running" if _process(record.get("pid")) == record.get("process") else "killed"
-    return told
+    return recorded
 
 
 def code() -> dict[str, Any]:
-    """`commit` of the checkout that the package is in, and whether it is `dirty`; None where there is none."""
+    """`commit` of the checkout that contains the package, and whether it is `dirty`; None without a checkout."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
@@ -111,29 +111,29 @@ def code() -> dict[str, Any]:
         return done.stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "__init__.py")  # an environment inside somebody's checkout is not it
+        git("ls-files", "--error-unmatch", "__init__.py")  # not an environment inside another checkout
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
 
 
 def _process(pid: Any) -> str | None:
-    """The start of the process that has this pid, None where none has; empty where the system does not tell."""
+    """The start time of the process with this pid; None if there is none; empty if the system does not report it."""
     if not isinstance(pid, int):
         return None
     if os.path.exists("/proc/self/stat"):
         try:
-            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # behind the name
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # after the name
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         except OSError:
             return None
         return None if state in "ZX" else f"{boot} {fields[18]}"  # field 22: clock ticks since boot
     try:
         words = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-        told = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C"})
+        done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C"})
     except OSError:
         return ""
-    state, _, start = told.stdout.strip().partition(" ")
+    state, _, start = done.stdout.strip().partition(" ")
     return None if state[:1] in ("", "Z") else start.strip()
 
 

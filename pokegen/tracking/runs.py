@@ -1,16 +1,16 @@
-"""A run's folder, and what writes into it.
+"""The folder of a run, and the callbacks and loggers that write into it.
 
 runs/NAME/
-  config.yaml                 everything that was set, defaults included
+  config.yaml                 all settings, defaults included
   run.json                    status, code, data and machine: see record.py
   checkpoints/last.ckpt       after each epoch; resume with --ckpt_path last
-  checkpoints/best.ckpt       by `val/kernel_distance` of sprite models, else by the module's `monitor`
-  samples/0000020000.png      drawn by the averaged weights, named by images seen (.txt for names, .csv for rows)
+  checkpoints/best.ckpt       by `val/kernel_distance` for sprite models, else by the module's `monitor`
+  samples/0000020000.png      samples of the averaged weights, named by images seen (.txt for names, .csv for rows)
   csv/version_0/metrics.csv   metrics; a resumed run adds version_1
   wandb/                      the offline (or online) W&B run: also sample grids, a table of samples, checkpoints
 
-Whatever fails here is told and left out; training goes on. Beside `stage/quantity`, each row of metrics has `epoch`,
-`step` and `images`, the images that the model had seen.
+Failures here are reported as warnings, and training continues. In addition to `stage/quantity`, each row of metrics has
+`epoch`, `step` and `images`, the number of images seen.
 """
 
 import io
@@ -42,34 +42,35 @@ from pokegen.tracking.read import logged_in
 from pokegen.trainers.base import diverged
 
 LOGS = ("wandb", "csv", "off")
-HEARTBEAT = 10.0  # seconds between two signs of life in run.json
+HEARTBEAT = 10.0  # seconds between two heartbeats in run.json
 _WORDS = {key: CONDITIONS[key] for key in ("type1", "type2", "color")} | {"legendary": ("no", "yes")}
 
 
 @contextmanager
 def never_fatal(what: str) -> Iterator[None]:
-    """What fails inside is told and left out: a lost log must not be a lost training."""
+    """Turn exceptions into warnings: a failing log must not end the training."""
     try:
         yield
     except Exception as error:
-        rank_zero_warn(f"{what} failed, training goes on without: {type(error).__name__}: {error}")
+        rank_zero_warn(f"{what} failed, training continues without it: {type(error).__name__}: {error}")
 
 
-class _Lasting:
-    """What keeps a logger's failure away from the training, and writes the images seen into each row."""
+class _FailSafeLogger:
+    """A logger mixin: failures do not end the training, and each row gets the number of images seen."""
 
     images: Callable[[], int] | None = None
-    _dead = False  # it could not even start; to try again at each step might take a time-out each
+    _dead = False  # it could not start; retrying at each step might take a time-out each
 
     @property
     def experiment(self) -> Any:
         if not self._dead:
             try:
-                return super().experiment  # type: ignore[misc]  # of the logger that it is mixed into
+                return super().experiment  # type: ignore[misc]  # of the logger class
             except Exception as error:
                 self._dead = True
                 rank_zero_warn(
-                    f"{type(self).__name__} does not start, training goes on without: {type(error).__name__}: {error}"
+                    f"{type(self).__name__} does not start, training continues without it: "
+                    f"{type(error).__name__}: {error}"
                 )
         return None
 
@@ -92,22 +93,26 @@ class _Lasting:
                 getattr(super(), method)(*arguments)
 
 
-class CSVLog(_Lasting, CSVLogger):  # type: ignore[misc]  # its log_hyperparams takes fewer arguments
+class CSVLog(_FailSafeLogger, CSVLogger):  # type: ignore[misc]  # its log_hyperparams takes fewer arguments
     """runs/NAME/csv."""
 
 
-class WandbLog(_Lasting, WandbLogger):
+class WandbLog(_FailSafeLogger, WandbLogger):
     """runs/NAME/wandb."""
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
-        self._wandb_init.pop("anonymous", None)  # W&B warns of it at each start, though nobody set it
+        self._wandb_init.pop("anonymous", None)  # W&B would warn about it at each start
+
+
+# The file in which a process that Lightning has forked or spawned returns its weights, nothing else.
+_FROM_PROCESS = ".temp.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all, and none that is not finite, so that the one before it stays.
+    """Writes checkpoints atomically, and refuses weights that are not finite, so that the previous checkpoint stays.
 
-    Lightning's own writes through a temporary folder, which may lie on another disk, where a rename is a copy.
+    Lightning's own writes to a temporary folder, which may be on another disk, where a rename is a copy.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -122,23 +127,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint = super().load_checkpoint(path, *args, **kwargs)
         except (EOFError, OSError, RuntimeError, ValueError, KeyError, struct.error, pickle.UnpicklingError) as error:
             raise UserError(
-                f"{path} is no checkpoint of a run: torch cannot read it. Give another .ckpt file."
+                f"{path} is not a checkpoint of a run: torch cannot read it. Give another .ckpt file."
             ) from error
+        if Path(path).name == _FROM_PROCESS:
+            return checkpoint
         if not isinstance(checkpoint, dict) or not {"state_dict", "pytorch-lightning_version"} <= checkpoint.keys():
             raise UserError(
-                f"{path} is no checkpoint of a run: another tool wrote it. Give a .ckpt file of `pokegen fit`."
+                f"{path} is not a checkpoint of a run: another tool wrote it. Give a .ckpt file of `pokegen fit`."
             )
         return checkpoint
 
 
 class Samples(L.Callback):
-    """What the averaged weights create: after each epoch, from one fixed seed, a grid of images, names or rows; at the
-    end a table of samples to W&B, one of each type where the model supports types.
+    """Writes samples of the averaged weights: after each epoch, a grid of images, names or rows from one fixed seed; at
+    the end a table to W&B, with one sample of each type if the model supports types.
 
     Args:
-        folder: where the files go.
-        n: how many samples.
-        seed: of their noise, the same each time, so that one creature can be watched as it forms.
+        folder: of the files.
+        n: number of samples.
+        seed: of their noise, the same each time, so that one can watch the same creatures form.
     """
 
     def __init__(self, folder: Path, n: int = 32, seed: int = 0):
@@ -170,9 +177,9 @@ class Samples(L.Callback):
             return
         with never_fatal("The table of samples"):
             supports = "type1" in getattr(module.network, "conditions", ("type1",))
-            asked = {"type1": torch.arange(len(TYPES))} if supports else None
+            condition = {"type1": torch.arange(len(TYPES))} if supports else None
             generator = torch.Generator().manual_seed(self.seed)
-            samples = module.sample(len(TYPES), condition=asked, generator=generator)
+            samples = module.sample(len(TYPES), condition=condition, generator=generator)
             if samples is None:
                 return
             columns, rows = _rows(samples)
@@ -186,11 +193,11 @@ class Samples(L.Callback):
 
 
 class Record(L.Callback):
-    """Keeps run.json, and gives W&B the checkpoints when the run ends, whichever way.
+    """Maintains run.json, and uploads the checkpoints to W&B when the run ends for any reason.
 
     Args:
         folder: of the run.
-        seed: that everything was seeded with, to be written down.
+        seed: the global seed, to be recorded.
     """
 
     def __init__(self, folder: Path, seed: Any = None):
@@ -214,7 +221,7 @@ class Record(L.Callback):
                 gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             )
         for logger in trainer.loggers:
-            if isinstance(logger, _Lasting):
+            if isinstance(logger, _FailSafeLogger):
                 logger.images = lambda: int(module.images_seen)
             logger.log_hyperparams({"record": self.now})
 
@@ -226,7 +233,7 @@ class Record(L.Callback):
         if self.now and time.monotonic() - self.heard > HEARTBEAT:
             self.heard = time.monotonic()
             with never_fatal("run.json"):
-                record.write(self.folder, record.hear(self._sum(module)))
+                record.write(self.folder, record.heartbeat(self._progress(module)))
 
     def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
         self._end(trainer, module, "finished")
@@ -235,8 +242,8 @@ class Record(L.Callback):
         interrupted = isinstance(exception, KeyboardInterrupt | SIGTERMException)
         self._end(trainer, module, "interrupted" if interrupted else "failed", None if interrupted else exception)
 
-    def _sum(self, module: Any) -> dict[str, Any]:
-        """The record with the work of this start."""
+    def _progress(self, module: Any) -> dict[str, Any]:
+        """The record, updated with the work of this start."""
         seconds = self.now["seconds"] + (time.monotonic() - self.clock if self.trained else 0.0)
         return {**self.now, "images_seen": int(module.images_seen), "seconds": round(seconds, 1)}
 
@@ -244,9 +251,9 @@ class Record(L.Callback):
         if not self.now:
             return
         with never_fatal("run.json"):
-            # A resumption that never trained, such as with settings that do not fit, leaves the record as it was.
+            # A resumed run that never trained, for example with invalid settings, leaves the record unchanged.
             undone = bool(self.before) and not self.trained and status != "finished"
-            final = self.before if undone else record.end(self._sum(module), status, error)
+            final = self.before if undone else record.end(self._progress(module), status, error)
             record.write(self.folder, final)
         for logger in _wandb(trainer):
             with never_fatal("W&B's record of the end"):
@@ -256,8 +263,8 @@ class Record(L.Callback):
         self.now = {}
 
     def _keep_checkpoints(self, run: Any) -> None:
-        """The last and the best, as versions of one artifact. They are linked, because `pokegen fit` replaces its
-        checkpoints while an offline run may wait for its upload; W&B's own copy would go to the home directory."""
+        """Log the last and the best checkpoint as versions of one artifact. They are hard-linked, because `pokegen fit`
+        replaces its checkpoints while an offline run waits for its upload; W&B would copy them to the home folder."""
         import wandb
 
         for name in ("best", "last"):  # the last is the latest
@@ -276,7 +283,7 @@ class Record(L.Callback):
 
 
 def _wandb(trainer: L.Trainer) -> list[WandbLog]:
-    """W&B's logger, on the process that logs, if it is on and works."""
+    """W&B's logger, on the process that logs, if it is enabled and works."""
     mine = [logger for logger in trainer.loggers if isinstance(logger, WandbLog)] if trainer.is_global_zero else []
     return [logger for logger in mine if logger.experiment is not None and not logger.experiment.disabled]
 
@@ -298,7 +305,7 @@ def _rows(samples: Any) -> tuple[list[str], list[list[Any]]]:
 
 
 def _not_finite(value: Any, name: str = "") -> str:
-    """The name of a tensor inside dicts and lists that holds NaN or infinity, "" where there is none."""
+    """The name of a tensor with NaN or infinity inside dicts and lists; "" if there is none."""
     if isinstance(value, torch.Tensor):
         return name if value.is_floating_point() and not bool(value.isfinite().all()) else ""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
@@ -306,9 +313,9 @@ def _not_finite(value: Any, name: str = "") -> str:
 
 
 def new_run(root: Path, name: str) -> Path:
-    """Make the folder of a new run: `root/name`, or the first of name-2, name-3 … that is free.
+    """Create the folder of a new run: `root/name`, or the first of name-2, name-3 … that does not exist.
 
-    Made at once, so that two runs that start together never share one.
+    Creation is atomic, so that two runs that start together never share a folder.
     """
     for number in count(1):
         folder = root / (name if number == 1 else f"{name}-{number}")
@@ -322,36 +329,36 @@ def new_run(root: Path, name: str) -> Path:
 
 
 def last_checkpoint(run: Path) -> Path:
-    """Where `--ckpt_path last` resumes. Raises UserError where there is none."""
+    """The checkpoint of `--ckpt_path last`. UserError if there is none."""
     path = run / "checkpoints" / "last.ckpt"
     if not path.is_file():
         runs = sorted(p.parent.parent.name for p in run.parent.glob("*/checkpoints/last.ckpt"))
         raise UserError(
-            f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; name it by --run."
+            f"No checkpoint to resume at {path}. Runs with one: {', '.join(runs) or 'none'}; choose it with --run."
         )
     return path
 
 
 def loggers(run: Path, log: str) -> list[Logger]:
-    """CSV always, unless `log` is off; W&B where it is wandb: online after a login, else offline."""
+    """CSV, unless `log` is off; also W&B if `log` is wandb: online after a login, else offline."""
     if log not in LOGS:
         raise UserError(f"Unknown log {log!r}. Known: {', '.join(LOGS)}.")
     if log == "off":
         return []
-    chosen: list[Logger] = [CSVLog(run, name="csv", flush_logs_every_n_steps=1)]  # a kill loses no row
+    chosen: list[Logger] = [CSVLog(run, name="csv", flush_logs_every_n_steps=1)]  # so that a kill loses no row
     if log == "wandb":
         if not find_spec("wandb"):
-            raise UserError("wandb is not installed. Install it, or log with --log csv.")
+            raise UserError("wandb is not installed. Install it, or use --log csv.")
         mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         os.environ.setdefault("WANDB_SILENT", "true")
-        # `mode` too: what `offline` alone does to the environment comes too late once wandb is set up
+        # Also `mode`: once wandb is set up, the environment variable that `offline` sets comes too late.
         options: dict[str, Any] = {"offline": mode == "offline", "mode": mode}
         chosen.append(WandbLog(project="pokegen", name=run.name, save_dir=run, **options))
     return chosen
 
 
 def checkpoints(run: Path, monitor: str | None) -> list[L.Callback]:
-    """The last after each epoch, and the best by `monitor` where there is one: the highest return, else the lowest."""
+    """The last after each epoch, and the best by `monitor`, if given: the highest return, else the lowest value."""
     options: dict[str, Any] = {"dirpath": run / "checkpoints", "enable_version_counter": False}
     last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
     if not monitor:

@@ -1,1 +1,1 @@
-"""The LightningModules that train the zoo: for a likelihood, for an autoencoder, for adversarial pairs."""
+"""The LightningModules that train the zoo: by likelihood, as autoencoders, and as adversarial pairs."""

@@ -23,38 +23,40 @@ ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tenso
 
 
 class AdversarialModule(TrainingModule):
-    """Trains a generator against a discriminator, one step each a batch (Goodfellow et al. 2014, algorithm 1).
+    """Trains a generator against a discriminator, one step of each per batch (Goodfellow et al. 2014, algorithm 1).
 
-    Both nets take conditions; an unconditional one ignores them. The same generated batch serves both steps.
+    Both nets receive the conditions; an unconditional net ignores them. Both steps use the same generated batch.
 
     Args:
-        generator: (latent, labels, condition scale) → images, which may be smaller than the data's; those are averaged
-            to that size.
+        generator: (latent, labels, condition scale) → images. If they are smaller than the data's, the real images are
+            averaged down to their size.
         discriminator: (images, labels, condition scale) → (logits, features).
-        loss: `hinge`, `bce` for the original non-saturating one, or `relativistic`, which compares each generated image
+        loss: `hinge`; `bce`, the original non-saturating loss; or `relativistic`, which compares each generated image
             with a real one (Huang et al., The GAN is dead; long live the GAN!, NeurIPS 2024; with r1 and r2).
-        generator_lr, discriminator_lr: Adam's step sizes.
+        generator_lr, discriminator_lr: Adam's learning rates.
         beta1, beta2: Adam's decay rates.
         ema_images: half-life of the averaged generator, in images.
         shift: DiffAugment's largest translation, as a share of the side; 0 for none.
         color: DiffAugment's largest change of contrast and saturation; 0 for none.
-        rotation, scale: the discriminator is shown images turned by up to so many degrees, and larger or smaller by up
-            to this share; 0 for none.
-        augment_probability: share of the images that are changed so; below 0.8 no change shows in what is drawn.
-        r1: weight of the R1 penalty on real images, taken every `r1_every` batches; 0 for none.
+        rotation, scale: DiffAugment's largest rotation in degrees, and largest change of size as a share; 0 for none.
+        augment_probability: share of the images that are augmented. Below 0.8 the augmentations do not leak into the
+            generated images.
+        r1: weight of the R1 penalty on real images, computed every `r1_every` batches; 0 for none.
         r1_every: see r1 (lazy regularisation, StyleGAN2, appendix B).
-        r2: the same penalty's weight on generated images.
-        condition_start, condition_full: images seen when the condition begins to fade in, and when it counts in full
-            (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start collapses).
-        condition_dropout: share of the conditions of species that are hidden from both nets, so that no creature is
-            known by its conditions alone, and the latent has to tell what they do not.
-        diversity: weight of what two generated images of equal conditions lack, in the discriminator's features, of the
-            distance of two real images (after Yang et al., Diversity-Sensitive Conditional GANs, ICLR 2019, eq. 2).
-        consistency: weight of how much the shape of a generated image changes with its types and colour: the mean
-            difference of the ink, from 0 (white) to 2 (black), of a quarter of the batch drawn again in other types.
-        decay_start, decay_end: images seen when the step sizes begin to fall, in a straight line, and when they are 0;
-            0 and 0 for never. A resumed training takes what is asked anew.
-        gradient_clip: largest norm of each net's gradient; 0 for none.
+        r2: weight of the same penalty on generated images.
+        condition_start, condition_full: images seen when the conditions begin to fade in, and when they have full
+            weight (Transitional-cGAN, Shahbazi et al., ICLR 2022: on little data, conditioning from the start
+            collapses).
+        condition_dropout: share of the species conditions that are hidden from both nets, so that conditions alone do
+            not identify a creature and the latent has to encode them.
+        diversity: weight of the diversity loss: max(0, feature distance of two real images − that of two generated
+            images with equal conditions), in the discriminator's features (after Yang et al., Diversity-Sensitive
+            Conditional GANs, ICLR 2019, eq. 2).
+        consistency: weight of the change in a generated image's shape when its types and colour change: the mean
+            difference in ink, from 0 (white) to 2 (black), over a quarter of the batch drawn again with other types.
+        decay_start, decay_end: images seen when the learning rates begin to fall linearly, and when they reach 0; 0 and
+            0 for never. A resumed training uses the new values.
+        gradient_clip: largest norm of each net's gradient; 0 for no limit.
     """
 
     def __init__(
@@ -99,13 +101,13 @@ class AdversarialModule(TrainingModule):
         if judges != supports:
             raise UserError(
                 f"The generator supports {', '.join(supports) or 'no condition'}, the discriminator "
-                f"{', '.join(judges)}: give both the same conditions."
+                f"{', '.join(judges)}. Give both the same conditions."
             )
         super().__init__(generator, ema_images)
         self.automatic_optimization = False
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
-        self.learning = [p for p in discriminator.parameters() if p.requires_grad]  # not what it holds frozen
+        self.learning = [p for p in discriminator.parameters() if p.requires_grad]  # without its frozen parts
         self.discriminator_loss, self.generator_loss = ADVERSARIAL[loss]
         self.learning_rates, self.betas = (generator_lr, discriminator_lr), (beta1, beta2)
         self.augment = functools.partial(
@@ -128,8 +130,8 @@ class AdversarialModule(TrainingModule):
         return min(1.0, max(0.0, (int(self.images_seen) + 1 - self.condition_start) / span))
 
     @property
-    def pace(self) -> float:
-        """The share of the step sizes that is left: 1 until decay_start, 0 from decay_end on."""
+    def lr_scale(self) -> float:
+        """Factor of the learning rates: 1 until decay_start, 0 from decay_end on."""
         if not self.decay_end:
             return 1.0
         return min(1.0, max(0.0, (self.decay_end - int(self.images_seen)) / (self.decay_end - self.decay_start)))
@@ -146,14 +148,14 @@ class AdversarialModule(TrainingModule):
             for n, r in zip(nets, self.learning_rates, strict=True)
         ]
 
-    def _shape_change(self, fake: Tensor, latent: Tensor, asked: Tensor, condition_scale: float) -> Tensor:
-        """See `consistency`: images (N, 3, H, W) of latents and conditions against the first of them in the types and
-        colours of others."""
+    def _shape_change(self, fake: Tensor, latent: Tensor, conditions: Tensor, condition_scale: float) -> Tensor:
+        """The `consistency` loss: images (N, 3, H, W) of latents and conditions, compared with the first of them drawn
+        again in the types and colours of others."""
         n = max(1, len(fake) // 4)
-        swapped = asked[:n].clone()
+        swapped = conditions[:n].clone()
         for i, key in enumerate(self.generator.conditions):
             if key in ("type1", "type2", "color"):
-                swapped[:, i] = asked[n : 2 * n, i] if len(asked) >= 2 * n else asked[:n, i].roll(1)
+                swapped[:, i] = conditions[n : 2 * n, i] if len(conditions) >= 2 * n else conditions[:n, i].roll(1)
         other = self.generator(latent[:n], swapped, condition_scale)
         return (fake[:n].amin(dim=1) - other.amin(dim=1)).abs().mean()
 
@@ -164,19 +166,19 @@ class AdversarialModule(TrainingModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         generator_step, discriminator_step = cast("list[LightningOptimizer]", self.optimizers())
         for step, rate in zip((generator_step, discriminator_step), self.learning_rates, strict=True):
-            step.optimizer.param_groups[0]["lr"] = rate * self.pace
+            step.optimizer.param_groups[0]["lr"] = rate * self.lr_scale
         real, condition_scale = batch["image"], self.condition_scale
         labels = condition.stack(batch, self.generator.conditions)
         if self.condition_dropout:
-            told = torch.tensor(
+            of_species = torch.tensor(
                 [key in condition.OF_SPECIES for key in self.generator.conditions], device=labels.device
             )
             labels = labels.masked_fill(
-                (torch.rand(labels.shape, device=labels.device) < self.condition_dropout) & told, -1
+                (torch.rand(labels.shape, device=labels.device) < self.condition_dropout) & of_species, -1
             )
-        asked = labels[: (len(labels) + 1) // 2].repeat(2, 1)[: len(labels)] if self.diversity else labels  # each twice
+        conditions = labels[: (len(labels) + 1) // 2].repeat(2, 1)[: len(labels)] if self.diversity else labels
         latent = torch.randn(len(real), self.generator.latent_dim, device=real.device)
-        fake = self.generator(latent, asked, condition_scale)
+        fake = self.generator(latent, conditions, condition_scale)
         values = {}
 
         full = real
@@ -185,7 +187,7 @@ class AdversarialModule(TrainingModule):
         drawn = self.augment(fake.detach())
         penalise = (self.r1 > 0 or self.r2 > 0) and batch_index % self.r1_every == 0
         real_logits, features = self.discriminator(shown.requires_grad_(penalise), labels, condition_scale)
-        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), asked, condition_scale)
+        fake_logits, _ = self.discriminator(drawn.requires_grad_(penalise), conditions, condition_scale)
         values["discriminator"] = total = self.discriminator_loss(real_logits, fake_logits)
         if (reconstruction := self.discriminator.auxiliary_loss(shown, features)) is not None:
             values["reconstruction"] = reconstruction
@@ -198,19 +200,19 @@ class AdversarialModule(TrainingModule):
                 if weight:
                     values[key] = losses.gradient_penalty(logits, images)
                     total = total + weight * self.r1_every * values[key]
-        # The raw optimizer: Lightning counts a global step for each of its own, and a batch is to be one.
+        # The raw optimizer: Lightning counts a global step per wrapped optimizer, but a batch is to be one step.
         self._descend(discriminator_step.optimizer, total, self.discriminator, self.gradient_clip)
 
         self._discriminator_learns(False)
-        logits, seen = self.discriminator(self.augment(fake), asked, condition_scale)
+        logits, seen = self.discriminator(self.augment(fake), conditions, condition_scale)
         values["generator"] = total = self.generator_loss(logits, real_logits.detach())
         if self.diversity:
             values["diversity"] = (losses.pair_distance(features.detach()) - losses.pair_distance(seen)).relu()
             total = total + self.diversity * values["diversity"]
         if self.consistency:
-            values["shape"] = self._shape_change(fake, latent, asked, condition_scale)
+            values["shape"] = self._shape_change(fake, latent, conditions, condition_scale)
             total = total + self.consistency * values["shape"]
-        quarter = full[: max(1, len(full) // 4)]  # which teaches enough
+        quarter = full[: max(1, len(full) // 4)]  # enough to learn from
         if (upsample := self.generator.auxiliary_loss(quarter)) is not None:
             values["upsample"] = upsample
             total = total + upsample
@@ -218,7 +220,7 @@ class AdversarialModule(TrainingModule):
         self._discriminator_learns(True)
 
         self.count(len(real))
-        for net in (self.generator, self.ema):  # samples are to use what training has reached, no more
+        for net in (self.generator, self.ema):  # samples use the scale that training has reached
             if net.conditions:
                 net.condition_scale.fill_(condition_scale)
         values |= {"real": real_logits.mean(), "fake": fake_logits.mean(), "images": self.images_seen.float()}

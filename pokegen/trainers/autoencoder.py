@@ -1,4 +1,4 @@
-"""Trains autoencoders against a discriminator of patches."""
+"""Trains autoencoders with an adversarial loss on patches."""
 
 from typing import Any, cast
 
@@ -12,18 +12,19 @@ from pokegen.trainers.base import TrainingModule, batch_size_of
 
 
 class AutoencoderModule(TrainingModule):
-    """Trains an autoencoder against a discriminator of patches, so that what it draws stays sharp.
+    """Trains an autoencoder with a reconstruction loss and an adversarial loss on patches, which keeps images sharp.
 
     Args:
         network: has `loss(batch) -> (values, reconstruction)`, and `draw`, its last layer.
         discriminator: images → logits of patches.
-        lr, discriminator_lr: Adam's step sizes.
-        adversarial: the adversarial gradient at the last layer, as a share of the reconstruction's (Esser et al.,
-            CVPR 2021, eq. 7).
-        adversarial_start: images seen before it counts.
+        lr, discriminator_lr: Adam's learning rates.
+        adversarial: norm of the adversarial gradient at the last layer, relative to that of the reconstruction loss
+            (Esser et al., CVPR 2021, eq. 7).
+        adversarial_start: images seen before the adversarial loss is used.
         ema_images: half-life of the averaged weights, in images.
 
-    No checkpoint is the best: the adversarial loss costs a little of what validation measures.
+    Keeps only the last checkpoint: the adversarial term worsens the validation loss, so the minimum of that loss would
+    pick too early a checkpoint.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class AutoencoderModule(TrainingModule):
         if started:
             logits = self.discriminator(real).float(), self.discriminator(drawn.detach()).float()
             values["discriminator"] = losses.hinge_discriminator(*logits)
-            self._descend(discriminator_step.optimizer, values["discriminator"], self.discriminator)  # raw, as below
+            self._descend(discriminator_step.optimizer, values["discriminator"], self.discriminator)
         self.count(len(real))
         self._record("train", values, len(real), shown="loss")
 

@@ -1,4 +1,4 @@
-"""Trains models with a likelihood, or any other loss of their own."""
+"""Trains models with a likelihood or any other loss of their own."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from pokegen.trainers.base import TrainingModule, batch_size_of
 
 
 class LikelihoodModule(TrainingModule):
-    """Minimises `network.loss(batch)["loss"]` with AdamW; everything that dict holds is logged.
+    """Minimises `network.loss(batch)["loss"]` with AdamW, and logs every value in that dict.
 
     Args:
         network: has `loss(batch) -> dict[str, Tensor]` and `sample(n, …)`.
-        lr: AdamW's step size, after the warm-up.
+        lr: AdamW's learning rate after the warm-up.
         weight_decay: AdamW's decoupled decay, of matrices only.
-        warmup_steps: optimizer steps over which the step size rises linearly from 0.
+        warmup_steps: optimizer steps over which the learning rate rises linearly from 0.
         ema_images: half-life of the averaged weights, in rows.
     """
 
@@ -59,7 +59,7 @@ class LikelihoodModule(TrainingModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """By norm. Lightning's own refuses a fused optimizer in any mixed precision."""
+        """By norm. Lightning's own method refuses a fused optimizer with any mixed precision."""
         if gradient_clip_val:
             nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
 

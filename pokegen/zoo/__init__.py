@@ -1,10 +1,10 @@
-"""The zoo: checkpoints, their model cards, and the way to and from the Hugging Face hub."""
+"""The zoo: checkpoints, their model cards, and transfer to and from the Hugging Face hub."""
 
-from pokegen.zoo.card import numbers_of, write_card, write_numbers
 from pokegen.zoo.checkpoint import CARD, CONFIG, DISCRIMINATOR, WEIGHTS, read_config, read_file, save
 from pokegen.zoo.download import HUB, available, folder_of
 from pokegen.zoo.exporting import export, export_discriminator
 from pokegen.zoo.loading import Loaded, check, load, load_discriminator
+from pokegen.zoo.model_card import numbers_of, write_card, write_numbers
 from pokegen.zoo.publish import push
 
 __all__ = [

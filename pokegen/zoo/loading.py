@@ -1,4 +1,4 @@
-"""Loading a checkpoint: nothing is unpickled, and nothing is built that its weights do not fill."""
+"""Loads checkpoints: nothing is unpickled, and no model is built that is larger than the weights."""
 
 import hashlib
 import math
@@ -20,13 +20,13 @@ from torch.overrides import TorchFunctionMode
 
 from pokegen import __version__, trust
 from pokegen.errors import CheckpointError, UserError
-from pokegen.zoo.checkpoint import AGENTS, CONFIG, DISCRIMINATOR, WEIGHTS, class_of, place, read_config, root
+from pokegen.zoo.checkpoint import CONFIG, DISCRIMINATOR, WEIGHTS, class_of, is_agent, read_config, root
 from pokegen.zoo.download import HUB, available, folder_of, repository
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network from the zoo, in evaluation mode and float32, and what its config says."""
+    """A network from the zoo, in evaluation mode and float32, and its config."""
 
     model: Any  # an nn.Module with `.sample`
     name: str
@@ -39,13 +39,13 @@ class Loaded:
 
 
 def check(config: dict[str, Any], source: str, own: tuple[str, Mapping[str, Any]] | bool | None = None) -> None:
-    """Raise CheckpointError for the config of a class that no checkpoint holds, and of an agent whose environment could
+    """CheckpointError for the config of a class that checkpoints may not have, and of an agent whose environment could
     run a program, see trust.check_environment; `own` as in `load`."""
     arguments = config["init_args"]
-    if place(config["class_path"])[0] not in AGENTS:
+    if not is_agent(config["class_path"]):
         return
     if not isinstance(arguments.get("plain_spaces"), dict):
-        raise CheckpointError(f"{source} lacks plain_spaces, without which an agent does not load. Export it again.")
+        raise CheckpointError(f"{source} has no plain_spaces, which agents need. Export it again.")
     if own is not True:
         try:
             trust.check_environment(source, arguments.get("env"), arguments.get("options"), own or None)
@@ -54,16 +54,18 @@ def check(config: dict[str, Any], source: str, own: tuple[str, Mapping[str, Any]
 
 
 def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = None) -> Loaded:
-    """Load a checkpoint by zoo name, folder or `hf:owner/name`, and check that its weights are the ones that its config
-    was written for. Loading makes no environment, and builds nothing that is larger than the weights.
+    """Load a checkpoint by zoo name, folder or `hf:owner/name`, and check that the weights belong to the config.
+
+    Loading makes no environment, and builds no model that is larger than the weights. The class must be one of
+    pokegen's models, or a subclass of Network that the program has imported.
 
     Args:
         name: of the checkpoint.
-        own: the environment's id and options that the user asked for, which an agent may then have; True for a
-            checkpoint that the user has just made. See `check`.
+        own: id and options of the environment given by the user, which an agent may then have; True for a checkpoint
+            that the user has just made. See `check`.
 
-    Raises CheckpointError for a checkpoint that is missing, incomplete, altered, made by another version, or whose
-    agent names an environment that could run a program.
+    CheckpointError for a checkpoint that is missing, incomplete, altered, made by an incompatible version, of another
+    class, or of an agent whose environment could run a program.
     """
     folder = folder_of(name)
     config = read_config(folder)
@@ -76,10 +78,10 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != config["sha256"]:
             raise CheckpointError(
-                f"{folder / WEIGHTS} was altered: its hash is not that in {CONFIG}. Copy or export it again."
+                f"{folder / WEIGHTS} was altered: its hash differs from the one in {CONFIG}. Copy or export it again."
             )
         kind, arguments = class_of(config["class_path"]), config["init_args"]
-        if str(name) not in available():  # ours fit, and a card is to be quick
+        if str(name) not in available():  # shipped ones fit, and cards must be fast
             _measure(kind, arguments, weights)
         model = kind(**arguments)
         model.load_state_dict(load_file(weights))  # float16 becomes the parameter's own float32
@@ -87,7 +89,7 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
         raise error if isinstance(error, CheckpointError) else CheckpointError(str(error)) from error
     except (
         *(OSError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, SafetensorError),
-        *(ArithmeticError, AssertionError, LookupError, MemoryError),  # of arguments that no class expects
+        *(ArithmeticError, AssertionError, LookupError, MemoryError),  # from arguments that the class does not expect
     ) as error:
         detail = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(f"{folder} does not fit pokegen {__version__}: {detail}") from error
@@ -96,8 +98,8 @@ def load(name: str | Path, own: tuple[str, Mapping[str, Any]] | bool | None = No
 
 
 def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) -> None:
-    """Build the model without memory, on the meta device, and load the shapes of the weights into it: arguments that do
-    not fit raise RuntimeError before anything is allocated. What is built on the way is limited too."""
+    """Build the model without memory, on the meta device, and load the shapes of the weights: arguments that do not fit
+    raise RuntimeError before anything is allocated. Intermediate tensors and modules are limited too."""
     with safe_open(weights, "pt") as file:
         names = file.keys()
         shapes = {name: file.get_slice(name).get_shape() for name in names}
@@ -106,7 +108,7 @@ def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) ->
     def spend(what: str, amount: int) -> None:
         left[what] -= amount
         if left[what] < 0:
-            raise ValueError(f"its arguments describe a far larger model than {WEIGHTS} holds")
+            raise ValueError(f"its arguments describe a much larger model than {WEIGHTS} contains")
 
     def tensor(module: nn.Module, name: str, value: Tensor | None) -> None:
         spend("numbers", 0 if value is None else value.numel())
@@ -128,8 +130,8 @@ def _measure(kind: type[nn.Module], arguments: dict[str, Any], weights: Path) ->
 
 
 class _Unset(TorchFunctionMode):
-    """Leaves parameters as they were allocated: on the meta device random numbers mean nothing, and import
-    torch._dynamo, which takes seconds."""
+    """Skips random initialisation: on the meta device it has no effect, but imports torch._dynamo, which takes
+    seconds."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
@@ -141,8 +143,8 @@ class _Unset(TorchFunctionMode):
 
 
 def load_discriminator(name: str | Path) -> dict[str, Tensor]:
-    """The weights that `export_discriminator` wrote into a checkpoint, or {}. Raises CheckpointError for a file that is
-    no safetensors, and for a link out of the checkpoint's folder."""
+    """The weights that `export_discriminator` wrote into a checkpoint, or {}. CheckpointError for a file that is not
+    safetensors, and for a link out of the checkpoint's folder."""
     folder = folder_of(name)
     try:
         path = trust.inside(folder, DISCRIMINATOR, root(folder))

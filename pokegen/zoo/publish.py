@@ -1,4 +1,4 @@
-"""Uploading a checkpoint to the Hugging Face hub."""
+"""Uploads a checkpoint to the Hugging Face hub."""
 
 import re
 import shutil
@@ -15,26 +15,26 @@ from pokegen.zoo.loading import load
 
 
 def push(name: str | Path, repo: str, private: bool = False) -> str:
-    """Upload a checkpoint to the Hugging Face hub, where `hf:owner/name` then loads it. Returns the page's URL.
+    """Upload a checkpoint to the Hugging Face hub, from where `hf:owner/name` loads it. Returns the page's URL.
 
-    Taken there are weights, config, samples.png, the model card and the pictures that it shows; the card gets what the
-    hub reads, see `_hub_card`. The local folder stays as it is.
+    Uploads the weights, config, samples.png, the model card and its pictures. The card gets the hub's metadata, see
+    `_hub_card`. The local folder does not change.
 
     Args:
         name: a zoo name or a checkpoint folder.
-        repo: `owner/name`; made when missing, and refused where it holds something else.
-        private: make it private. A repository that is there and public is refused.
+        repo: `owner/name`; created if it is missing, refused if it contains something else.
+        private: create a private repository. An existing public one is refused.
 
-    Raises CheckpointError, before anything is uploaded, for a checkpoint that `load` refuses, that has no model card,
-    or whose card shows a picture that is missing; and for what the hub refuses.
+    CheckpointError, before anything is uploaded, for a checkpoint that `load` refuses, that has no model card, or whose
+    card shows a missing picture; and for whatever the hub refuses.
     """
     if not re.fullmatch(REPOSITORY, repo):
-        raise CheckpointError(f"{repo!r} names no repository: expected owner/name, such as ada/my-cgan.")
+        raise CheckpointError(f"{repo!r} is not a repository name: expected owner/name, such as ada/my-cgan.")
     folder, label = folder_of(name), load(name, own=True).label
     card, pictures = _hub_card(folder, repo)
 
-    import huggingface_hub  # here, since few need it
-    from huggingface_hub.errors import HTTPError  # that of the HTTP client, whichever it is
+    import huggingface_hub  # here, because few need it
+    from huggingface_hub.errors import HTTPError  # the HTTP client's, whichever it is
 
     try:
         if huggingface_hub.get_token() is None:
@@ -44,7 +44,7 @@ def push(name: str | Path, repo: str, private: bool = False) -> str:
         there = api.model_info(repo)
         files = {file.rfilename for file in there.siblings or ()} - {".gitattributes"}
         if files and CONFIG not in files:
-            raise CheckpointError(f"{repo} holds something else than a pokegen checkpoint. Choose another name.")
+            raise CheckpointError(f"{repo} contains something other than a pokegen checkpoint. Choose another name.")
         if private and not there.private:
             raise CheckpointError(f"{repo} is public already. Make it private in its settings, or choose another name.")
         with tempfile.TemporaryDirectory() as work:
@@ -67,11 +67,11 @@ see `training` in config.yaml. Pokémon and its names are trademarks of Nintendo
 
 
 def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
-    """The model card as the hub wants it, and the pictures to take along, as paths below `folder`.
+    """The model card in the hub's form, and the pictures to upload, as paths below `folder`.
 
-    Before the text comes YAML: licence, library, tags, and the task where the hub has a word for it. The licence is
-    "other", by the card's own "Use and rights": pokegen's MIT licence cannot cover what was learned from others'
-    sprites. What the card says in YAML of its own stays. Links that lead nowhere on the hub keep their words alone.
+    The card begins with YAML: licence, library, tags and, if the hub has one, the task. The licence is "other", with
+    the card's "Use and rights": pokegen's MIT licence cannot cover weights learned from others' sprites. YAML that the
+    card already has takes precedence. Links that do not work on the hub are reduced to their text.
     """
     from pokegen.models.image import ImageModel
 
@@ -85,7 +85,7 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
         try:
             own = dict(trust.read_yaml(found[1]) or {})
         except (yaml.YAMLError, TypeError, ValueError) as error:
-            raise CheckpointError(f"What stands between --- and --- in {folder / CARD} is no YAML mapping.") from error
+            raise CheckpointError(f"The text between --- and --- in {folder / CARD} is not a YAML mapping.") from error
 
     pictures = {"samples.png"} if trust.inside(folder, "samples.png").is_file() else set()
     for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)[^)]*\)", text):
@@ -93,7 +93,7 @@ def _hub_card(folder: Path, repo: str) -> tuple[str, list[str]]:
             continue
         path = (folder / picture).resolve()
         if not path.is_file() or not path.is_relative_to(folder.resolve()):
-            raise CheckpointError(f"{folder / CARD} shows {picture}, which is no file in its folder. Add or remove it.")
+            raise CheckpointError(f"{folder / CARD} shows {picture}, which is not in its folder. Add or remove it.")
         pictures.add(path.relative_to(folder.resolve()).as_posix())
     text = re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
     if "use and rights" not in text.lower():

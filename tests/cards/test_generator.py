@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import fake_zoo
@@ -60,6 +61,14 @@ def test_pairs_of_types_give_valid_cards_as_asked(generator):
         {"mood": "fine"},
         {"stats": {"hp": 900}},
         {"sprite": "../x.png"},
+        {"tier": "mythical"},
+        {"rarity": "epic"},
+        {"number": "7"},
+        {"ability": ""},
+        {"attacks": []},
+        {"attacks": [{"name": "A", "type": "Fire", "cost": ["Fire"], "damage": 15}] * 2},
+        {"retreat": 5},
+        {"entry": {"en": "It naps in cold fireplaces and leaves them warm, every day but Sunday."}},
     ],
     ids=str,
 )
@@ -179,6 +188,27 @@ def test_the_sprite_model_is_told_what_the_card_says():
     assert seen["legendary"] == [1]
     assert seen["stage"] == [3]
     assert card.types == ["Ghost"]
+
+
+def test_tier_rarity_and_number_are_those_of_the_creature(generator):
+    for seed in range(20):
+        card = generator.card(seed=seed)
+        assert (card.tier == "legendary") == card.legendary == (card.rarity == "legendary")
+        assert card.number == f"{seed:04d}"
+    assert generator.card(seed=123456).number == "123456"
+    forms = generator.line(3, seed=42, legendary=False)
+    assert [card.number for card in forms] == ["0042", "0042-2", "0042-3"]
+    assert len({card.tier for card in forms}) == 1
+
+
+def test_the_earlier_form_has_a_picture(generator):
+    for seed in range(10):
+        card = generator.card("fire", seed=seed)
+        assert (card.earlier is None) == (card.stage == 1)
+    forms = generator.line(3, seed=2, type1="fire")
+    assert forms[0].earlier is None
+    assert all(np.array_equal(after.earlier, before.image) for before, after in pairwise(forms))
+    assert generator.card(seed=0).to_dict().keys() & {"image", "earlier"} == set()
 
 
 def test_sprites_are_pixels_on_white(generator):

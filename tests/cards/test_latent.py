@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from fake_zoo import Dice, Syllables
+from fake_zoo import Blob, Dice, Syllables
 
 from pokegen.cards import latent
 from pokegen.cards.generator import Generator, stream
@@ -13,6 +13,7 @@ from pokegen.models.cgan import CGANGenerator as CGAN
 from pokegen.models.condition import CONDITIONS
 from pokegen.models.cvae import CVAE
 from pokegen.models.gan import GANGenerator as GAN
+from pokegen.models.pixels import to_pixels
 from pokegen.models.vae import VAE
 from pokegen.schema import COLORS, NO_TYPE, STYLES, TYPES
 
@@ -46,6 +47,24 @@ def cvae():
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def test_the_earlier_form_is_the_same_creature_of_the_stage_before(cgan):
+    generator = Generator(cgan, Dice(), Syllables())
+    card, later = generator.card("fire", stage=2, seed=5), generator.card("fire", stage=3, seed=5)
+    assert card.earlier.shape == (128, 128, 3) and card.earlier.dtype == np.uint8
+    assert not np.array_equal(card.earlier, card.image)
+    assert not np.array_equal(card.earlier, later.earlier)
+    assert np.array_equal(card.earlier, generator.card("fire", stage=2, seed=5).earlier)
+    shown = {"type1": torch.tensor([6]), "stage": torch.tensor([3])}
+    same = latent.earlier(cgan, shown, shown, seeded())
+    assert torch.allclose(same, cgan.sample(1, shown, seeded()), atol=1e-5)  # under its own stage, the creature itself
+
+
+def test_a_model_without_stages_draws_no_earlier_form():
+    torch.manual_seed(0)
+    card = Generator(GAN(width=8).eval(), Dice(), Syllables()).card(stage=2, seed=1)
+    assert card.evolves_from and card.earlier is None
 
 
 def test_another_type_brings_its_colour_and_leaves_the_rest(cgan):
@@ -115,10 +134,7 @@ def test_the_same_creatures_stand_in_each_line(cgan):
     )
     z = cgan.latents(3, generator)
     labels[:, CONDITIONS.index("style")] = STYLES.index("pixel-4")
-    images = cgan.render(z, cgan.embed(labels))
-    assert (
-        np.abs((images[0].permute(1, 2, 0).numpy() + 1) * 127.5 - lines["pixel-4"][0]).max() <= 30.5
-    )  # but for the white
+    assert np.array_equal(to_pixels(cgan.decode(z, cgan.embed(labels))), lines["pixel-4"])
 
 
 def test_a_picture_of_the_model_is_found_again(cgan):
@@ -131,15 +147,45 @@ def test_a_picture_of_the_model_is_found_again(cgan):
     assert far[0] < np.quantile(far[1:], 0.1)
 
 
-def test_an_encoder_is_asked_under_many_conditions_and_the_best_are_kept(cvae, monkeypatch):
-    """Here the picture comes back under type 9 alone."""
-    image = torch.rand(1, 3, 128, 128) * 2 - 1
-    monkeypatch.setattr(cvae, "embed", lambda labels: labels.float())
-    monkeypatch.setattr(cvae, "encode", lambda images, embedded: (embedded[:, :1].expand(-1, 8) + 0.5, None))
-    monkeypatch.setattr(cvae, "render", lambda z, e: torch.where(e[:, :1, None, None] == 9, image, -image))
-    z, labels = latent.invert(cvae, image, seeded())
-    assert int(labels[0, 0]) == 9
-    assert z.equal(torch.full((1, 8), 9.5))
+def creatures(kinds, places):
+    """White pictures (N, 3, 64, 64) with a square: the type is its colour, the place one of four quarters."""
+    images = torch.ones(len(kinds), 3, 64, 64)
+    for image, kind, place in zip(images, kinds, places, strict=True):
+        top, left = 8 + 32 * (int(place) // 2), 8 + 32 * (int(place) % 2)
+        image[:, top : top + 16, left : left + 16] = torch.tensor(PAINTS[int(kind)])[:, None, None]
+    return images
+
+
+PAINTS = {6: (1.0, -1.0, -1.0), 11: (-1.0, 1.0, -1.0), 17: (-1.0, -1.0, 1.0)}  # of three types
+
+
+@pytest.fixture(scope="module")
+def trained_cvae():
+    """A CVAE that has learned `creatures`."""
+    torch.manual_seed(0)
+    net = CVAE(latent_dim=4, width=8, size=64, embedding_dim=8, conditions=["type1"], warmup_images=1)
+    net.prior.fit(torch.tensor([[kind] for kind in PAINTS]), torch.ones(len(PAINTS)))
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    for step in range(200):
+        kinds, places = torch.tensor([*PAINTS])[torch.randint(3, (16,))], torch.randint(4, (16,))
+        loss = net.loss({"image": creatures(kinds, places), "type1": kinds})["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        net.count(16 * (step + 1))
+    return net.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("kind", PAINTS)
+def test_a_trained_encoder_finds_the_type_and_the_place_of_a_picture(trained_cvae, kind):
+    every = creatures([k for k in PAINTS for _ in range(4)], 3 * [0, 1, 2, 3])
+    for place in range(4):
+        image = creatures([kind], [place])
+        z, labels = latent.invert(trained_cvae, image, seeded(place))
+        assert int(labels) == kind
+        drawn = trained_cvae.render(z, trained_cvae.embed(labels))
+        nearest = (every - drawn).abs().mean(dim=(1, 2, 3)).argmin()
+        assert every[nearest].equal(image[0])
 
 
 @pytest.mark.parametrize("net", [VAE(4, 4, 28, channels=1), GAN(4, 4, 14)])
@@ -201,7 +247,7 @@ def test_variations_are_of_the_asked_type(cvae):
         (lambda g: g.vary_condition("style", Request(), 0.0), "truncation must be above 0"),
         (lambda g: next(g.cards(Request(style="artwork"))), "has seen no sprite of style 'artwork'"),
         (lambda g: g.walk(Request(), steps=0), "steps must be from 1 to 1000, got 0"),
-        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two away"),
+        (lambda g: g.vary_condition("style", Request(style="pixel-2")), "leave one of the two out"),
         (lambda g: g.vary_condition("style", Request(count=99)), "At most 32"),
         (lambda g: g.sprites(1, style="artwork"), "has seen no sprite of style 'artwork'. It knows: pixel-2, pixel-4"),
         (lambda g: g.reimagine(np.zeros((64, 64, 3), np.uint8), Request()), "draws 128×128"),
@@ -260,3 +306,36 @@ def test_a_card_is_shiny_only_where_that_is_asked(cgan):
     assert [STYLES[int(c["style"])] for c in asked] == ["pixel-2"] * 2
     assert plain.name == shiny.name and plain.stats == shiny.stats  # the same creature
     assert not np.array_equal(plain.image, shiny.image)
+
+
+@pytest.mark.parametrize("options", [{}, {"style": STYLES[3], "shiny": True}, {"evolutions": 3}])
+def test_neighbours_start_at_the_card_and_come_back(cgan, options):
+    generator = Generator(cgan, Dice(), Syllables())
+    request = Request(count=2, seed=4, **options)
+    cards = list(generator.cards(request))
+    rounds = list(generator.neighbours(cards, request, steps=8))
+    assert len(rounds) == len(cards)
+    for card, frames in zip(cards, rounds, strict=True):
+        assert len(frames) == 8
+        assert np.array_equal(frames[0], card.image)
+        away = [np.abs(frame.astype(int) - frames[0]).mean() for frame in frames]
+        assert away[0] == 0 < min(away[1:])
+        assert max(away[1], away[7]) < max(away[3:6])  # the farthest is halfway
+    again = list(generator.neighbours(cards, request, steps=8))
+    assert all(
+        np.array_equal(a, b) for one, two in zip(rounds, again, strict=True) for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_neighbours_need_a_latent_space():
+    with pytest.raises(UserError, match="no latent space"):
+        Generator(Blob(), Dice(), Syllables()).check_latents()
+
+
+def test_a_round_of_latents_begins_with_the_latent_and_closes(cgan):
+    start = cgan.latents(1, seeded(1))
+    near = latent.neighbours(cgan, start, 36, seeded(2))
+    assert near.shape == (36, 8)
+    assert near[0].equal(start[0])
+    steps = (near - near.roll(1, dims=0)).norm(dim=1)
+    assert steps.max() < 0.5 * (near - start).norm(dim=1).max()  # no jump, nor from the last to the first

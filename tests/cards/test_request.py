@@ -35,7 +35,7 @@ def test_types_are_read_in_any_case():
         ({"line": 2, "stage": 3}, "A line of 2 has no stage 3"),
         ({"evolutions": 1}, "evolutions must be 2 or 3, got 1"),
         ({"evolutions": 4}, "evolutions must be 2 or 3, got 4"),
-        ({"evolutions": 3, "stage": 1}, "leave stage and line away"),
+        ({"evolutions": 3, "stage": 1}, "leave stage and line out"),
         ({"evolutions": 3, "legendary": True}, "'legendary' have 1 or 2 forms, not 3"),
         ({"legendary": True, "stage": 1, "line": 3}, "'legendary' have 1 or 2 forms, not 3"),
         ({"evolutions": 2, "tier": "pseudo"}, "'pseudo' have 3 forms, not 2"),

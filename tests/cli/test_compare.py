@@ -1,14 +1,9 @@
 """`pokegen compare`: what it prints and writes, of runs that finished, that were killed, and that are none."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import matplotlib
 import pytest
 import yaml
+from forked import next_change, start
 from PIL import Image
 
 from pokegen.cli.main import main
@@ -100,12 +95,12 @@ def test_runs_without_metrics_still_show_their_settings(runs, tmp_path, capsys):
     ("words", "says"),
     [
         (["nosuch"], "No run 'nosuch'. Runs in runs: broken, fast, slow."),
-        (["slow", "runs"], "runs is no run"),
+        (["slow", "runs"], "runs is not a run"),
         (["slow", "fast", "--metric", "val/los"], "No run has logged 'val/los'. Metrics: val/loss."),
         (["slow", "other"], "no metric in common (slow: val/loss; other: train/generator)"),
-        (["garbled"], "garbled/csv/version_0/metrics.csv, line 3: expected a number a column"),
+        (["garbled"], "garbled/csv/version_0/metrics.csv, line 3: expected a number in each column"),
         (["slow", "--out", "file"], "Cannot write to the folder 'file'"),
-        (["me/pokegen/1"], "needs a login: wandb login"),
+        (["me/pokegen/1"], "log in with `wandb login`"),
         ([], "required: RUN"),
     ],
 )
@@ -159,7 +154,7 @@ def test_two_runs_of_one_name_and_a_resumed_one_are_compared_from_csv_and_from_w
     assert cells(from_csv, "model.lr") == ["0.001", "0.01"]
     assert cells(from_csv, "trainer.max_epochs") == ["2", "1"]
     assert record.read(tmp_path / "runs" / "vae")["starts"] == 2
-    assert len(read._wandb_logs(tmp_path / "runs" / "vae")) == 2
+    assert len(read.wandb_logs(tmp_path / "runs" / "vae")) == 2
 
     for name in ("vae", "vae-2"):  # W&B's folder alone
         (tmp_path / "wandb-only" / name).mkdir(parents=True)
@@ -170,24 +165,15 @@ def test_two_runs_of_one_name_and_a_resumed_one_are_compared_from_csv_and_from_w
 
 def test_a_run_that_was_killed_is_shown_as_such_and_as_running_before_and_after(imported, tmp_path, capsys):
     run = tmp_path / "runs" / "vae"
-    with open(tmp_path / "err", "w") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pokegen.cli.main", *settings(imported, "csv", 100_000)],
-            stdout=err,
-            stderr=err,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+    said = tmp_path / "said"
+    process = start(settings(imported, "csv", 100_000), said)
     try:
-        for _ in range(6000):
-            if (run / "checkpoints" / "last.ckpt").exists():
-                break
-            assert process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.01)
+        next_change(run / "checkpoints" / "last.ckpt", process, said)
         assert main(["compare", "vae", "slow"]) == 0
         assert cells(capsys.readouterr().out, "status") == ["running", "finished"]
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     assert main(["compare", "vae", "slow"]) == 0
     out = capsys.readouterr().out
     assert cells(out, "status") == ["killed", "finished"]

@@ -38,7 +38,7 @@ def source(tmp_path):
 
 def test_pokedex_rebuilds_the_committed_tables_byte_for_byte(tmp_path, capsys):
     assert main(["data", "pokedex", "--out", str(tmp_path)]) == 0
-    names = ["pokedex.csv", "moves.csv", "type_chart.csv"]
+    names = ["pokedex.csv", "abilities.csv", "moves.csv", "type_chart.csv"]
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
     for name in names:
         assert (tmp_path / name).read_bytes() == shipped(f"data/{name}").read_bytes()
@@ -62,7 +62,7 @@ def test_import_check_and_preview(source, tmp_path, capsys):
     assert main(["data", "check", "--root", str(cache)]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == str(cache / "rejected.csv")
-    for head in ("taken for", "game", "style", "split", "rejected"):
+    for head in ("read as", "game", "style", "split", "rejected"):
         assert head in out
     assert main(["data", "check", "--root", str(cache), "--files"]) == 0
     assert sorted(capsys.readouterr().out.splitlines()) == [
@@ -256,7 +256,7 @@ def test_check_finds_damage(name, source, tmp_path, capsys):
         assert "Import again" in one_line(capsys, "data", "check", "--root", cache)
     if name == "sprites.npy":
         (cache / name).write_bytes(content[:-40] + bytes(40))
-        assert "pixels are not those" in one_line(capsys, "data", "check", "--root", cache)
+        assert "pixels have changed since the import" in one_line(capsys, "data", "check", "--root", cache)
 
 
 def test_a_source_is_never_written_to(source, tmp_path):

@@ -13,6 +13,7 @@ import time
 import pytest
 import torch
 import yaml
+from forked import next_change, start
 from jsonargparse import Namespace
 
 from pokegen.cli import fit
@@ -31,7 +32,7 @@ NETS = {
     "cvae": ["network.init_args.width=4", "network.init_args.latent_dim=8"],
     "tokenizer": ["network.init_args.width=4", "discriminator.init_args.width=4", "adversarial_start=8"],
     "autoregressive": [
-        *(f"network.init_args.{key}" for key in ("weights=", "tokenizer_width=4", "width=16", "depth=1")),
+        *(f"network.init_args.{key}" for key in ("tokenizer_checkpoint=", "tokenizer_width=4", "width=16", "depth=1")),
         "network.init_args.levels=[4,3]",
     ],
 }
@@ -118,7 +119,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
     small = {"log": "off", "model.init_args.network.init_args.levels": "[4,3]"}
     assert main(words(imported, "tokenizer", **small)) == 0
     assert main(["zoo", "export", "runs/tokenizer", "codes"]) == 0
-    options = {"log": "off", "model.init_args.network.init_args.weights": "codes"}
+    options = {"log": "off", "model.init_args.network.init_args.tokenizer_checkpoint": "codes"}
     assert main(words(imported, "autoregressive", **options)) == 0
     trained, taken = (checkpoint(tmp_path / "runs" / name)["state_dict"] for name in ("tokenizer", "autoregressive"))
     keys = [key for key in trained if key.startswith("ema.")]
@@ -127,7 +128,7 @@ def test_a_trained_tokenizer_goes_into_the_model_of_its_codes(imported, tmp_path
         assert torch.allclose(trained[key].float(), taken[key.replace("ema.", "ema.tokenizer.")].float(), atol=1e-3)
     (tmp_path / "codes" / "config.yaml").unlink()
     assert main(words(imported, "autoregressive", epochs=2, ckpt_path="last", **options)) == 0  # not needed any more
-    options["model.init_args.network.init_args.weights"] = "nowhere"
+    options["model.init_args.network.init_args.tokenizer_checkpoint"] = "nowhere"
     assert "Unknown model 'nowhere'" in one_line(capsys, words(imported, "autoregressive", **options))
 
 
@@ -143,7 +144,7 @@ def test_a_run_begins_with_another_s_weights(imported, tmp_path, capsys):
     (tmp_path / "broken.ckpt").write_text("no checkpoint")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "foreign.ckpt")  # another tool's, without a state_dict
     for path in ("nowhere.ckpt", "broken.ckpt", "foreign.ckpt"):
-        assert f"{path} is no checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
+        assert f"{path} is not a checkpoint of a run" in one_line(capsys, words(imported, log="off", init_from=path))
     assert main(["zoo", "export", "runs/still", "still"]) == 0
     assert main(words(imported, **still | {"run": "tuned", "init_from": "still"})) == 0
     tuned = checkpoint(tmp_path / "runs" / "tuned")["state_dict"]
@@ -275,7 +276,7 @@ MISTAKES = {
     "no such log": (["--log=tensorboard"], "Unknown log 'tensorboard'. Known: wandb, csv, off."),
     "no such checkpoint": (["--ckpt_path=nosuch.ckpt"], "No checkpoint at nosuch.ckpt"),
     "nothing to resume": (["--ckpt_path=last"], "No checkpoint to resume at runs/vae/checkpoints/last.ckpt"),
-    "a path for a name": (["--run=../mine"], "--run must be a plain name, got '../mine'"),
+    "a path for a name": (["--run=../mine"], "--run must be a name without a folder, got '../mine'"),
     "a seed of letters": (["--seed_everything=x"], "seed_everything: expected"),
     "an early stop by nothing": (
         ["--trainer.callbacks=[{class_path: EarlyStopping, init_args: {monitor: val/los}}]"],
@@ -409,32 +410,17 @@ def test_new_runs_never_share_a_folder(tmp_path):
 def test_sigkill_at_any_moment_leaves_a_checkpoint_to_resume_from(imported, tmp_path):
     """Three starts of one run, each killed at a moment of chance after its second checkpoint."""
     run, chance, seen = tmp_path / "runs" / "vae", random.Random(0), 0
-    last = run / "checkpoints" / "last.ckpt"
-
-    def changed(before):
-        """The time of the next checkpoint after the one of `before`."""
-        for _ in range(6000):
-            now = last.stat().st_mtime_ns if last.exists() else 0
-            if now != before:
-                return now
-            assert process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.01)
-        raise AssertionError("no checkpoint within a minute")
-
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for start in range(3):
-        resume = {"ckpt_path": "last"} if start else {}
-        argv = words(imported, epochs=100_000, **resume)
-        with open(tmp_path / "err", "w") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pokegen.cli.main", *argv], stderr=err, stdout=err, env=environment
-            )
+    last, said = run / "checkpoints" / "last.ckpt", tmp_path / "said"
+    for attempt in range(3):
+        resume = {"ckpt_path": "last"} if attempt else {}
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        process = start(words(imported, epochs=100_000, **resume), said)
         try:
-            changed(changed(last.stat().st_mtime_ns if last.exists() else 0))
+            next_change(last, process, said, next_change(last, process, said, before))
             time.sleep(chance.uniform(0, 0.4))
         finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
         found = list((run / "checkpoints").glob("*.ckpt"))
         assert last in found
         for path in found:
@@ -486,14 +472,14 @@ def test_a_run_of_an_earlier_version_resumes_and_is_exported(imported, tmp_path)
     mine.write_text(text.replace("\nrun: dcgan\n", "\n"))
     assert "run: dcgan" not in mine.read_text()
     again = ["fit", "--config", str(mine), "--ckpt_path", "last", "--trainer.max_epochs", "2"]
-    with pytest.warns(UserWarning, match="has names of an earlier version"):
+    with pytest.warns(UserWarning, match="uses names of an earlier version"):
         assert main(again) == 0
     assert images_seen(tmp_path / "runs" / "dcgan") == 2 * EPOCH
     assert main(["sprites", "--model", "mine", "--count", "2"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("verb", "instead"), [("validate", "pokegen evaluate sprites"), ("predict", "`predict` reads keys in video")]
+    ("verb", "instead"), [("validate", "pokegen evaluate sprites"), ("predict", "`predict` reads keys from video")]
 )
 def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp_path, capsys):
     assert main(words(imported, "dcgan", score_images=0)) == 0
@@ -504,11 +490,11 @@ def test_what_a_gan_cannot_do_is_said_with_what_can(verb, instead, imported, tmp
 
 def test_a_trainer_of_ones_own_needs_no_network(imported):
     """Its settings have no nets whose size could follow the data's."""
-    config = Namespace(model=Namespace(class_path="mine.Trainer"), data=Namespace(init_args=Namespace(size=64)))
-    fit._share_size(config)
-    config.model.init_args = Namespace(options=Namespace(depth=3), size=7)
-    fit._share_size(config)
-    assert config.model.init_args == Namespace(options=Namespace(depth=3), size=7)
+    data = Namespace(class_path="pokegen.data.modules.SpriteDataModule", init_args=Namespace(size=64))
+    given = Namespace(model=Namespace(class_path="mine.Trainer"), data=data)
+    assert fit._shared(given) == []
+    given.model.init_args = Namespace(options=Namespace(depth=3), size=7)
+    assert fit._shared(given) == []
 
 
 def test_size_is_given_once(drawn, tmp_path):
@@ -519,6 +505,21 @@ def test_size_is_given_once(drawn, tmp_path):
     nets = config["model"]["init_args"]
     assert [nets[net]["init_args"]["size"] for net in ("generator", "discriminator")] == [256, 256]
     assert "generator.blocks.4.conv.weight" in state  # of the block that reaches 128, which 256 is the double of
+
+
+@pytest.mark.parametrize("side", ["data", "model.discriminator"])
+def test_a_size_of_either_side_is_taken_by_the_other(side, capsys):
+    assert main(["fit", "--config", "configs/cgan.yaml", f"--{side}.size=64", "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    nets = config["model"]["init_args"]
+    assert [nets[net]["init_args"]["size"] for net in ("generator", "discriminator")] == [64, 64]
+    assert config["data"]["init_args"]["size"] == 64
+
+
+def test_two_sizes_are_refused_even_if_one_is_the_default(capsys):
+    options = ["--data.size=64", "--model.generator.size=128"]
+    line = one_line(capsys, ["fit", "--config", "configs/cgan.yaml", *options])
+    assert "data.size is 64, but model.generator.size is 128. Set one of them alone." in line
 
 
 def test_classes_go_by_their_names_alone(imported, tmp_path):
@@ -536,10 +537,10 @@ def test_classes_go_by_their_names_alone(imported, tmp_path):
 @pytest.mark.parametrize(
     ("option", "instead"),
     [
-        ("--trainer.logger=false", "choose by --log wandb, csv or off"),
-        ("--trainer.default_root_dir=here", "choose the folder of all runs by --runs"),
-        ("--optimizer=Adam", "Their step sizes are settings of its own"),
-        ("--lr_scheduler.gamma=0.5", "Their step sizes are settings of its own"),
+        ("--trainer.logger=false", "choose it with --log wandb, csv or off"),
+        ("--trainer.default_root_dir=here", "choose the folder of all runs with --runs"),
+        ("--optimizer=Adam", "Set their learning rates by the model's options"),
+        ("--lr_scheduler.gamma=0.5", "Set their learning rates by the model's options"),
     ],
 )
 def test_what_pokegen_sets_itself_is_refused_with_what_to_set_instead(option, instead, imported, tmp_path, capsys):
@@ -592,26 +593,19 @@ def test_a_checkpoint_that_is_not_finite_never_replaces_a_good_one(imported, tmp
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_interrupts_the_run(number, status, imported, tmp_path):
-    command = [sys.executable, "-m", "pokegen.cli.main", *words(imported, epochs=100_000)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with open(tmp_path / "err", "w") as err:
-        process = subprocess.Popen(command, stderr=err, stdout=err, env=environment)
-    last = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt"
+def test_a_signal_interrupts_the_run(number, status, imported, tmp_path, capsys):
+    last, said = tmp_path / "runs" / "vae" / "checkpoints" / "last.ckpt", tmp_path / "said"
+    process = start(words(imported, epochs=100_000), said)
     try:
-        while not last.exists():
-            assert process.poll() is None, (tmp_path / "err").read_text()
-            time.sleep(0.01)
-        again = subprocess.run(
-            [sys.executable, "-m", "pokegen.cli.main", *words(imported, ckpt_path="last")],
-            *(), capture_output=True, text=True, env=environment,
-        )  # fmt: skip
-        assert again.returncode == 2  # two would write to one run
-        assert "Another pokegen is writing to runs/vae" in again.stderr
-        process.send_signal(number)
-        assert process.wait(60) == status
+        next_change(last, process, said)
+        line = one_line(capsys, words(imported, ckpt_path="last"))  # two would write to one run
+        assert "Another pokegen is writing to runs/vae" in line
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode == status
     finally:
         process.kill()
+        process.join()
     assert record(tmp_path)["status"] == "interrupted"
     assert [path.name for path in last.parent.glob(".*")] == []
 

@@ -13,8 +13,9 @@ from mistakes import one_line
 from pokegen import zoo
 from pokegen.cli.main import main
 from pokegen.game.video.cloning import Policy
+from pokegen.game.video.film import FILMS
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import FILMS, read_recording
+from pokegen.game.video.recording import read_recording
 
 ENV = "tests/Lamps-v0"
 IDM = {"groups": GROUPS, "window": 8, "stem_width": 4, "stem_stride": 8, "stacks": [4], "width": 16, "heads": 2}
@@ -198,7 +199,7 @@ PLAY = "game", "evaluate", "--env", ENV
     [
         (("game",), "arguments are required"),
         (("game", "dance"), "invalid choice: 'dance'"),
-        (("game", "envs", "--json", "matrix.json"), "--json writes what --check measures: give both."),
+        (("game", "envs", "--json", "matrix.json"), "--json writes the results of --check: give both."),
         (("game", "envs", "pokegen/Overwrold-v0"), "pokegen/Overworld-v0"),
         (("game", "record", "--env", ENV), "--out"),
         (("game", "evaluate", "--env", "pokegen/Overwrold-v0"), "Near: pokegen/Overworld-v0"),

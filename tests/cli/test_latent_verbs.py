@@ -118,7 +118,7 @@ def test_white_is_clear_outside_and_stays_inside():
         (["walk", "--steps", "0", "--out", "w.gif"], "steps must be from 1 to 1000"),
         (["walk", "--duration", "5", "--out", "w.gif"], "duration must be from 20"),
         (["walk", "--types", "--type", "fire", "--out", "w.gif"], "no one type"),
-        (["sprites", "--by", "type", "--type", "fire"], "leave one of the two away"),
+        (["sprites", "--by", "type", "--type", "fire"], "leave one of the two out"),
         (["sprites", "--style", "pixel-1"], "has seen no sprite of style 'pixel-1'. It knows: artwork, pixel-4"),
         (["sprites", "--style", "oil"], "Unknown style 'oil'. Known styles: artwork, render"),
         (["sprites", "--color", "mauve"], "Unknown color 'mauve'. Known colors: Black"),

@@ -2,6 +2,7 @@
 
 import os
 
+import fake_zoo
 import pytest
 
 from pokegen.cli.main import main
@@ -32,7 +33,25 @@ def test_the_seed_is_told_beside_the_names_not_among_them(zoo, capsys):
     assert capsys.readouterr().out == out
 
 
-@pytest.mark.parametrize(("options", "says"), [(["--type", "x"], "Unknown type"), (["--count", "-1"], "count must be")])
+def test_stage_and_legendary_reach_the_names_model(zoo, capsys, monkeypatch):
+    seen = []
+
+    def sample(self, n, condition=None, **options):
+        seen.append({key: set(value.tolist()) for key, value in (condition or {}).items()})
+        return drawn(self, n, condition, **options)
+
+    drawn = fake_zoo.Syllables.sample
+    monkeypatch.setattr(fake_zoo.Syllables, "sample", sample)
+    for options in ([], ["--stage", "3"], ["--legendary"], ["--stage", "1", "--no-legendary"]):
+        assert main(["names", *options, "--count", "6", "--seed", "4"]) == 0
+    capsys.readouterr()
+    assert seen == [{}, {"stage": {3}}, {"legendary": {1}}, {"stage": {1}, "legendary": {0}}]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--type", "x"], "Unknown type"), (["--count", "-1"], "count must be"), (["--stage", "4"], "stage must be")],
+)
 def test_mistakes_are_one_line(zoo, capsys, options, says):
     assert main(["names", *options]) == 2
     err = capsys.readouterr().err

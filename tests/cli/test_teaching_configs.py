@@ -128,7 +128,7 @@ def test_data_of_another_shape_are_told(capsys):
     assert main(words("gan_digits", **{"data.init_args.size": 32})) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("pokegen: ")]
     assert len(said) == 1
-    assert "draws images of 1×28×28, the data are 1×32×32" in said[0]
+    assert "draws images of 1×28×28, but the data are 1×32×32" in said[0]
 
 
 def test_data_that_are_not_there_are_told_in_one_line(tmp_path, capsys):

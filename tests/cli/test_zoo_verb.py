@@ -130,13 +130,13 @@ def copy(run, tmp_path):
         (shutil.rmtree, "No checkpoint in"),
         (lambda run: shutil.rmtree(run / "checkpoints"), "Give a run's folder, such as runs/cgan, or a .ckpt file."),
         (lambda run: (run / "checkpoints" / "last.ckpt").unlink(), "No checkpoint in"),
-        (lambda run: (run / "config.yaml").unlink(), "is no run that can be exported"),
-        (lambda run: (run / "config.yaml").write_text("model: 1"), "is no run that can be exported"),
-        (lambda run: (run / "config.yaml").write_text("model: ["), "is no run that can be exported"),
-        (lambda run: (run / "config.yaml").write_text(""), "is no run that can be exported"),
-        (lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b""), "is no run that can be exported"),
-        (lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b"junk"), "is no run that can be exported"),
-        (lambda run: torch.save({}, run / "checkpoints" / "last.ckpt"), "is no run that can be exported"),
+        (lambda run: (run / "config.yaml").unlink(), "cannot be exported"),
+        (lambda run: (run / "config.yaml").write_text("model: 1"), "cannot be exported"),
+        (lambda run: (run / "config.yaml").write_text("model: ["), "cannot be exported"),
+        (lambda run: (run / "config.yaml").write_text(""), "cannot be exported"),
+        (lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b""), "cannot be exported"),
+        (lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b"junk"), "cannot be exported"),
+        (lambda run: torch.save({}, run / "checkpoints" / "last.ckpt"), "cannot be exported"),
     ],
 )
 def test_what_is_no_run_is_told_and_leaves_nothing(harm, says, copy, tmp_path, capsys):
@@ -150,7 +150,7 @@ def test_what_is_no_run_is_told_and_leaves_nothing(harm, says, copy, tmp_path, c
 def test_a_folder_of_something_else_is_not_replaced(run, tmp_path, capsys):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.txt").write_text("precious")
-    assert "holds something else" in one_line(capsys, "zoo", "export", run, tmp_path / "thesis")
+    assert "exists and is not a checkpoint" in one_line(capsys, "zoo", "export", run, tmp_path / "thesis")
     for folder in (tmp_path / "thesis" / "thesis.txt", tmp_path / "thesis" / "thesis.txt" / "below"):
         assert str(folder) in one_line(capsys, "zoo", "export", run, folder)
     assert (tmp_path / "thesis" / "thesis.txt").read_text() == "precious"

@@ -186,7 +186,7 @@ def test_what_is_no_picture_or_too_large_gives_a_reason(tmp_path, monkeypatch):
 
 def test_a_picture_that_starts_a_program_is_not_opened(tmp_path):
     (tmp_path / "drawing.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n")
-    with pytest.raises(ValueError, match="no picture of a known format"):
+    with pytest.raises(ValueError, match="not a picture of a known format"):
         read_picture(tmp_path / "drawing.png")
 
 

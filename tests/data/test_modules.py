@@ -108,7 +108,7 @@ def test_an_import_of_256_serves_every_size_and_one_of_128_does_not(drawn, impor
         module.setup("fit")
         assert next(iter(module.train_dataloader()))["image"].shape == (2, 3, size, size)
     module = SpriteDataModule(str(imported), size=256)
-    with pytest.raises(DataError, match="128 pixels a side, 256 are asked for"):
+    with pytest.raises(DataError, match="128 pixels a side, but size is 256"):
         module.setup("fit")
     with pytest.raises(UserError, match="size must be one of 64, 128, 256, got 100"):
         SpriteDataModule(str(imported), size=100)

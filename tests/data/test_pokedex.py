@@ -144,7 +144,7 @@ def test_a_name_that_begins_like_a_known_one_is_no_form(tmp_path, rows):
         ({"Legendary": "perhaps"}, "expected True or False"),
         ({"Height (m)": "-1"}, "column 'Height"),
         ({"Name": " "}, "expected a name"),
-        ({"No": "1"}, "1 stands more than once"),
+        ({"No": "1"}, "1 occurs more than once"),
     ],
 )
 def test_a_broken_value_is_named_with_row_and_column(tmp_path, rows, change, message):

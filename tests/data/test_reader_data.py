@@ -7,7 +7,7 @@ import torch
 from pokegen.data import lexicon
 from pokegen.data.lexicon import load_lexicon, meanings
 from pokegen.data.pokedex import load_pokedex
-from pokegen.data.reader import CODES, ReaderDataModule
+from pokegen.data.reader_data import CODES, ReaderDataModule
 from pokegen.errors import UserError
 from pokegen.schema import COLORS, TYPES
 from pokegen.text import plain

@@ -142,7 +142,7 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
     put(tmp_path / "in", "025.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("precious")
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(DataError, match="contains something other"):
         import_sprites(tmp_path / "in", tmp_path / "out", workers=1)
     assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
 

@@ -203,7 +203,7 @@ def test_missing_data_say_how_to_get_them(tmp_path, mnist):
     for module, place in ((MNISTDataModule, "MNIST/raw"), (CelebADataModule, "celeba")):
         with pytest.raises(DataError, match=r"--data\.download true") as error:
             ready(module(str(tmp_path / "nowhere")))
-        assert f"nowhere/{place} does not hold" in one_line(error)
+        assert f"nowhere/{place} does not contain" in one_line(error)
     file = mnist / "MNIST" / "raw" / "train-images-idx3-ubyte"
     for content in (b"", file.read_bytes()[:500], b"<html>no such page</html>"):
         file.write_bytes(content)
@@ -239,6 +239,6 @@ def test_a_face_that_cannot_be_read_is_named(celeba):
     module = ready(CelebADataModule(str(celeba)))
     (celeba / "celeba" / "img_align_celeba" / "000003.jpg").write_bytes(b"cut")
     module.datasets["train"][1]
-    with pytest.raises(DataError, match=r"000003\.jpg is no picture that can be read") as error:
+    with pytest.raises(DataError, match=r"000003\.jpg cannot be read as a picture") as error:
         module.datasets["train"][2]
     one_line(error)

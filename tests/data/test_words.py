@@ -47,7 +47,7 @@ def test_batches_are_names_without_conditions(data):
 
 
 def test_what_cannot_be_had_is_told(monkeypatch):
-    with pytest.raises(UserError, match="knows no language 'xx'"):
+    with pytest.raises(UserError, match="has no language 'xx'"):
         words(1000, ["xx"])
     with pytest.raises(UserError, match="1000 words or more"):
         WordsDataModule(10)

@@ -27,7 +27,7 @@ def test_frechet_distance_sees_a_turned_covariance():
 
 
 def test_frechet_distance_refuses_fewer_rows_than_dimensions():
-    with pytest.raises(UserError, match="more than 4 images a side, got 4"):
+    with pytest.raises(UserError, match="more than 4 images per side, got 4"):
         distances.frechet_distance(gaussian(4, 0, 1), gaussian(100, 0, 1))
 
 
@@ -55,7 +55,7 @@ def test_kernel_distance_is_the_seed_s_and_leaves_the_global_generator_alone():
 
 
 def test_kernel_distance_refuses_too_few():
-    with pytest.raises(UserError, match="needs 250 images a side, got 100"):
+    with pytest.raises(UserError, match="needs 250 images per side, got 100"):
         distances.kernel_distance(gaussian(100, 0, 1), gaussian(300, 0, 1))
 
 

@@ -31,11 +31,11 @@ def test_copies_pull_the_ratio_to_zero_and_are_counted(drawn):
     new, unseen = unseen.pictures[half], unseen.take(~half)
     assert len(trained) > 8 * len(unseen)  # many more to copy than to compare with
     to_trained, own = (memorisation.distances(unseen.pictures, p) for p in (trained.pictures, unseen.pictures))
-    real = memorisation.honest(to_trained, own, unseen.species)
+    real = memorisation.fit_copy_baseline(to_trained, own, unseen.species)
 
     def judge(pictures):
         tables = (memorisation.distances(pictures, others) for others in (trained.pictures, unseen.pictures))
-        return memorisation.copying(*tables, real)
+        return memorisation.copy_metrics(*tables, real)
 
     honest, copied = judge(new), judge(trained.pictures[:60, :, ::-1])
     assert honest["copy_ratio"] == pytest.approx(1, abs=0.2)

@@ -9,8 +9,8 @@ import torch
 
 from pokegen.data.tables import NamesDataModule
 from pokegen.errors import UserError
-from pokegen.evaluation import names as panel
-from pokegen.evaluation.names import (
+from pokegen.evaluation import names_panel as panel
+from pokegen.evaluation.names_panel import (
     BY_CONSTRUCTION,
     METRICS,
     ORDERS,

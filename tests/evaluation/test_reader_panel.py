@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pokegen.evaluation.reader import evaluate_reader, scores
+from pokegen.evaluation.reader_panel import evaluate_reader, scores
 
 
 def test_a_certain_reader_scores_one_and_an_even_one_the_entropy():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pokegen.errors import UserError
-from pokegen.evaluation import stats as panel
+from pokegen.evaluation import stats_panel as panel
 from pokegen.schema import STAT_LABELS, STATS, TYPES
 
 
@@ -232,7 +232,7 @@ class NotStats:
         ((Model(), table(200, 1)), "one of the two"),
         ((NotStats(torch.zeros(3, 3, 8, 8)), None), "NotStats draws no rows"),
         ((NotStats({"type1": torch.zeros(3)}), None), "draws no type2, legendary"),
-        ((None, table(200, 1).drop(columns=["Stage", "HP"])), "lack the column 'Stage', 'HP'"),
+        ((None, table(200, 1).drop(columns=["Stage", "HP"])), "have no column 'Stage', 'HP'"),
         ((None, table(100, 1)), "180 samples or more.*got 100"),
         ((None, table(200, 1).assign(HP=["x"] * 200)), "row 2, column 'HP': expected a number, got 'x'"),
         ((None, table(200, 1).assign(HP=np.inf)), "row 2, column 'HP'"),

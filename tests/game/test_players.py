@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lamps import GROUPS, Lamps
+from toys import Counting
 
 from pokegen import zoo
 from pokegen.errors import CheckpointError, UserError
@@ -17,8 +18,8 @@ from pokegen.game.envs.names import KEYS
 from pokegen.game.play import returns
 from pokegen.game.players import Expert, Invader, Random, Uneven
 from pokegen.game.video.cloning import Policy
+from pokegen.game.video.codec import gray
 from pokegen.game.video.idm import InverseDynamics
-from pokegen.game.video.recording import gray
 
 POLICY = {"groups": GROUPS, "window": 4, "blocks": 1, "widths": [4, 4, 4], "hidden": 16}
 
@@ -291,24 +292,9 @@ def test_who_has_no_environment_of_its_own_is_asked_for_one():
 # ----------------------------------------------------------------------------------------------------------- returns
 
 
-class Sums(gymnasium.Env):
+def sums():
     """Pays the action; episode n, by its seed, ends after n steps, or is cut off after 5."""
-
-    action_space = gymnasium.spaces.Discrete(3)
-    observation_space = gymnasium.spaces.Discrete(100)
-
-    def __init__(self):
-        self.seeds = []
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.seeds.append(seed)
-        self.steps = 0
-        return 0, {}
-
-    def step(self, action):
-        self.steps += 1
-        return self.steps, float(action), self.steps == self.seeds[-1], self.steps == 5, {}
+    return Counting(length=0, limit=5)
 
 
 class Counts:
@@ -325,14 +311,14 @@ class Counts:
 
 
 def test_returns_are_sums_of_whole_episodes_seed_by_seed():
-    env, player = Sums(), Counts()
+    env, player = sums(), Counts()
     # Presses 0, 1, 2, 0, 1 of up to five steps.
     assert list(returns(env, player, 5, seed=2)) == [(1.0, 2), (3.0, 3), (3.0, 4), (4.0, 5), (4.0, 5)]
     assert env.seeds == player.seeds == [2, 3, 4, 5, 6]
 
 
 def test_returns_come_one_by_one():
-    env = Sums()
+    env = sums()
     found = returns(env, Counts(), 1000, seed=1)
     next(found)
     assert env.seeds == [1]

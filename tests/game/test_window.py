@@ -1,11 +1,10 @@
 """A person at the keyboard, without a display: SDL's dummy driver, and events that the test posts."""
 
 import time
-from typing import ClassVar
 
-import gymnasium
 import numpy as np
 import pytest
+from toys import Counting
 
 from pokegen.errors import UserError
 from pokegen.game.envs.names import KEYS
@@ -22,32 +21,17 @@ def dummy(monkeypatch):
     pygame.display.quit()
 
 
-class Meadow(gymnasium.Env):
-    """Shows how many steps were made, does what the test's script says before each frame, and ends after 5 steps."""
-
-    metadata: ClassVar = {"render_modes": ["rgb_array"]}
-    observation_space = gymnasium.spaces.Discrete(100)
-    render_mode = "rgb_array"
+class Meadow(Counting):
+    """Does what the test's script says before each frame, and ends after 5 steps."""
 
     def __init__(self, names=KEYS, script=()):
-        self.action_names = names
-        self.action_space = gymnasium.spaces.Discrete(len(names))
-        self.script, self.seeds, self.shown = list(script), [], 0
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.seeds.append(seed)
-        self.t = 0
-        return 0, {}
+        super().__init__(names, length=5)
+        self.script = list(script)
 
     def step(self, action):
         for kind, key in self.script.pop(0) if self.script else [("quit", None)]:
             post(kind, key)
-        self.t += 1
-        return self.t, float(action), self.t == 5, False, {}
-
-    def render(self):
-        return np.full((30, 40, 3), 10 * self.t, np.uint8)
+        return super().step(action)
 
 
 def post(kind, key=None):

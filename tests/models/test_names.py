@@ -55,7 +55,7 @@ def trainer() -> NameTrainer:
 
 @pytest.fixture(scope="module")
 def model(trainer) -> NameModel:
-    return trainer.light()
+    return trainer.to_inference_model()
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -110,7 +110,7 @@ def test_exported_weights_load_in_transformers(trainer, tmp_path):
     from transformers import GPT2LMHeadModel
 
     save_file(trainer.state_dict(), tmp_path / "model.safetensors")  # refuses tensors that share memory
-    twin = GPT2LMHeadModel(trainer.light().to_transformers().config)
+    twin = GPT2LMHeadModel(trainer.to_inference_model().to_transformers().config)
     missing, unexpected = twin.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=False)
     assert missing == ["lm_head.weight"]  # tied to the embedding
     assert unexpected == ["known"]
@@ -124,7 +124,7 @@ def test_saved_and_loaded_draws_the_same(trainer, tmp_path):
     save_file(trainer.state_dict(), tmp_path / "model.safetensors")
     loaded = NameModel(**arguments).eval()
     loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    assert loaded.sample(8, generator=seeded(3)) == trainer.light().sample(8, generator=seeded(3))
+    assert loaded.sample(8, generator=seeded(3)) == trainer.to_inference_model().sample(8, generator=seeded(3))
 
 
 def test_a_seed_is_a_list_of_names(model):
@@ -192,7 +192,7 @@ def test_prefix_begins_each_name_in_any_case(model):
         ({"prefix": "Tapu Koko "}, "letters"),
         ({"temperature": 0.0}, "temperature from 0.01 to 100"),
         ({"temperature": math.nan}, "temperature from 0.01 to 100"),
-        ({"max_length": 2}, "longest name"),
+        ({"max_length": 2}, "maximum length"),
         ({"min_distance": 0}, "distance"),
         ({"condition": {"type1": torch.tensor([18])}}, "0 to 17"),
         ({"condition": {"stage": torch.tensor([0])}}, "1 to 3"),
@@ -261,8 +261,8 @@ def test_training_hides_conditions_and_letters_and_evaluation_does_not(trainer):
 
 
 def test_padding_costs_nothing(trainer):
-    one = trainer.light().bits_per_character(["ekans"])
-    assert trainer.light().bits_per_character(["ekans", "ekans"]) == pytest.approx(one, abs=1e-5)
+    one = trainer.to_inference_model().bits_per_character(["ekans"])
+    assert trainer.to_inference_model().bits_per_character(["ekans", "ekans"]) == pytest.approx(one, abs=1e-5)
     # By hand: the mean of -log2 p over the five letters and the end.
     tokens = torch.cat([encode_condition(None, 1), encode(["ekans"], 5)], dim=1)
     log_p = trainer(tokens)[0, 3:, : len(ALPHABET) + 1].log_softmax(dim=-1)

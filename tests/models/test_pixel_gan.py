@@ -88,7 +88,7 @@ def test_training_and_showing_draw_the_same(generator):
 def test_a_shiny_has_the_same_shape_to_the_pixel_in_other_colours(generator):
     latent = seeded(8, 8)
     with torch.no_grad():
-        usual, shiny = (generator.present(latent, generator.embed(labels(8, s))) for s in (0, 1))
+        usual, shiny = (generator.decode(latent, generator.embed(labels(8, s))) for s in (0, 1))
     assert ((usual.amin(1) < 0.92) == (shiny.amin(1) < 0.92)).all()
     assert not torch.allclose(usual, shiny, atol=0.05)
 
@@ -126,6 +126,6 @@ def test_specks_are_not_shown_and_the_creature_stands_in_the_middle(generator, m
     small[:, :, 2:22, 4:34] = -0.5
     small[:, :, 60, 60] = -0.5
     monkeypatch.setattr(generator, "draw_small", lambda *_: small)
-    shown = generator.present(torch.zeros(1, 8), torch.zeros(1, 9))
+    shown = generator.decode(torch.zeros(1, 8), torch.zeros(1, 9))
     ys, xs = (shown[0, 0] < 1).nonzero(as_tuple=True)
     assert (ys.min(), ys.max(), xs.min(), xs.max()) == (44, 83, 34, 93)

@@ -124,7 +124,7 @@ def painted(latent, _=None):
 def critic():
     """A classifier that has learnt which colour is whose."""
     torch.manual_seed(0)
-    net = Classifier((8, 8, 8, 8), species=3, spoiled=0.0)
+    net = Classifier((8, 8, 8, 8), species=3, corrupted=0.0)
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for _ in range(60):
         latent = torch.randn(16, 8)
@@ -139,7 +139,9 @@ def critic():
 @pytest.fixture(scope="module")
 def chooser(critic):
     """A generator of two colours with that critic."""
-    net = projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic", critic_widths=(8, 8, 8, 8), candidates=12)
+    net = projected_gan.ProjectedGANGenerator(
+        8, 8, 8, critic_checkpoint="critic", critic_widths=(8, 8, 8, 8), candidates=12
+    )
     net.load_pretrained(critic)
     net._draw = painted
     return net.eval()
@@ -173,12 +175,12 @@ def test_the_critic_stays_as_it_is(chooser):
 
 
 def test_a_critic_that_does_not_fit_is_told(critic):
-    with pytest.raises(UserError, match="weights: critic does not fit"):
-        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").load_pretrained(critic)
+    with pytest.raises(UserError, match="critic_checkpoint: critic does not fit"):
+        projected_gan.ProjectedGANGenerator(8, 8, 8, critic_checkpoint="critic").load_pretrained(critic)
     with pytest.raises(UserError, match="does not fit"):
-        projected_gan.ProjectedGANGenerator(8, 8, 8, weights="critic").load_pretrained(torch.nn.Linear(1, 1))
+        projected_gan.ProjectedGANGenerator(8, 8, 8, critic_checkpoint="critic").load_pretrained(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="needs the condition type1"):
-        projected_gan.ProjectedGANGenerator(8, 8, 8, conditions=["color"], weights="critic")
+        projected_gan.ProjectedGANGenerator(8, 8, 8, conditions=["color"], critic_checkpoint="critic")
 
 
 def test_the_default_style_is_drawn_unless_another_is_asked_or_none_has_shown_it():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pokegen.data.reader import ReaderDataModule
+from pokegen.data.reader_data import ReaderDataModule
 from pokegen.errors import UserError
 from pokegen.models.reader import CODES, NUMBERS, Reader
 from pokegen.schema import TYPES

@@ -271,7 +271,7 @@ def test_a_seed_is_a_table(model):
         ({"hp": torch.tensor([1, 2])}, "one value or 3"),
         ({"type1": 2, "type2": 2}, "differ"),
         ({"tier": 1, "legendary": 1}, "tier"),
-        ({"line": 2, "stage": 3}, "end of its line"),
+        ({"line": 2, "stage": 3}, "length of the evolution line"),
     ],
 )
 def test_wrong_conditions_are_refused_in_one_line(untrained, condition, message):

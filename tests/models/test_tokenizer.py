@@ -107,11 +107,11 @@ def test_patches_are_judged_one_by_one():
 def test_no_position_sees_itself_or_what_comes_after():
     net = transformer(size=64)
     tokens, embedded = net.tokenizer.tokens(pictures(1)), net.embed(net.sample_conditions(1))
-    before = net._logits(tokens, embedded)
+    before = net.logits(tokens, embedded)
     for t in (0, 5, 15):
         other = tokens.clone()
         other[:, t] = (other[:, t] + 1) % torch.tensor(LEVELS)
-        after = net._logits(other, embedded)
+        after = net.logits(other, embedded)
         assert all(torch.allclose(a[:, :t], b[:, :t], atol=1e-5) for a, b in zip(after, before, strict=True))
         assert torch.allclose(after[0][:, t], before[0][:, t], atol=1e-5)  # the first code, before any of its position
         assert not torch.allclose(after[1][:, t], before[1][:, t], atol=1e-5)  # the second has seen the first
@@ -138,10 +138,10 @@ def test_draws_are_as_likely_as_the_logits_say():
     net.render(torch.randn(n, 2 * sum(LEVELS), generator=seeded()), embedded.expand(n, -1))
     first = torch.bincount(drawn[0][:, 0, 0], minlength=4) / n
     net.place = torch.nn.Parameter(net.place[:2])
-    logits = net._logits(drawn[0][:1], embedded)[0][0, 0]
+    logits = net.logits(drawn[0][:1], embedded)[0][0, 0]
     assert torch.allclose(first, logits.softmax(0), atol=0.02)
     second = drawn[0][(drawn[0][:, 0] == drawn[0][0, 0]).all(dim=1)][:, 1, 0]  # after the same first position
-    logits = net._logits(drawn[0][:1], embedded)[0][0, 1]
+    logits = net.logits(drawn[0][:1], embedded)[0][0, 1]
     assert torch.allclose(torch.bincount(second, minlength=4) / len(second), logits.softmax(0), atol=0.03)
 
 
@@ -159,7 +159,7 @@ def test_the_loss_is_the_likelihood_of_all_codes():
     net = transformer(size=64)
     values = net.loss(batch())
     tokens, embedded = net.tokenizer.tokens(pictures()), net.embed(torch.ones(4, len(CONDITIONS), dtype=torch.long))
-    each = [x.log_softmax(2).gather(2, tokens[..., i, None]).sum() for i, x in enumerate(net._logits(tokens, embedded))]
+    each = [x.log_softmax(2).gather(2, tokens[..., i, None]).sum() for i, x in enumerate(net.logits(tokens, embedded))]
     assert float(values["loss"].detach()) == pytest.approx(-float(sum(each).detach()) / (4 * 16), rel=1e-4)
     assert float(values["bits"]) == pytest.approx(float(values["loss"].detach()) * 16 / math.log(2), rel=1e-4)
 
@@ -192,7 +192,7 @@ def test_hidden_conditions_are_those_that_guidance_goes_away_from():
     assert not torch.allclose(shown, hidden)
     net.guidance = 3.0
     assert net._guided(torch.tensor([[2.0], [1.0]])).tolist() == [[4.0]]
-    assert net._twice(torch.ones(1, 2)).tolist() == [[1, 1], [0, 0]]
+    assert net._with_unconditional(torch.ones(1, 2)).tolist() == [[1, 1], [0, 0]]
 
 
 def test_guidance_changes_what_is_drawn_and_one_is_none():
@@ -212,7 +212,7 @@ def test_a_trained_tokenizer_is_taken_over():
     torch.nn.init.normal_(other.tokenizer.encoder[-1].weight)
     net.load_pretrained(other)  # a model's own serves as well
     assert net.tokenizer.tokens(pictures()).equal(other.tokenizer.tokens(pictures()))
-    with pytest.raises(UserError, match="does not fit the tokenizer"):
+    with pytest.raises(UserError, match="does not fit the model's levels"):
         net.load_pretrained(Tokenizer(8, LEVELS))
     with pytest.raises(UserError, match="holds no tokenizer"):
         net.load_pretrained(torch.nn.Linear(1, 1))

@@ -129,11 +129,11 @@ def test_a_run_that_logged_nothing_is_a_run(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"epoch,step,train/loss\n0,0,1.0\n0,1,loss\n", "metrics.csv, line 3: expected a number a column"),
-        (b"epoch,step,train/loss\n0,0,1.0,7\n", "metrics.csv, line 2: expected a number a column"),
-        (b"epoch,step,train/loss\n0,,1.0\n", "metrics.csv, line 2: expected a number a column"),
-        (b"a table of something else\n1\n", "names no column 'step'"),
-        (b"\x89PNG\xff\n", "is no table of metrics"),
+        (b"epoch,step,train/loss\n0,0,1.0\n0,1,loss\n", "metrics.csv, line 3: expected a number in each column"),
+        (b"epoch,step,train/loss\n0,0,1.0,7\n", "metrics.csv, line 2: expected a number in each column"),
+        (b"epoch,step,train/loss\n0,,1.0\n", "metrics.csv, line 2: expected a number in each column"),
+        (b"a table of something else\n1\n", "has no column 'step'"),
+        (b"\x89PNG\xff\n", "is not a table of metrics"),
     ],
 )
 def test_a_metrics_file_that_cannot_be_read_is_told(tmp_path, content, says):
@@ -148,11 +148,11 @@ def test_a_metrics_file_that_cannot_be_read_is_told(tmp_path, content, says):
     [
         ("b", r"No run 'b'. Runs in .*: a."),
         ("b/c", r"No run 'b/c'. Runs in .*: a."),
-        ("plain", "plain is no run: it holds neither config.yaml .* nor a W&B run. Runs in .*: a."),
-        ("zoo", "zoo is no run"),
-        ("other", "other is no run: its config.yaml names no model"),
+        ("plain", "plain is not a run: it has neither config.yaml .* nor a W&B run. Runs in .*: a."),
+        ("zoo", "zoo is not a run"),
+        ("other", "other is not a run: its config.yaml has no model"),
         ("broken", "config.yaml cannot be read"),
-        ("me/pokegen/4f2k9x1a", "No run at me/pokegen/4f2k9x1a; .*needs a login: wandb login. Runs in .*: a"),
+        ("me/pokegen/4f2k9x1a", "No run at me/pokegen/4f2k9x1a. .*log in with `wandb login`. Runs in .*: a"),
     ],
 )
 def test_what_is_no_run_is_told(tmp_path, monkeypatch, source, says):
@@ -225,7 +225,7 @@ def test_two_offline_runs_of_a_resumed_run_are_one(trained, tmp_path, monkeypatc
         shutil.copy(log, tmp_path / "r" / "wandb" / name / f"run-{name[-1]}.wandb")
     run, once = load("r", tmp_path), load(str(log), tmp_path)
     assert run.rows == once.rows  # the second starts at step 0, so that nothing of the first is left
-    inspected = read._inspect
+    inspected = read.inspect
 
     def renamed(path):
         lines = inspected(path)
@@ -234,8 +234,8 @@ def test_two_offline_runs_of_a_resumed_run_are_one(trained, tmp_path, monkeypatc
                 line["run"]["display_name"] = "another"
         return lines
 
-    monkeypatch.setattr(read, "_inspect", renamed)
-    with pytest.raises(UserError, match="r holds several W&B runs: another, stats"):
+    monkeypatch.setattr(read, "inspect", renamed)
+    with pytest.raises(UserError, match="r has several W&B runs: another, stats"):
         load("r", tmp_path)
 
 
@@ -253,7 +253,7 @@ def test_an_offline_run_that_was_cut_is_read_up_to_there(trained, tmp_path, monk
     monkeypatch.setattr(record, "_process", lambda pid: None)
     assert load(str(folder), tmp_path).record["status"] == "killed"
     cut.write_bytes(whole[:7])  # what W&B has written before its first flush, 15 seconds after the start
-    with pytest.raises(UserError, match="nothing was written before it was killed"):
+    with pytest.raises(UserError, match="was killed before it wrote anything"):
         load(str(folder), tmp_path)
     cut.write_bytes(b"not W&B's")
     with pytest.raises(UserError):
@@ -303,7 +303,7 @@ def test_what_the_server_refuses_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setattr(wandb, "Api", refuse)
-    with pytest.raises(UserError, match="W&B does not give me/pokegen/1: Could not find run <Run"):
+    with pytest.raises(UserError, match="Cannot read me/pokegen/1 from W&B: Could not find run <Run"):
         load("me/pokegen/1", tmp_path)
 
 
@@ -335,7 +335,7 @@ def offline(root, *rows):
 
 def test_the_files_of_a_wandb_run_are_not_elsewhere(tmp_path, monkeypatch):
     run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
     (run / "files" / "grid.png").write_bytes(png())
     assert load(str(run), tmp_path).picture == png()
     (run / "files").rename(tmp_path / "elsewhere")
@@ -349,7 +349,7 @@ def test_a_sample_grid_starts_no_program(tmp_path, monkeypatch):
     run, lines = offline(tmp_path, {"samples/grid.filenames": ["grid.png"], "images": 4})
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
     (run / "files" / "grid.png").write_bytes(eps)
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
     assert load(str(run), tmp_path).picture is None
     assert not started
 
@@ -368,8 +368,8 @@ def test_a_sample_grid_starts_no_program(tmp_path, monkeypatch):
 )
 def test_a_wandb_run_of_other_kinds_is_told(tmp_path, monkeypatch, lines):
     run, _ = offline(tmp_path)
-    monkeypatch.setattr(read, "_inspect", lambda log: lines)
-    with pytest.raises(UserError, match="is no W&B run"):
+    monkeypatch.setattr(read, "inspect", lambda log: lines)
+    with pytest.raises(UserError, match="is not a W&B run"):
         load(str(run), tmp_path)
 
 

@@ -50,9 +50,9 @@ def images(imported, **options):
 
 def log_of(run):
     """The records of the run's only W&B file, by type."""
-    (log,) = read._wandb_logs(run)
+    (log,) = read.wandb_logs(run)
     found = {}
-    for line in read._inspect(log):
+    for line in read.inspect(log):
         found.setdefault(line["type"], []).append(line.get(line["type"]) or {})
     return log.parent, found
 
@@ -261,7 +261,7 @@ def undisturbed(tmp_path_factory):
     return weights(folder / "stats")
 
 
-@pytest.mark.filterwarnings("ignore:.*training goes on without")
+@pytest.mark.filterwarnings("ignore:.*training continues without")
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_log_that_fails_costs_no_training(failure, undisturbed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -283,4 +283,4 @@ def test_wandb_can_be_disabled(tmp_path, monkeypatch, recwarn):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert main(words(tmp_path)) == 0
     assert record.read(tmp_path / "stats")["status"] == "finished"
-    assert not [w for w in recwarn if "training goes on without" in str(w.message)]
+    assert not [w for w in recwarn if "training continues without" in str(w.message)]

@@ -67,7 +67,7 @@ def test_winners_and_the_verdict():
     assert "a and b" in compare.verdict(tie, "val/loss")
     alone = [run("a", [1]), run("b")]
     assert compare.winners(alone, "val/loss") == set()
-    assert compare.verdict(alone, "val/loss").startswith("No best by val/loss")
+    assert compare.verdict(alone, "val/loss").startswith("No ranking by val/loss")
     logits = [run("a", [1], metric="train/real"), run("b", [2], metric="train/real")]
     assert compare.winners(logits, "train/real") == set()
     covered = [run("a", [0.1], metric="val/coverage"), run("b", [0.2], metric="val/coverage")]

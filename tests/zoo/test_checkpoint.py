@@ -1,3 +1,7 @@
+import gc
+import importlib
+import sys
+
 import pytest
 import torch
 import yaml
@@ -61,9 +65,11 @@ def altered(folder, **changes):
         (lambda f: (f / zoo.WEIGHTS).write_bytes((f / zoo.WEIGHTS).read_bytes()[:-1] + b"x"), "was altered"),
         (lambda f: (f / zoo.WEIGHTS).write_bytes(b""), "was altered"),
         (lambda f: (f / zoo.CONFIG).write_text("just a line"), "not a checkpoint's config"),
-        (lambda f: altered(f, sha256=None), "lacks sha256"),
-        (lambda f: altered(f, class_path="os.system"), "hold models of pokegen.models"),
-        (lambda f: altered(f, class_path="pokegen.models.cgan.Diffuser"), "hold models of"),
+        (lambda f: altered(f, sha256=None), "has no sha256"),
+        (lambda f: altered(f, class_path="os.system"), "contain models of pokegen, not 'os.system'"),
+        (lambda f: altered(f, class_path="pokegen.models.cgan.Diffuser"), "contain models of pokegen, not"),
+        (lambda f: altered(f, class_path="pokegen.models.network.Network"), "contain models of pokegen, not"),
+        (lambda f: altered(f, class_path="pokegen.models.critic.ChosenByCritic"), "contain models of pokegen, not"),
         (lambda f: altered(f, init_args=ARGS | {"width": 16}), "does not fit"),
         (lambda f: altered(f, init_args={"depth": 3}), "does not fit"),
     ],
@@ -75,6 +81,60 @@ def test_a_checkpoint_that_is_not_whole_is_refused(folder, harm, message):
     assert "\n" not in str(error.value)
 
 
+OWN = """
+from pokegen.models import CGANGenerator
+from pokegen.models.network import Network
+
+
+class Mine(CGANGenerator):
+    pass
+
+
+class Player(Network):
+    def plain_spaces(self):
+        return {}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The name of a module with networks of the user's own, which is not imported yet."""
+    (tmp_path / "mylab_of_this_test.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "mylab_of_this_test"
+    sys.modules.pop("mylab_of_this_test", None)
+    gc.collect()  # or the subclasses would outlive the test
+
+
+def test_a_users_own_network_loads_once_its_module_is_imported(folder, own):
+    before = zoo.load(folder).model.sample(2, generator=seeded())
+    altered(folder, class_path=f"{own}.Mine")
+    with pytest.raises(
+        CheckpointError, match=r"not .mylab_of_this_test\.Mine.\. If it is your own class, import it first"
+    ):
+        zoo.load(folder)
+    assert own not in sys.modules  # a checkpoint imports nothing
+    module = importlib.import_module(own)
+    loaded = zoo.load(folder)
+    assert type(loaded.model) is module.Mine
+    assert loaded.model.sample(2, generator=seeded()).equal(before)
+    altered(folder, class_path=f"{own}.CGANGenerator")  # imported there, but of another module
+    with pytest.raises(CheckpointError, match="contain models of pokegen, not"):
+        zoo.load(folder)
+
+
+def test_a_users_own_agent_is_checked_like_any_other(folder, own):
+    importlib.import_module(own)
+    options = {"command": "true"}
+    altered(folder, class_path=f"{own}.Player", init_args={"env": "pokegen/Desktop-v0", "options": options})
+    with pytest.raises(CheckpointError, match="has no plain_spaces"):
+        zoo.load(folder)
+    arguments = {"env": "pokegen/Desktop-v0", "options": options, "plain_spaces": {}}
+    altered(folder, class_path=f"{own}.Player", init_args=arguments)
+    with pytest.raises(CheckpointError, match="can run programs"):
+        zoo.load(folder)
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(CheckpointError, match=r"Unknown model 'nosuch'. Known models: .*cgan"):
         zoo.load("nosuch")
@@ -83,7 +143,7 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_a_folder_of_something_else_is_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("x")
-    with pytest.raises(CheckpointError, match="holds something else"):
+    with pytest.raises(CheckpointError, match="exists and is not a checkpoint"):
         zoo.save(CGANGenerator(**ARGS), tmp_path / "mine", CLASS, ARGS, version="1")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "x"
 
@@ -104,7 +164,7 @@ def test_weights_that_are_not_finite_are_refused_and_the_old_checkpoint_stays(fo
     before = zoo.load(folder).config
     net = CGANGenerator(**ARGS)
     next(net.parameters()).data[0] = float("nan")
-    with pytest.raises(CheckpointError, match="holds NaN or infinity"):
+    with pytest.raises(CheckpointError, match="contains NaN or infinity"):
         zoo.save(net, folder, CLASS, ARGS, version="4")
     assert zoo.load(folder).config == before
 
@@ -113,7 +173,7 @@ def test_weights_that_are_not_finite_are_refused_and_the_old_checkpoint_stays(fo
 def test_a_folder_with_a_config_of_its_own_is_not_replaced(tmp_path, config):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(config)
-    with pytest.raises(CheckpointError, match="holds something else"):
+    with pytest.raises(CheckpointError, match="exists and is not a checkpoint"):
         zoo.save(CGANGenerator(**ARGS), tmp_path / "run", CLASS, ARGS, version="1")
     assert (tmp_path / "run" / "config.yaml").read_text() == config
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -183,7 +243,7 @@ def test_a_folder_called_snapshots_is_no_cache_of_the_hub(folder, tmp_path):
 
 def test_training_must_be_a_mapping(folder):
     altered(folder, training=[1])
-    with pytest.raises(CheckpointError, match="training is no dict"):
+    with pytest.raises(CheckpointError, match="training is not a dict"):
         zoo.load(folder)
 
 

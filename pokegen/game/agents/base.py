@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader
 
 from pokegen.errors import UserError
 from pokegen.game.envs import vector
+from pokegen.game.video.codec import FRAME_SIZE, gray
 from pokegen.models.network import Network
 from pokegen.trainers.base import TrainingModule
 
@@ -202,8 +203,13 @@ class EnvStepBudget(L.LightningDataModule):
 
     def __init__(self, steps: int, epoch_steps: int = 0):
         super().__init__()
-        if steps < 1 or not 0 <= epoch_steps <= steps:
-            raise UserError(f"steps must be at least 1 and epoch_steps in [0, steps], got {steps} and {epoch_steps}.")
+        if steps < 1 or epoch_steps < 0:
+            raise UserError(f"steps must be at least 1 and epoch_steps at least 0, got {steps} and {epoch_steps}.")
+        if steps < epoch_steps:
+            raise UserError(
+                f"steps ({steps}) must be at least epoch_steps ({epoch_steps}): set --data.epoch_steps too; 0 is a "
+                "twentieth of all."
+            )
         self.steps, self.epoch_steps = steps, epoch_steps or math.ceil(steps / 20)
 
     def setup(self, stage: str) -> None:
@@ -356,7 +362,7 @@ class AgentModule(TrainingModule):
             if not isinstance(reward_net, RewardModel):
                 raise UserError(f"{self.reward_model} is a {type(reward_net).__name__}: expected a RewardModel.")
             self.reward_net = functools.partial(reward_net.to(self.device))  # hidden from nn.Module
-            self.film = np.zeros((self.num_envs, reward_net.window, 128, 128), np.uint8)
+            self.film = np.zeros((self.num_envs, reward_net.window, FRAME_SIZE, FRAME_SIZE), np.uint8)
         self.clock = time.monotonic()
 
     def teardown(self, stage: str) -> None:
@@ -402,8 +408,6 @@ class AgentModule(TrainingModule):
     @torch.inference_mode()
     def _predicted_rewards(self, autoreset: np.ndarray) -> np.ndarray:
         """The reward model's rewards for the step just made, float32 (N,); 0 where the step was a reset."""
-        from pokegen.game.video.recording import gray
-
         shown = np.stack([gray(frame) for frame in self.envs.render()])
         self.film = np.concatenate([self.film[:, 1:], shown[:, None]], axis=1)
         self.film[autoreset] = shown[autoreset, None]

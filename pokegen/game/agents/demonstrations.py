@@ -15,7 +15,7 @@ Metrics: train/loss, val/loss as above, lower is better; */accuracy, the share o
 all parts, or */error, the mean absolute error of continuous actions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -163,28 +163,21 @@ class BCActorCritic(ActorCritic):
     """A policy that learns by trainers.likelihood.LikelihoodModule what Demonstrations hold; its critic stays as it is.
 
     Args:
-        env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces: see
-            ppo.ActorCritic. Mean and variance are those of the demonstrations.
+        env, options: see base.AgentNetwork.
+        normalise: vectors are given as deviations from the mean of the demonstrations, within ±10.
         noise: deviation of what is added to observations in training, in the expert's own deviations of each number.
+        kwargs: see ppo.ActorCritic.
     """
 
     def __init__(
         self,
         env: str,
         options: Mapping[str, Any] | None = None,
-        hidden: Sequence[int] = (64, 64),
-        critic_hidden: Sequence[int] | None = None,
-        activation: str = "tanh",
-        widths: Sequence[int] = (32, 64, 64),
         normalise: bool = True,
-        log_std: float = 0.0,
-        sample: bool = False,
         noise: float = 0.0,
-        plain_spaces: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ):
-        super().__init__(
-            env, options, hidden, critic_hidden, activation, widths, normalise, log_std, sample, plain_spaces
-        )
+        super().__init__(env, options, normalise=normalise, **kwargs)
         if noise and not normalise:
             raise UserError("noise is measured in the deviations of normalised observations: set normalise too.")
         self.noise_std = noise

@@ -247,11 +247,12 @@ class DQN(AgentModule):
         buffer_size: environment steps, of all environments together, in the replay buffer. Its memory in MiB is
             printed before the run.
         learning_starts: environment steps of random play before the first update.
-        start_e, end_e: probability of a random action at `learning_starts` and `epsilon_steps` later; linear between.
+        start_e: probability of a random action at `learning_starts`.
+        end_e: probability of a random action `epsilon_steps` later; linear between.
         epsilon_steps: environment steps of that decay, counted from `learning_starts`; CleanRL's exploration_fraction
             times total_timesteps is counted from step 0.
-        alpha, beta: of prioritised replay: exponent of the priorities, 0 samples uniformly; exponent of the importance
-            weights at the start, which rises to 1 at the end of the budget.
+        alpha: exponent of the priorities in prioritised replay; 0 samples uniformly.
+        beta: exponent of its importance weights at the start; it rises linearly to 1 at the end of the budget.
         clip_rewards: replace rewards by their signs.
         terminal_on_life_loss: a lost life ends the episode for the targets; the game goes on.
         max_grad_norm: largest norm of the gradient; 0 does not clip.

@@ -44,9 +44,11 @@ class Evolution(AgentModule):
         elites: how many of the best survive unchanged; the original's best half, which is duplicated, is `parents` of
             them, half of P.
         gamma: discount factor of one step in the fitness; 1 for plain returns.
-        rate, rate_end: share of a copy's weights that change, at the start and at the budget's end, in a straight line.
-        sigma, sigma_end: standard deviation of these changes, likewise, in units of 1 / √(inputs of the layer).
-        val_episodes, threads, processes: see base.AgentModule.
+        rate: share of a copy's weights that change, at the start.
+        rate_end: this share at the end of the budget; linear between.
+        sigma: standard deviation of these changes at the start, in units of 1 / √(inputs of the layer).
+        sigma_end: this standard deviation at the end of the budget; linear between.
+        kwargs: see base.AgentModule; averaged weights and a reward_model are left out.
     """
 
     scale: Tensor  # (W,)
@@ -67,15 +69,13 @@ class Evolution(AgentModule):
         rate_end: float = 0.1,
         sigma: float = 0.5,
         sigma_end: float = 0.1,
-        val_episodes: int = 20,
-        threads: int = 0,
-        processes: bool = False,
+        **kwargs: Any,
     ):
         if not isinstance(network, ActorCritic) or network.body is not None or network.normalise:
             raise UserError("Evolution needs a pokegen.game.agents.ppo.ActorCritic of vectors, with normalise false.")
         if not 1 <= parents <= population or not 0 <= elites <= parents or games < 1:
             raise UserError("Evolution needs games of at least 1 and 0 ≤ elites ≤ parents ≤ population.")
-        super().__init__(network, population * games, num_steps, 0.0, val_episodes, threads, processes)
+        super().__init__(network, population * games, num_steps, ema_steps=0.0, reward_model="", **kwargs)
         self.games, self.parents, self.elites, self.gamma = games, parents, elites, gamma
         self.rates, self.sigmas = (rate, rate_end), (sigma, sigma_end)
         self.shapes = {name: p.shape for name, p in network.actor.named_parameters()}

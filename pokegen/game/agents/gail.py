@@ -94,13 +94,14 @@ class GAIL(PPO):
         expert: who plays them, see demonstrations.demonstrate.
         expert_seed: of the first.
         discriminator: units of its layers.
-        discriminator_lr: of its Adam.
-        discriminator_updates: of it in a training step.
-        discriminator_batch: rows of the expert, and as many of the policy.
-        noise: deviation of what is added to pairs when the discriminator learns.
+        discriminator_lr: step size of its Adam.
+        discriminator_updates: its updates in a training step.
+        discriminator_batch: rows of the expert in one update, and as many of the policy.
+        noise: standard deviation of the noise that is added to pairs when the discriminator learns.
         penalty: weight of its gradient's distance from 1, squared; 0 for none.
         reward: log_d for log D, log_1_d for −log(1 − D), or logit for their sum.
-        reward_low, reward_high: what rewards are clipped to, before any scaling.
+        reward_low: smaller rewards are clipped to this, before any scaling.
+        reward_high: larger rewards are clipped to this, before any scaling.
         endless: see above.
         end_weight: weight of the discriminator's score of a last observation; 0 does not train on them.
         end_share: share of the discriminator's rows that are last observations.

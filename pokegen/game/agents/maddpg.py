@@ -247,10 +247,11 @@ class MADDPG(AgentModule):
     """Trains a MADDPGActors.
 
     Args:
-        network, num_envs, num_steps, ema_steps, val_episodes, threads: see base.AgentModule.
+        network, num_envs, num_steps, val_episodes: see base.AgentModule.
         critic_hidden: units of the critics' layers.
         norm: normalise the outputs of the critics' layers.
-        learning_rate, critic_lr: Adam's step sizes for actors and critics.
+        learning_rate: Adam's step size for the actors.
+        critic_lr: Adam's step size for the critics.
         lr_end: share of both step sizes left at the end of the budget; they fall linearly.
         gamma: discount factor of one step, γ.
         tau: at each step of the actors the target weights move by this share of their distance to the current ones.
@@ -260,14 +261,16 @@ class MADDPG(AgentModule):
         policy_frequency: steps of the critics for each step of the actors; 1 as in the paper, 2 as in TD3.
         buffer_size: environment steps in the replay buffer. Its memory in MiB is printed before the run.
         learning_starts: environment steps of random play before the first update.
-        start_e, end_e: probability that an agent's action is uniform over all actions, at the start and at the end of
-            the budget; linear between. The actors' own sampling comes on top.
+        start_e: probability at the start that an agent's action is uniform over all actions; the actors' own sampling
+            comes on top.
+        end_e: this probability at the end of the budget; linear between.
         exploration_noise: standard deviation of the noise that is added to forces.
         temperature: of the Gumbel-softmax.
         logits_weight: weight of the mean squared logits in the loss, which keeps the actors' entropy up.
         reward_scale: rewards are multiplied by this for learning.
         max_grad_norm: largest norm of each net's gradient; 0 does not clip.
         save_replay: save the replay buffer in checkpoints, so that a resumed run equals one that never stopped.
+        kwargs: see base.AgentModule; several agents have neither processes nor a reward_model.
     """
 
     memory: JointReplay
@@ -277,9 +280,7 @@ class MADDPG(AgentModule):
         network: AgentNetwork,
         num_envs: int = 32,
         num_steps: int = 4,
-        ema_steps: float = 0.0,
         val_episodes: int = 100,
-        threads: int = 0,
         critic_hidden: Sequence[int] = (128, 128),
         norm: bool = False,
         learning_rate: float = 5e-4,
@@ -301,6 +302,7 @@ class MADDPG(AgentModule):
         reward_scale: float = 1.0,
         max_grad_norm: float = 0.5,
         save_replay: bool = False,
+        **kwargs: Any,
     ):
         if not isinstance(network, MADDPGActors):
             raise UserError(f"MADDPG trains a pokegen.game.agents.maddpg.MADDPGActors, got {type(network).__name__}.")
@@ -308,7 +310,9 @@ class MADDPG(AgentModule):
             raise UserError(
                 "buffer_size must hold learning_starts; n_critics, policy_frequency and gradient_steps are at least 1."
             )
-        super().__init__(network, num_envs, num_steps, ema_steps, val_episodes, threads)
+        super().__init__(
+            network, num_envs, num_steps, val_episodes=val_episodes, processes=False, reward_model="", **kwargs
+        )
         self.critic = Critics(network, critic_hidden, n_critics, norm)
         self.target, self.target_critic = (
             copy.deepcopy(net).requires_grad_(False).eval() for net in (network, self.critic)

@@ -10,7 +10,7 @@ import numpy as np
 from pokegen.errors import UserError
 from pokegen.game.envs import action_at, action_names, make
 from pokegen.game.players import SCRIPTS, Player, script
-from pokegen.game.video.recording import gray
+from pokegen.game.video.codec import gray
 from pokegen.optional import first_line
 
 

@@ -76,27 +76,47 @@ def team_seed(seed: Seed, side: int) -> str:
     return ",".join(str(int.from_bytes(digest[i : i + 2])) for i in (0, 2, 4, 6))
 
 
+def legal(request: dict[str, Any]) -> list[str]:
+    """What a side may choose in a battle of one against one. A switch may still be refused, where the simulator alone
+    knows that something traps."""
+    own = request["side"]["pokemon"]
+    if "forceSwitch" in request:
+        fainted = bool(own[0].get("reviving"))
+        places = [i for i, p in enumerate(own, 1) if i > 1 and p["condition"].endswith(" fnt") == fainted]
+        return [f"switch {i}" for i in places] or ["pass"]
+    if "active" not in request:
+        return ["default"]
+    active = request["active"][0]
+    moves = [f"move {i}" for i, move in enumerate(active["moves"], 1) if not move.get("disabled")]
+    if active.get("canTerastallize"):
+        moves += [f"{move} terastallize" for move in moves]
+    if not active.get("trapped"):
+        moves += [f"switch {i}" for i, p in enumerate(own, 1) if i > 1 and not p["condition"].endswith(" fnt")]
+    return moves or ["default"]
+
+
 class Bridge:
     """Runs battles in `processes` Node processes. A context manager; one thread may use it.
 
     Args:
-        processes: how many; each takes a core while it computes, and about 150 MB.
+        processes: how many; each takes a core while it computes, and about 300 MB of memory.
         folder: of the npm package; default: the one that `showdown.package` installs. See `mod.with_mod`.
         max_turns: a battle that goes on after this turn is a tie. The simulator's own limit is 1,000.
         timeout: seconds in which a process must answer a round.
 
     Attributes:
-        open: the numbers of the battles that were started and are not over.
         finished: how many battles came to an end.
     """
 
     def __init__(self, processes: int = 1, folder: Path | None = None, max_turns: int = 1000, timeout: float = 120):
         if processes < 1 or max_turns < 1:
             raise ValueError(f"expected at least one process and turn, got {processes=}, {max_turns=}")
-        self.open: set[int] = set()
         self.finished = 0
+        self._serials: dict[int, int] = {}  # an open battle's number → the one that Node knows it by, never used again
+        self._battles: dict[int, int] = {}  # and back
         self._command = [node(), str(NODE / "bridge.js"), str(folder or package()), str(max_turns)]
         self._timeout = timeout
+        self._last = 0  # serial
         self._ready: list[Update] = []  # read while something else was waited for
         self._nodes = [_Node(self._command) for _ in range(processes)]
 
@@ -106,11 +126,21 @@ class Bridge:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    @property
+    def open(self) -> set[int]:
+        """The numbers of the battles that were started and are not over."""
+        return set(self._serials)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes' ids."""
+        return [process.pid for process in self._nodes]
+
     def close(self) -> None:
         """End the processes."""
         for process in self._nodes:
             process.close()
-        self.open.clear()
+        self._forget(list(self._serials))
 
     def restart(self) -> None:
         """Start the processes that have ended again. Battles of the others go on."""
@@ -133,7 +163,7 @@ class Bridge:
             teams: packed; None where the format makes a random team, from the battle's seed.
             names: two different ones, without `|` and line ends.
         """
-        if battle in self.open:
+        if battle in self._serials:
             raise ValueError(f"battle {battle} is not over")
         if len(seed) != 4 or not all(0 <= part < 65536 for part in seed):
             raise ValueError(f"expected a seed of four integers 0..65535, got {seed}")
@@ -142,8 +172,9 @@ class Bridge:
         seed = (int(seed[0]), int(seed[1]), int(seed[2]), int(seed[3]))
         of_teams = [team_seed(seed, side) for side in (0, 1)]
         numbers = ",".join(map(str, seed))
-        self._send(int(battle), ["start", int(battle), format, numbers, list(teams), of_teams, list(names)])
-        self.open.add(int(battle))
+        serial = self._last = self._last + 1
+        self._send(int(battle), ["start", serial, format, numbers, list(teams), of_teams, list(names)])
+        self._serials[int(battle)], self._battles[serial] = serial, int(battle)
 
     def choose(self, battle: int, side: int, choice: str) -> None:
         """Choose for a side. A choice for a battle that is over is dropped.
@@ -151,20 +182,19 @@ class Bridge:
         Args:
             choice: as the simulator reads it: "move 1", "move 2 terastallize", "switch 3", "team 312", "default".
         """
-        if battle in self.open:
-            self._send(battle, ["choose", int(battle), int(side), choice])
+        if battle in self._serials:
+            self._send(battle, ["choose", self._serials[battle], int(side), choice])
 
     def forfeit(self, battle: int, side: int) -> None:
         """Give a battle up: the other side wins."""
-        if battle in self.open:
-            self._send(battle, ["forfeit", int(battle), int(side)])
+        if battle in self._serials:
+            self._send(battle, ["forfeit", self._serials[battle], int(side)])
 
     def stop(self, battle: int) -> None:
         """Drop a battle, without a result."""
-        if battle in self.open:
-            self._send(battle, ["stop", int(battle)])
-            self.open.discard(battle)
-            self._ready = [update for update in self._ready if update.battle != battle]
+        if battle in self._serials:
+            self._send(battle, ["stop", self._serials[battle]])
+            self._forget([battle])
 
     def receive(self) -> list[Update]:
         """Send what was chosen, and wait until a side must choose or a battle ends. Returns all updates that are there.
@@ -176,7 +206,7 @@ class Bridge:
             waiting = {process.output: process for process in self._nodes if process.busy}
             if not waiting:
                 raise ValueError("nothing to wait for: no battle is open, or each waits for a choice")
-            readable, _, _ = select.select(list(waiting), [], [], self._timeout)
+            readable = _readable(waiting, self._timeout)
             if not readable:
                 self._lost(next(iter(waiting.values())), f"did not answer within {self._timeout:g} s")
             for descriptor in readable:
@@ -227,39 +257,56 @@ class Bridge:
             self._lost(process)
         answer: Any = None
         failed: dict[int, str] = {}
+        refused = ""
         for item in answers:
-            if not isinstance(item, list) or len(item) != 5:
-                if isinstance(item, list) and item[:1] == ["failed"]:
-                    if item[1] is None:
-                        raise BridgeError(item[2])
-                    failed[item[1]] = item[2]
-                else:
-                    answer = item
-            elif item[0] in self.open:
-                battle, side, lines, request, winner = item
+            if isinstance(item, list):
+                serial, side, lines, request, winner = item
+                if (battle := self._battles.get(serial)) is None:
+                    continue  # it was stopped meanwhile
                 self._ready.append(Update(battle, side, lines.split("\n")[:-1], request, winner))
                 if winner is not None and side == 1:
-                    self.open.discard(battle)
+                    del self._serials[battle], self._battles[serial]
                     self.finished += 1
+            elif "answer" in item:
+                answer = item["answer"]
+            elif item["battle"] is None:
+                refused = item["failed"]
+            elif item["battle"] in self._battles:
+                failed[self._battles[item["battle"]]] = item["failed"]
         if failed:
-            self.open -= failed.keys()
+            self._forget(list(failed))
             battle, reason = next(iter(failed.items()))
             raise BridgeError(f"Battle {battle} did not begin: {reason}", failed)
+        if refused:
+            raise BridgeError(refused)
         return answer
+
+    def _forget(self, battles: list[int]) -> None:
+        """Take battles, which are not over, out of all lists."""
+        for battle in battles:
+            del self._battles[self._serials.pop(battle)]
+        self._ready = [update for update in self._ready if update.winner is not None or update.battle not in battles]
 
     def _lost(self, process: "_Node", reason: str = "") -> None:
         """Raise the error of a process that ended or hangs."""
-        told = process.close(kill=True)
+        ending = process.close(kill=True)
         index = self._nodes.index(process)
-        lost = {battle for battle in self.open if battle % len(self._nodes) == index}
-        self.open -= lost
-        self._ready = [update for update in self._ready if update.battle not in lost]
+        lost = [battle for battle in self._serials if battle % len(self._nodes) == index]
+        self._forget(lost)
         battles = "1 battle was" if len(lost) == 1 else f"{len(lost)} battles were"
         raise BridgeError(
-            f"A simulator process {reason or told}: {battles} lost, {self.finished} were finished. "
+            f"A simulator process {reason or ending}: {battles} lost, {self.finished} were finished. "
             "restart() starts it again.",
             lost,
         )
+
+
+def _readable(descriptors: Iterable[int], timeout: float) -> list[int]:
+    """Those that can be read, after up to `timeout` seconds. Unlike select, poll takes any number of open files."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(timeout * 1000)]
 
 
 class _Node:
@@ -272,6 +319,7 @@ class _Node:
         self._process = subprocess.Popen(command, bufsize=0, start_new_session=True, **pipes)  # type: ignore[call-overload]
         assert self._process.stdin and self._process.stdout
         self._input, self.output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self.pid = self._process.pid
         self.queue: list[list[Any]] = []
         self.busy = self.ended = False
 
@@ -286,7 +334,7 @@ class _Node:
         parts: list[bytes] = []
         deadline = time.monotonic() + timeout
         while not parts or not parts[-1].endswith(b"\n"):
-            if not select.select([self.output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not _readable([self.output], max(0.0, deadline - time.monotonic())):
                 raise TimeoutError
             parts.append(os.read(self.output, 1 << 20))
             if not parts[-1]:

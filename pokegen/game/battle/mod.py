@@ -135,7 +135,8 @@ def export(creatures: Sequence[Creature]) -> str:
 
 
 def teach_poke_env(creatures: Sequence[Creature]) -> None:
-    """Add the creatures to poke-env's data, for this process. To be called before any player of poke-env exists."""
+    """Add the creatures to poke-env's data, before any player of poke-env exists. From then on all of this process sees
+    them there, the tables of species and moves too, if they are built again."""
     from poke_env.data import GenData
 
     data = GenData.from_gen(9)
@@ -154,7 +155,10 @@ def _safe_name(name: object) -> str:
         raise ShowdownError(
             f"The name {_short(name)} cannot be used in battles: expected letters, digits, spaces, and any of . ' -"
         )
-    return " ".join(plain.split())[:18].strip()
+    plain = " ".join(plain.split())[:18].strip()
+    if plain.lower().endswith("-gmax"):
+        raise ShowdownError(f"The name {_short(name)} cannot be used in battles: -Gmax is the ending of giant forms.")
+    return plain
 
 
 def _names(names: list[str]) -> list[str]:
@@ -209,8 +213,8 @@ def _ask(ids: list[str], moves: list[str], abilities: list[str]) -> dict[str, di
         encoding="utf-8",
     )
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if "Error" in line]
-        raise ShowdownError(f"Pokémon Showdown does not run: {' '.join(told[:1]) or done.returncode}")
+        errors = [line for line in done.stderr.splitlines() if "Error" in line]
+        raise ShowdownError(f"Pokémon Showdown does not run: {' '.join(errors[:1]) or done.returncode}")
     return json.loads(done.stdout)
 
 
@@ -237,7 +241,7 @@ def _files(creatures: Sequence[Creature]) -> dict[str, Any]:
     allowed = [f"pokemon:{c.id}" for c in creatures]
     formats = [
         {"section": "pokegen", "column": 1},
-        {**shared, "name": "[Gen 9] PokeGen Cards", "banlist": ["All Pokemon"], "unbanlist": allowed},
+        {**shared, "name": "[Gen 9] PokeGen Cards", "banlist": ["tag:allpokemon"], "unbanlist": allowed},
         {**shared, "name": "[Gen 9] PokeGen Mixed"},
     ]
     return {

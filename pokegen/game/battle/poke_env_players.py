@@ -31,7 +31,7 @@ class PokeEnvPlayer:
     Args:
         kind: one of KINDS, or a class derived from poke-env's Player, whose `choose_move` must not be a coroutine.
         format: of the battles.
-        seed: of what the player draws.
+        seed: of the random choices. Each side of each battle has its own sequence, whatever else is played.
 
     Attributes:
         failures: how often poke-env raised an error, and "default" was chosen in its place.
@@ -46,15 +46,16 @@ class PokeEnvPlayer:
             kind = getattr(players, KINDS[kind])
         assert isinstance(kind, type)
         self._player = kind(battle_format=format, start_listening=False, log_level=logging.CRITICAL)
-        self._rng = random.Random(seed)
-        self._battles: dict[tuple[int, int], Any] = {}
+        self._seed = seed
+        self._battles: dict[tuple[int, int], tuple[Any, random.Random]] = {}
         self.failures = 0
 
     def choose(self, update: Update) -> str | None:
         """Take a side's update in. Returns its choice, or None where it has none to make."""
         try:
-            with self._draws():
-                choice = self._choose(update)
+            battle, rng = self._battle(update)
+            with _drawn_from(rng):
+                choice = self._choose(battle, update)
         except Exception:  # poke-env meets lines that it does not know; a battle must go on
             self.failures += 1
             choice = "default"
@@ -62,8 +63,7 @@ class PokeEnvPlayer:
             self._battles.pop((update.battle, update.side), None)
         return choice if update.must_choose else None
 
-    def _choose(self, update: Update) -> str | None:
-        battle = self._battle(update)
+    def _choose(self, battle: Any, update: Update) -> str | None:
         refused = False
         for line in update.lines:
             message = line.split("|")
@@ -87,7 +87,8 @@ class PokeEnvPlayer:
         order: Any = self._player.choose_move(battle)
         return order.message.removeprefix("/choose ")
 
-    def _battle(self, update: Update) -> Any:
+    def _battle(self, update: Update) -> tuple[Any, random.Random]:
+        """poke-env's view of a side's battle, and the generator of its choices."""
         key = (update.battle, update.side)
         if key not in self._battles:
             from poke_env.battle import Battle, DoubleBattle
@@ -98,19 +99,21 @@ class PokeEnvPlayer:
             kind = DoubleBattle if self._player.format_is_doubles else Battle
             gen = GenData.from_format(self._player.format).gen
             tag = f"battle-{self._player.format}-{update.battle}"
-            self._battles[key] = kind(tag, name, self._player.logger, gen=gen)
+            rng = random.Random(f"{self._seed} {update.battle} {update.side}")
+            self._battles[key] = kind(tag, name, self._player.logger, gen=gen), rng
         return self._battles[key]
 
-    @contextmanager
-    def _draws(self) -> Iterator[None]:
-        """What poke-env draws from the global generator it draws from ours."""
-        from poke_env.player import baselines, player
 
-        modules: tuple[Any, ...] = (baselines, player)
+@contextmanager
+def _drawn_from(rng: random.Random) -> Iterator[None]:
+    """poke-env draws from the global generator: meanwhile from this one."""
+    from poke_env.player import baselines, player
+
+    modules: tuple[Any, ...] = (baselines, player)
+    for module in modules:
+        module.random = rng
+    try:
+        yield
+    finally:
         for module in modules:
-            module.random = self._rng
-        try:
-            yield
-        finally:
-            for module in modules:
-                module.random = random
+            module.random = random

@@ -60,7 +60,7 @@ def server(
     Args:
         port: to listen on; default: a free one.
         folder: of the npm package; default: the one that `showdown.package` installs. See `mod.with_mod`.
-        log: the file for what it prints; default: one for each port in the cache.
+        log: the file for what it prints; default: one in the cache, where the last ten are kept.
         simulators: processes that simulate battles; 0: the server's own does.
         timeout: seconds in which it must answer.
 
@@ -70,7 +70,7 @@ def server(
     chosen = port or _free_port()
     if port and _in_use(port):
         raise ShowdownError(f"Port {port} of {HOST} is in use. Choose another, or stop the program that has it.")
-    log = log or cache_folder() / f"server-{chosen}.log"
+    log = log or _log_of(chosen)
     token = secrets.token_hex(8)
     with contextlib.ExitStack() as stack:
         try:
@@ -121,6 +121,15 @@ def _settings(port: int, simulators: int) -> dict[str, object]:
         "loguserstats": 0,
         "loginserver": f"http://{HOST}:{port}/",
     }
+
+
+def _log_of(port: int) -> Path:
+    """A log in the cache, where the last ten are kept."""
+    logs = cache_folder() / "logs"
+    with contextlib.suppress(OSError):
+        for old in sorted(logs.glob("server-*.log"), key=lambda file: file.stat().st_mtime)[:-9]:
+            old.unlink()
+    return logs / f"server-{port}.log"
 
 
 def _free_port() -> int:

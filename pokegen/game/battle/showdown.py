@@ -107,8 +107,8 @@ def _install(npm: str, folder: Path) -> None:
             raise ShowdownError(
                 "npm cannot reach its registry to install Pokémon Showdown. Go online once, then repeat."
             )
-        told = [line for line in done.stderr.splitlines() if line.strip() and "A complete log" not in line]
-        reason = " ".join(told[:2]) or f"exit status {done.returncode}"
+        errors = [line for line in done.stderr.splitlines() if line.strip() and "A complete log" not in line]
+        reason = " ".join(errors[:2]) or f"exit status {done.returncode}"
         raise ShowdownError(
             f"npm could not install Pokémon Showdown: {reason}. Run '{' '.join(command[:2])}' in {NODE}."
         )

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from pokegen.errors import UserError
-from pokegen.game.envs.gameboy import check_options
+from pokegen.game.envs.handheld import check_options
 from pokegen.game.envs.names import near
 from pokegen.optional import require
 

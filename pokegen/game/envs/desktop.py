@@ -283,8 +283,8 @@ def virtual_display(width: int = 640, height: int = 480) -> Iterator[str]:
     finally:
         os.close(writing)
     try:
-        with open(reading) as told:  # a line, once the server answers
-            number = told.readline().strip()
+        with open(reading) as answer:  # a line, once the server answers
+            number = answer.readline().strip()
         if not number:
             raise UserError(f"Xvfb did not start: it ended with status {server.wait()}.")
         yield f":{number}"
@@ -312,7 +312,7 @@ def _ancestors(window: Any) -> list[Any]:
 
 
 def _title(window: Any) -> str | None:
-    """What stands above a window, or None for one that is not shown."""
+    """The title of a window, or None for one that is not shown."""
     from Xlib import X, error
 
     server = window.display

@@ -50,7 +50,7 @@ class Picture:
         np.copyto(part, self.color[to], where=self.drawn[to])
 
     def put_inside(self, frame: np.ndarray, x: int, y: int) -> None:
-        """The same, moved onto the frame where it would stand out."""
+        """The same, moved onto the frame where it would cross the edge."""
         height, width = self.color.shape[:2]
         self.put(frame, min(max(0, x), frame.shape[1] - width), min(max(0, y), frame.shape[0] - height))
 
@@ -117,7 +117,7 @@ class Overworld(gymnasium.Env[np.ndarray, int]):
     ## Action Space
 
     `Discrete(9)`: the keys of a Game Boy, `KEYS` of names.py. Each is seen in the next frame, every time that it
-    is pressed; what is seen of it depends on the key and on where things stand, not on the keys before it.
+    is pressed; what is seen of it depends on the key and on where things are, not on the keys before it.
 
     | Num | Key                   | What it does                              | The next frame shows                   |
     |-----|-----------------------|-------------------------------------------|----------------------------------------|

@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import UserError
 from pokegen.files import atomic_file, writable_folder, write_csv
+from pokegen.game.video.codec import FPS, VIDEOS, count_frames, frames
 from pokegen.game.video.idm import VideoReader
-from pokegen.game.video.recording import FPS, HEADER, VIDEOS, count_frames, frames
+from pokegen.game.video.recording import HEADER
 from pokegen.quiet import quiet
 from pokegen.trust import echo
 
@@ -181,8 +182,8 @@ def merge(plan: Sequence[Sequence[Shard]]) -> list[Path]:
     for shards in plan:
         video, work = shards[0].video, shards[0].file.parent
         table = work.parent / f"{video.stem}.csv"
-        if not (beside := table.with_suffix(video.suffix)).exists():
-            _link(video, beside)
+        if not (neighbour := table.with_suffix(video.suffix)).exists():
+            _link(video, neighbour)
         _merge(shards, table)
         shutil.rmtree(work)
         tables.append(table)
@@ -226,11 +227,9 @@ def annotate(
 def _check_found(video: Path, table: Path) -> None:
     """UserError unless a reader of the labels in `table` will find this video."""
     if video.suffix.lower() not in VIDEOS:
-        raise UserError(
-            f"Whoever trains on {video} would not find it: give its name one of the ends {', '.join(VIDEOS)}."
-        )
-    beside = table.parent.glob(f"{glob.escape(table.stem)}.*") if table.parent.is_dir() else ()
-    for other in beside:
+        raise UserError(f"A training would not find {video}: end its name in one of {', '.join(VIDEOS)}.")
+    neighbours = table.parent.glob(f"{glob.escape(table.stem)}.*") if table.parent.is_dir() else ()
+    for other in neighbours:
         if other.suffix.lower() in VIDEOS and not (other.exists() and other.samefile(video)):
             raise UserError(f"{other} has the same name as {video}: choose another folder for the labels.")
 

@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import DataError, UserError
 from pokegen.files import ArrayWriter, atomic_file, os_error
-from pokegen.game.video.idm import FRAME_SIZE
+from pokegen.game.video.codec import FRAME_SIZE, frames
 from pokegen.game.video.keys import Keys
-from pokegen.game.video.recording import frames, read_recording
+from pokegen.game.video.recording import read_recording
 
 SPLITS = ("train", "val", "test")
 Window = tuple[int, int, int, int]  # episode, first row (may be negative), first frame that counts, end
@@ -70,14 +70,15 @@ class RecordingsDataModule(L.LightningDataModule):
 
     Args:
         recordings: folders of recordings, or their CSV files.
-        groups: the keys, which must be the model's: see keys.Keys.
-        window: frames of a window.
+        groups: the keys, see keys.Keys; `pokegen fit` takes them from the model where they are left out.
+        window: frames of a window; `pokegen fit` takes it from the model where it is left out.
         causal: targets are the last frame of each window only, as for a policy, instead of all frames.
         batch_size: windows a batch.
         epoch_frames: frames an epoch, those of all windows together; of a causal window one.
         balance: in [0, 1]: a window is drawn around a frame, which is drawn by its keys' frequency to the power of
             −balance; 1 draws rare keys as often as common ones.
-        val_share, test_share: of the episodes. Without a validation no checkpoint is the best: the last is exported.
+        val_share: share of the episodes for validation; with 0 no checkpoint is the best, and the last is exported.
+        test_share: share of the episodes for the test.
         val_frames: frames of a validation at most; 0 for all.
         seed: of the order of windows.
     """
@@ -85,7 +86,7 @@ class RecordingsDataModule(L.LightningDataModule):
     def __init__(
         self,
         recordings: list[str],
-        groups: Mapping[str, Sequence[str]],
+        groups: Mapping[str, Sequence[str]] = {},
         window: int = 32,
         causal: bool = False,
         batch_size: int = 8,
@@ -169,9 +170,9 @@ class RecordingsDataModule(L.LightningDataModule):
             for start in starts:  # each answers for its middle, the first and the last also for what lies outside
                 last = start == starts[-1]
                 windows.append((i, start, quarter if start else 0, self.window if last else 3 * quarter))
-        asked = 1 if self.causal else max(1, self.window // 2)
-        if most and len(windows) * asked > most:
-            windows = windows[:: -(-len(windows) * asked // most)]
+        targets = 1 if self.causal else max(1, self.window // 2)
+        if most and len(windows) * targets > most:
+            windows = windows[:: -(-len(windows) * targets // most)]
         return self._loader(split, windows, {}) if windows else []
 
     def _loader(self, split: str, sampler: Any, extra: dict[str, Tensor], **options: Any) -> DataLoader:

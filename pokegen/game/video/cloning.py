@@ -40,7 +40,7 @@ class Policy(KeyNetwork):
 
     def __init__(
         self,
-        groups: Mapping[str, Sequence[str]],
+        groups: Mapping[str, Sequence[str]] = {},
         window: int = 2,
         widths: Sequence[int] = (32, 48, 64),
         blocks: int = 4,

@@ -5,8 +5,9 @@ appendix D: a convolution over time, residual stacks as in IMPALA (Espeholt et a
 attention over the whole window in both directions. At a laptop's size: the first convolution also strides over space,
 where most of the cost would be; `stem_stride` 1 and `stem_kernel` 1 give the paper's.
 
-A key shows in what changes, a few pixels of a picture that stands still: so the first convolution is given the changes
-from frame to frame in addition to the frame itself. A linear map could find them, but did not: see benchmarks/idm.md.
+A key shows in what changes, a few pixels of an otherwise still picture: so the first convolution receives the changes
+from frame to frame in addition to the frame itself. A linear map could compute them, but did not learn to: see
+benchmarks/idm.md.
 
 Left out: the mouse, and the paper's 0.5 B parameters (configs/experiment/idm_large.yaml goes halfway there).
 
@@ -15,21 +16,22 @@ Letters: B windows, T frames of a window, G groups of keys, C channels.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pokegen.errors import UserError
+from pokegen.game.video.codec import FRAME_SIZE
 from pokegen.game.video.keys import KeyNetwork
 
-FRAME_SIZE = 128
 AROUND = 5  # frames that the first convolution sees at once
 
 
 def around(frames: Tensor) -> Tensor:
     """Each frame with its neighbours as channels, so that a convolution over them is one over time too: (B, T, H, W) →
-    (B·T, AROUND, H, W), channels last in memory. Beyond the ends the first and the last frame stand still."""
+    (B·T, AROUND, H, W), channels last in memory. Beyond the ends the first and the last frame are repeated."""
     reach = AROUND // 2
     longer = torch.cat([frames[:, :1]] * reach + [frames] + [frames[:, -1:]] * reach, dim=1)
     return longer.unfold(1, AROUND, 1).flatten(0, 1).permute(0, 3, 1, 2)
@@ -111,24 +113,23 @@ class InverseDynamics(VideoReader):
     """The default, 2.9 M parameters.
 
     Args:
-        groups, window, balance, focal: see keys.KeyNetwork.
+        groups, kwargs: see keys.KeyNetwork.
         stem_width: filters of the first convolution.
-        stem_kernel, stem_stride: over height and width; over time it spans five frames, as VPT's.
+        stem_kernel: height and width of its filters, pixels; over time they span five frames, as VPT's.
+        stem_stride: its stride over height and width, pixels.
         motion: give the first convolution the changes between the five frames and the middle one, not all five.
         stacks: channels of the residual stacks, each of which halves height and width.
         width: channels of a frame in the attention.
-        layers, heads: of the attention.
+        layers: attention blocks.
+        heads: attention heads of each block.
         dropout: in [0, 1), in the attention blocks.
     """
 
-    _LOUDER = 4.0  # most changes are small
+    _MOTION_GAIN = 4.0  # most changes are small
 
     def __init__(
         self,
-        groups: Mapping[str, Sequence[str]],
-        window: int = 32,
-        balance: float = 0.5,
-        focal: float = 0.0,
+        groups: Mapping[str, Sequence[str]] = {},
         stem_width: int = 32,
         stem_kernel: int = 8,
         stem_stride: int = 4,
@@ -138,8 +139,9 @@ class InverseDynamics(VideoReader):
         layers: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
+        **kwargs: Any,
     ):
-        super().__init__(groups, window, balance, focal)
+        super().__init__(groups, **kwargs)
         if stem_stride * 2 ** len(stacks) > FRAME_SIZE or width % heads:
             raise UserError("stem_stride and stacks must leave a pixel of 128, and width be a multiple of heads.")
         padding = max(0, (stem_kernel - stem_stride + 1) // 2)
@@ -150,7 +152,7 @@ class InverseDynamics(VideoReader):
         self.motion = motion
         self.stacks = residual_stacks(stem_width, stacks)
         self.dense = nn.Linear(stacks[-1] * side**2, width)
-        self.place = nn.Parameter(0.02 * torch.randn(window, width))
+        self.place = nn.Parameter(0.02 * torch.randn(self.window, width))
         self.blocks = nn.Sequential(
             *(AttentionBlock(width, heads, width // heads, 4 * width, dropout) for _ in range(layers))
         )
@@ -160,7 +162,7 @@ class InverseDynamics(VideoReader):
     def features(self, frames: Tensor) -> Tensor:
         near = around(frames)  # (B·T, AROUND, 128, 128)
         if self.motion:
-            near = torch.cat([near[:, AROUND // 2, None], self._LOUDER * near.diff(dim=1)], dim=1)
+            near = torch.cat([near[:, AROUND // 2, None], self._MOTION_GAIN * near.diff(dim=1)], dim=1)
         x = F.relu(self.stem(near))  # (B·T, C, h, w)
         x = self.dense(self.stacks(x).flatten(1)).unflatten(0, frames.shape[:2])  # (B, T, width)
         return self.norm(self.blocks(x + self.place[: x.shape[1]]))
@@ -171,11 +173,12 @@ class FirstInverseDynamics(VideoReader):
     baseline of benchmarks/idm.md. It has no word for a frame's place in the window, and no way around its last layers.
 
     Args:
-        groups, window, balance, focal: see keys.KeyNetwork; the first attempt had balance 0 and focal 0.
+        groups, kwargs: see keys.KeyNetwork.
+        balance: exponent in [0, 1] of the keys' weights, see keys.KeyNetwork; the first attempt had 0.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], window: int = 32, balance: float = 0.0, focal: float = 0.0):
-        super().__init__(groups, window, balance, focal)
+    def __init__(self, groups: Mapping[str, Sequence[str]] = {}, balance: float = 0.0, **kwargs: Any):
+        super().__init__(groups, balance=balance, **kwargs)
         self.stem = nn.Conv2d(AROUND, 16, 1)
         self.stem_norm = nn.GroupNorm(1, 16)  # over channels, height and width of a frame, as a layer norm
         self.stacks = residual_stacks(16, (8, 16, 16))

@@ -76,7 +76,7 @@ class KeyNetwork(Network):
     """Base of the networks that predict keys from frames: the vocabulary and the loss.
 
     Args:
-        groups: see Keys.
+        groups: the keys, see Keys; `pokegen fit` takes them from the data where they are left out.
         window: frames that are seen together.
         balance: in [0, 1]: a key's errors count by its frequency to the power of −balance; 1 makes all keys equal.
         focal: exponent γ of the focal loss (Lin et al., ICCV 2017, eq. 4): how much less well predicted frames count;
@@ -89,7 +89,9 @@ class KeyNetwork(Network):
     frequency: Tensor
     head: nn.Linear
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], window: int, balance: float, focal: float):
+    def __init__(
+        self, groups: Mapping[str, Sequence[str]] = {}, window: int = 32, balance: float = 0.5, focal: float = 0.0
+    ):
         super().__init__()
         if window < 1:
             raise UserError(f"window must be at least one frame, got {window}.")
@@ -103,7 +105,10 @@ class KeyNetwork(Network):
         """Take from the training recordings how often each key is pressed. UserError where their keys are others."""
         same = list(datamodule.keys.groups.items()) == list(self.keys.groups.items())  # in the same order too
         if not same or datamodule.window != self.window:
-            raise UserError("groups and window must be the same in model and data.")
+            groups = {name: keys[1:] for name, keys in self.keys.groups.items()}
+            raise UserError(
+                f"groups and window must be the same in model and data: the model has {groups} and {self.window}."
+            )
         self.frequency.copy_(torch.cat([torch.as_tensor(share) for share in datamodule.frequencies]))
 
     def features(self, frames: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class KeysModule(LikelihoodModule):
 
     Args:
         network: a keys.KeyNetwork.
-        lr, weight_decay, warmup_steps, ema_images: see LikelihoodModule; a row is a window.
+        lr, weight_decay, ema_images: see LikelihoodModule; a row is a window.
+        kwargs: see LikelihoodModule.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class KeysModule(LikelihoodModule):
         network: KeyNetwork,
         lr: float = 5e-4,
         weight_decay: float = 0.05,
-        warmup_steps: int = 100,
         ema_images: float = 1_000,
+        **kwargs: Any,
     ):
-        super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
+        super().__init__(network, lr, weight_decay, ema_images=ema_images, **kwargs)
         self.monitor = self.ema.monitor
         sizes = self.ema.keys.sizes
         self.confusion: Any = nn.ModuleList(MulticlassConfusionMatrix(n, validate_args=False) for n in sizes)

@@ -20,7 +20,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from pokegen.errors import DataError, UserError
 from pokegen.game.video.clips import csv_files, decoded
@@ -77,17 +77,15 @@ class RewardModel(Network):
 
 
 class RewardModule(LikelihoodModule):
-    """Trains a RewardModel. Arguments: see trainers.likelihood.LikelihoodModule; a row is a window."""
+    """Trains a RewardModel.
 
-    def __init__(
-        self,
-        network: RewardModel,
-        lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        warmup_steps: int = 100,
-        ema_images: float = 5_000,
-    ):
-        super().__init__(network, lr, weight_decay, warmup_steps, ema_images)
+    Args:
+        network: a RewardModel.
+        ema_images, kwargs: see trainers.likelihood.LikelihoodModule; a row is a window.
+    """
+
+    def __init__(self, network: RewardModel, ema_images: float = 5_000, **kwargs: Any):
+        super().__init__(network, ema_images=ema_images, **kwargs)
         self.answers: list[Tensor] = []
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
@@ -164,31 +162,47 @@ class Rewards(L.LightningDataModule):
         rewards = self.rewards
         _, kind, counts = np.unique(rewards, return_inverse=True, return_counts=True)
         chance = self.balance / (counts[kind] * len(counts)) + (1 - self.balance) / len(rewards)
-        return DataLoader(_Windows(self, "train", chance), batch_size=None)
+        return self._loader("train", chance)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(_Windows(self, "val", None), batch_size=None)
+        return self._loader("val", None)
+
+    def _loader(self, split: str, chance: np.ndarray | None) -> DataLoader:
+        steps = self.parts[split]
+        order: Any = _Order(self, len(steps), chance)
+        return DataLoader(_Windows(steps, self.window), sampler=order, batch_size=None)
 
 
-class _Windows(IterableDataset):
-    """Whole batches; with `chance`, resampled in each epoch; without, each window once."""
+class _Windows(Dataset):
+    """Whole batches, by the steps that they hold."""
 
-    def __init__(self, data: Rewards, split: str, chance: np.ndarray | None):
-        self.data, self.steps, self.chance = data, data.parts[split], chance
+    def __init__(self, steps: Sequence[tuple[np.ndarray, int, float]], window: int):
+        self.steps, self.window = steps, window
 
     def __len__(self) -> int:
-        return -(-(len(self.steps) if self.chance is None else self.data.epoch_frames) // self.data.batch_size)
+        return len(self.steps)
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+    def __getitem__(self, rows: np.ndarray) -> dict[str, Tensor]:
+        drawn = [self.steps[i] for i in rows]
+        frames = np.stack([pixels[row - self.window + 1 : row + 1] for pixels, row, _ in drawn])
+        rewards = torch.tensor([reward for *_, reward in drawn], dtype=torch.float32)
+        return {"frames": torch.from_numpy(frames), "reward": rewards}
+
+
+class _Order:
+    """The steps of each batch; with `chance`, resampled in each epoch; without, each step once."""
+
+    def __init__(self, data: Rewards, count: int, chance: np.ndarray | None):
+        self.data, self.count, self.chance = data, count, chance
+
+    def __len__(self) -> int:
+        return -(-(self.count if self.chance is None else self.data.epoch_frames) // self.data.batch_size)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
         data = self.data
-        if self.chance is None:
-            order = np.arange(len(self.steps))
-        else:
+        order = np.arange(self.count)
+        if self.chance is not None:
             epoch = data.trainer.current_epoch if data.trainer else 0
             rng = np.random.default_rng((data.seed, epoch))
-            order = rng.choice(len(self.steps), len(self) * data.batch_size, p=self.chance)
-        for rows in np.array_split(order, len(self)):
-            drawn = [self.steps[i] for i in rows]
-            frames = np.stack([pixels[row - data.window + 1 : row + 1] for pixels, row, _ in drawn])
-            rewards = torch.tensor([reward for *_, reward in drawn], dtype=torch.float32)
-            yield {"frames": torch.from_numpy(frames), "reward": rewards}
+            order = rng.choice(self.count, len(self) * data.batch_size, p=self.chance)
+        return iter(np.array_split(order, len(self)))

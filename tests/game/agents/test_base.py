@@ -116,7 +116,8 @@ def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been(whole):
 
 
 def test_atari_resumes_alike_too(tmp_path):
-    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "num_steps": 8, "widths": "[4, 4, 4]", "buffer_size": 200}
+    more = {"env": "ALE/SpaceInvaders-v5", "num_envs": 2, "num_steps": 8, "widths": "[4, 4, 4]", "buffer_size": 200,
+            "val_episodes": 1}  # fmt: skip
     more["network.init_args.widths"] = more.pop("widths")
     assert main([*argv(tmp_path, "whole", **more), "--trainer.max_epochs", "2"]) == 0
     assert main([*argv(tmp_path, "halves", **more), "--trainer.max_epochs", "1"]) == 0
@@ -183,6 +184,8 @@ def test_the_budget_is_kept_to_the_nearest_epoch(steps, epoch_steps, iteration_s
 def test_mistakes_are_told():
     with pytest.raises(UserError, match="steps must be at least 1"):
         EnvStepBudget(0)
+    with pytest.raises(UserError, match=r"steps \(5\) must be at least epoch_steps \(9\): set --data.epoch_steps too"):
+        EnvStepBudget(5, 9)
     with pytest.raises(UserError, match="DQN chooses one of the actions 0 to n - 1"):
         QNetwork("LunarLander-v3", {"continuous": True})
     with pytest.raises(UserError, match="DQN sees screens or vectors; FrozenLake-v1 shows Discrete"):

@@ -35,7 +35,7 @@ def data(network, **settings) -> Demonstrations:
 
 
 @pytest.mark.parametrize("continuous", [False, True])
-def test_episodes_are_the_experts(continuous: bool) -> None:
+def test_episodes_are_the_experts(continuous: bool):
     network = ActorCritic(LANDER, {"continuous": continuous})
     found = demonstrate(network, 3, seed=7)
     env = network.single()
@@ -49,14 +49,14 @@ def test_episodes_are_the_experts(continuous: bool) -> None:
     assert torch.equal(again.observations, found.observations[found.episodes == 1])
 
 
-def test_actions_of_three_parts_are_kept_apart() -> None:
+def test_actions_of_three_parts_are_kept_apart():
     network = ActorCritic("pokegen/Fighter-v0")
     found = demonstrate(network, 1)
     assert found.actions.shape[1] == 3
     assert network.likelihood(network.policy(found.observations), found.actions)[0].shape == (len(found.actions),)
 
 
-def test_an_agent_can_be_the_expert(tmp_path) -> None:
+def test_an_agent_can_be_the_expert(tmp_path):
     teacher = ActorCritic(LANDER, hidden=[8])
     zoo.save(
         teacher,
@@ -71,7 +71,7 @@ def test_an_agent_can_be_the_expert(tmp_path) -> None:
         demonstrate(ActorCritic("CartPole-v1"), 1, player=str(tmp_path / "teacher"))
 
 
-def test_validation_has_episodes_of_its_own_and_a_pass_has_each_row_once() -> None:
+def test_validation_has_episodes_of_its_own_and_a_pass_has_each_row_once():
     found = data(ActorCritic(LANDER), episodes=4, val_episodes=1, batch_size=50, passes=2)
     val = next(iter(found.val_dataloader()))
     assert torch.equal(val["observation"], found.played.observations[found.played.episodes == 3])
@@ -86,7 +86,7 @@ def test_validation_has_episodes_of_its_own_and_a_pass_has_each_row_once() -> No
         Demonstrations(episodes=3, val_episodes=3)
 
 
-def test_the_loss_of_parts_is_their_cross_entropy() -> None:
+def test_the_loss_of_parts_is_their_cross_entropy():
     clone = BCActorCritic("pokegen/Fighter-v0", normalise=False).eval()
     x, action = torch.randn(20, 24), torch.stack([torch.randint(n, (20,)) for n in (3, 3, 4)], dim=1)
     dist_params = clone.policy(x)
@@ -96,7 +96,7 @@ def test_the_loss_of_parts_is_their_cross_entropy() -> None:
     assert found["accuracy"] == (clone.act(x) == action).all(dim=1).float().mean()
 
 
-def test_beyond_an_end_of_the_space_there_is_no_error() -> None:
+def test_beyond_an_end_of_the_space_there_is_no_error():
     clone = BCActorCritic(LANDER, {"continuous": True}, normalise=False).eval()
     clone.actor = torch.nn.Identity()
     dist_params = torch.tensor([[3.0, -2.0], [0.5, 0.5], [-3.0, 2.0]])
@@ -105,7 +105,7 @@ def test_beyond_an_end_of_the_space_there_is_no_error() -> None:
     assert found["loss"].item() == pytest.approx((0 + 0.25 + 0.25 + 16 + 0) / 3)
 
 
-def test_noise_is_for_training_alone() -> None:
+def test_noise_is_for_training_alone():
     clone = BCActorCritic(LANDER, noise=0.5)
     batch = {"observation": torch.randn(10, 8), "action": torch.zeros(10, 1, dtype=torch.long)}
     torch.nn.init.normal_(clone.actor[-1].weight)
@@ -115,7 +115,7 @@ def test_noise_is_for_training_alone() -> None:
         BCActorCritic(LANDER, noise=0.1, normalise=False)
 
 
-def test_a_clone_lands_after_1000_batches() -> None:
+def test_a_clone_lands_after_1000_batches():
     """The expert scores 280, random play −200."""
     torch.manual_seed(0)
     module = LikelihoodModule(BCActorCritic(LANDER, {"continuous": True}), warmup_steps=0, ema_images=5000)
@@ -130,7 +130,7 @@ def test_a_clone_lands_after_1000_batches() -> None:
     assert np.mean([total for total, _ in network_returns(module.ema, 6)]) > 200
 
 
-def test_a_clone_walks_to_a_creature_after_400_episodes() -> None:
+def test_a_clone_walks_to_a_creature_after_400_episodes():
     """Random play scores -3.9: it takes 443 of the 600 steps there are."""
     torch.manual_seed(0)
     clone = BCActorCritic("pokegen/Overworld-v0", {"state": True, "creatures": 1}, hidden=[256, 256], sample=True)
@@ -145,7 +145,7 @@ def test_a_clone_walks_to_a_creature_after_400_episodes() -> None:
     assert np.mean([total for total, _ in network_returns(clone.eval(), 64)]) > -2.5
 
 
-def test_ppo_begins_with_a_clone(tmp_path) -> None:
+def test_ppo_begins_with_a_clone(tmp_path):
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", "--log=off"]
     small = ["--data.episodes=2", "--data.val_episodes=1", "--data.passes=1", "--trainer.max_epochs=1"]
     runs = [f"--runs={tmp_path}", *quiet]

@@ -54,7 +54,7 @@ def play(replay: Replay, space: spaces.Box, steps: int, seed: int = 0) -> list[l
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
-def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
+def test_no_return_leads_from_one_game_into_the_next(alpha: float):
     replay = Replay(30, 1, VECTORS, alpha)
     no = np.zeros(1, bool)
     for number in (*range(10), *range(1000, 1010)):
@@ -74,7 +74,7 @@ def test_no_return_leads_from_one_game_into_the_next(alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("buffer_size", [60 * COUNT, 1000 * COUNT], ids=["wrapped", "all kept"])
-def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int, buffer_size: int) -> None:
+def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int, buffer_size: int):
     replay = Replay(buffer_size, COUNT, space, alpha)
     kept = play(replay, space, 250)
     obs, action, reward, next_obs, factor, rows, weights = replay.draw(
@@ -104,7 +104,7 @@ def test_replay_gives_what_a_list_would(space: spaces.Box, alpha: float, n: int,
     assert weights.max() == 1
 
 
-def test_prioritised_rows_are_drawn_as_often_as_their_priorities_say() -> None:
+def test_prioritised_rows_are_drawn_as_often_as_their_priorities_say():
     replay = Replay(50 * COUNT, COUNT, VECTORS, alpha=0.5)
     play(replay, VECTORS, 40)
     rows = np.argwhere(~replay.autoreset[:37])
@@ -130,13 +130,13 @@ def test_prioritised_rows_are_drawn_as_often_as_their_priorities_say() -> None:
     np.testing.assert_allclose(product, product[0], rtol=1e-3)
 
 
-def test_the_memory_says_beforehand_what_it_takes() -> None:
+def test_the_memory_says_beforehand_what_it_takes():
     replay = Replay(40 * COUNT, COUNT, SCREENS)
     held = sum(getattr(replay, key).nbytes for key in Replay._COLUMNS)
     assert Replay.memory(40 * COUNT, SCREENS) == held
 
 
-def test_a_memory_goes_on_from_its_state() -> None:
+def test_a_memory_goes_on_from_its_state():
     one, other = (Replay(60 * COUNT, COUNT, SCREENS, 0.6) for _ in range(2))
     play(one, SCREENS, 100)
     other.load_state(one.state())
@@ -144,20 +144,20 @@ def test_a_memory_goes_on_from_its_state() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_epsilon_falls_in_a_straight_line() -> None:
+def test_epsilon_falls_in_a_straight_line():
     assert [annealed(step, 1.0, 0.1, 10_000) for step in (0, 5_000, 10_000, 50_000)] == pytest.approx(
         [1, 0.55, 0.1, 0.1]
     )
 
 
-def test_epsilon_is_the_share_of_random_actions() -> None:
+def test_epsilon_is_the_share_of_random_actions():
     greedy = torch.full((100_000,), 2)
     chosen = explore(greedy, 0.4, 5, torch.Generator().manual_seed(0))
     assert (chosen != 2).float().mean().item() == pytest.approx(0.4 * 4 / 5, abs=0.01)
     assert torch.equal(explore(greedy, 0.0, 5, None), greedy)
 
 
-def test_a_dueling_head_is_value_plus_centred_advantage() -> None:
+def test_a_dueling_head_is_value_plus_centred_advantage():
     network = QNetwork("CartPole-v1", hidden=[8])
     x = torch.randn(7, 4)
     values = network(x)

@@ -20,13 +20,13 @@ def module() -> Evolution:
     return found
 
 
-def test_the_first_population_is_the_network_and_strangers(module: Evolution) -> None:
+def test_the_first_population_is_the_network_and_strangers(module: Evolution):
     own = torch.cat([p.detach().flatten() for p in module.net.actor.parameters()])
     assert torch.equal(module.population[0], own)
     assert not any(torch.equal(module.population[i], module.population[0]) for i in range(1, 8))
 
 
-def test_all_individuals_at_once_act_as_each_alone(module: Evolution) -> None:
+def test_all_individuals_at_once_act_as_each_alone(module: Evolution):
     obs = torch.randn(8, 5, 4)
     together = module.policies(obs)
     for i in range(8):
@@ -34,7 +34,7 @@ def test_all_individuals_at_once_act_as_each_alone(module: Evolution) -> None:
         torch.testing.assert_close(together[i], module.net.policy(obs[i]))
 
 
-def test_the_best_come_first_and_the_champion_has_played_twice(module: Evolution) -> None:
+def test_the_best_come_first_and_the_champion_has_played_twice(module: Evolution):
     first = module.population.clone()
     module.fitness.copy_(torch.tensor([3.0, 5, 8, 2, 6, 1, 0, 4]))
     module.age.copy_(torch.tensor([1, 1, 2, 1, 2, 1, 1, 1]))  # means 3 5 4 2 3 1 0 4
@@ -45,7 +45,7 @@ def test_the_best_come_first_and_the_champion_has_played_twice(module: Evolution
     assert module.champion() == 0
 
 
-def test_elites_stay_and_parents_are_copied_in_turn(module: Evolution) -> None:
+def test_elites_stay_and_parents_are_copied_in_turn(module: Evolution):
     module.fitness.fill_(1.0)
     module.age.fill_(2)
     before = module.population.clone()
@@ -55,7 +55,7 @@ def test_elites_stay_and_parents_are_copied_in_turn(module: Evolution) -> None:
     assert module.fitness.tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
 
 
-def test_mutations_are_as_many_and_as_large_as_asked() -> None:
+def test_mutations_are_as_many_and_as_large_as_asked():
     module = Evolution(ActorCritic("CartPole-v1", hidden=[64, 64]), population=100, parents=1, elites=1)
     module.rng.manual_seed(0)
     module.breed(rate=0.3, sigma=0.2)
@@ -84,7 +84,7 @@ def rows_of(run: Path) -> list[dict[str, str]]:
 SMALL = ("--data.steps", "3200", "--data.epoch_steps", "800", "--model.init_args.num_steps", "40")
 
 
-def test_mutations_become_fewer_and_steps_go_on(tmp_path: Path) -> None:
+def test_mutations_become_fewer_and_steps_go_on(tmp_path: Path):
     saved = fit(tmp_path, "run", *SMALL)
     rows = [row for row in rows_of(tmp_path / "run") if row["train/best"]]
     assert [float(row["train/env_steps"]) for row in rows] == [800, 1600, 2400, 3200]
@@ -95,7 +95,7 @@ def test_mutations_become_fewer_and_steps_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
 
 
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path):
     one = fit(tmp_path, "whole", *SMALL)["state_dict"]
     fit(tmp_path, "halves", *SMALL, "--trainer.max_epochs", "2")
     other = fit(tmp_path, "halves", *SMALL, "--ckpt_path", "last")["state_dict"]
@@ -103,7 +103,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
         assert torch.equal(value, other[key]), key
 
 
-def test_it_learns_a_game(tmp_path: Path) -> None:
+def test_it_learns_a_game(tmp_path: Path):
     """CartPole, where the pole stands for 22 steps of random play."""
     fit(tmp_path, "run", "--data.steps", "40000", "--data.epoch_steps", "8000", "--model.init_args.num_steps", "400")
     assert max(float(row["val/return"]) for row in rows_of(tmp_path / "run") if row["val/return"]) > 150
@@ -112,13 +112,13 @@ def test_it_learns_a_game(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "options"), [("pokegen/Fighter-v0", '{"state": true}'), ("LunarLander-v3", '{"continuous": true}')]
 )
-def test_every_kind_of_action(tmp_path: Path, env: str, options: str) -> None:
+def test_every_kind_of_action(tmp_path: Path, env: str, options: str):
     words = ("--data.steps", "800", "--data.epoch_steps", "400", "--model.init_args.num_steps", "20")
     saved = fit(tmp_path, "run", *words, "--model.init_args.network.init_args.options", options, env=env)
     assert saved["global_step"] == 2
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_told():
     with pytest.raises(UserError, match="ActorCritic of vectors"):
         Evolution(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="elites ≤ parents ≤ population"):

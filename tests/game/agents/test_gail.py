@@ -65,7 +65,7 @@ def fit(module: GAIL, steps: int, epoch_steps: int, folder, path: str | None = N
     return trainer
 
 
-def test_the_discriminators_loss_is_cross_entropy_with_a_penalty_on_its_slope() -> None:
+def test_the_discriminators_loss_is_cross_entropy_with_a_penalty_on_its_slope():
     module = agent(penalty=0.5)
     module.discriminator.layers = nn.Linear(3, 1)  # whose slope is its weight
     real, fake = torch.randn(16, 3), torch.randn(16, 3)
@@ -81,7 +81,7 @@ def test_the_discriminators_loss_is_cross_entropy_with_a_penalty_on_its_slope() 
 
 
 @pytest.mark.parametrize("reward", ["log_d", "log_1_d", "logit"])
-def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(reward: str, tmp_path) -> None:
+def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(reward: str, tmp_path):
     module = agent(reward=reward, reward_low=-0.6, reward_high=0.9, num_steps=64, end_weight=3.0)
     kept = {}
     rewards, discriminate = module.rewards, module.discriminate
@@ -117,7 +117,7 @@ def test_rewards_are_what_the_discriminator_says_and_dead_steps_earn_nothing(rew
     np.testing.assert_allclose(kept["found"][~autoreset], wanted[~autoreset], rtol=1e-4, atol=1e-5)
 
 
-def test_the_environments_own_reward_teaches_nothing(tmp_path) -> None:
+def test_the_environments_own_reward_teaches_nothing(tmp_path):
     weights = []
     for scale in (1.0, -50.0):
         module = agent(scale=scale)
@@ -126,7 +126,7 @@ def test_the_environments_own_reward_teaches_nothing(tmp_path) -> None:
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
-def test_it_does_as_the_expert_though_paid_for_the_opposite(tmp_path) -> None:
+def test_it_does_as_the_expert_though_paid_for_the_opposite(tmp_path):
     module = agent(
         num_steps=128,
         learning_rate=3e-3,
@@ -145,7 +145,7 @@ def test_it_does_as_the_expert_though_paid_for_the_opposite(tmp_path) -> None:
     assert len(module.scores) == trainer.global_step
 
 
-def test_continuous_actions_are_compared_as_they_reach_the_environment(tmp_path) -> None:
+def test_continuous_actions_are_compared_as_they_reach_the_environment(tmp_path):
     module = agent(env="LunarLander-v3", options={"continuous": True}, num_envs=2, num_steps=32, episodes=1)
     obs = {}
     discriminate = module.discriminate
@@ -158,7 +158,7 @@ def test_continuous_actions_are_compared_as_they_reach_the_environment(tmp_path)
     assert obs["expert"][:, :8].abs().max() <= 10
 
 
-def test_a_run_goes_on_as_one_that_was_never_stopped(tmp_path) -> None:
+def test_a_run_goes_on_as_one_that_was_never_stopped(tmp_path):
     from lightning.pytorch.callbacks import ModelCheckpoint
 
     def saved() -> dict:
@@ -176,7 +176,7 @@ def test_a_run_goes_on_as_one_that_was_never_stopped(tmp_path) -> None:
         assert torch.equal(value, resumed.state_dict()[key]), key
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_told():
     with pytest.raises(UserError, match="expected one of log_d, log_1_d, logit, got 'd'"):
         agent(reward="d")
     with pytest.raises(UserError, match="reward_low"):
@@ -187,7 +187,7 @@ def test_mistakes_are_told() -> None:
         agent(clip_rewards=True)
 
 
-def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path) -> None:
+def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path):
     """Sides ends, but its expert's demonstrations are cut here."""
     module, kept = agent(num_steps=64), {}
     start, rewards = module.on_fit_start, module.rewards
@@ -205,13 +205,13 @@ def test_without_an_end_of_the_experts_no_end_is_paid(tmp_path) -> None:
     np.testing.assert_allclose(found[rollout.terminated], said[rollout.terminated], rtol=1e-4, atol=1e-5)
 
 
-def test_scores_are_drawn(tmp_path) -> None:
+def test_scores_are_drawn(tmp_path):
     draw_scores([[0, 0.5, 0.5], [1, 0.7, 0.3]], tmp_path / "new" / "scores.png")
     assert (tmp_path / "new" / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("endless", [False, True])
-def test_what_was_seen_last_stands_for_what_would_follow(endless: bool, tmp_path, monkeypatch) -> None:
+def test_what_was_seen_last_stands_for_what_would_follow(endless: bool, tmp_path, monkeypatch):
     ends = []
 
     def watched(rewards, values, terminated, *rest):

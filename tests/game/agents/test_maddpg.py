@@ -32,7 +32,7 @@ def adversary() -> MADDPGActors:
     "options", [{}, {"continuous_actions": True}, {"N": 2, "max_cycles": 9}, {"trail": True}], ids=str
 )
 @pytest.mark.parametrize("id", [SPREAD, ADVERSARY])
-def test_particles_equal_mpe2_to_the_last_bit(id: str, options: dict) -> None:
+def test_particles_equal_mpe2_to_the_last_bit(id: str, options: dict):
     ours, theirs = (
         particles.make_vector(id, 3, **options),
         SyncVectorEnv([lambda: particles.single(id, **options)] * 3, autoreset_mode=AutoresetMode.NEXT_STEP),
@@ -54,7 +54,7 @@ def test_particles_equal_mpe2_to_the_last_bit(id: str, options: dict) -> None:
     assert touched > 0
 
 
-def test_touching_agents_push_each_other_as_in_mpe2() -> None:
+def test_touching_agents_push_each_other_as_in_mpe2():
     ours = particles.Particles(SPREAD, 1)
     theirs = particles.single(SPREAD)
     ours.reset(seed=[0])
@@ -72,7 +72,7 @@ def test_touching_agents_push_each_other_as_in_mpe2() -> None:
     assert info["rewards"].shape == (3,)
 
 
-def test_other_environments_are_played_by_mpe2() -> None:
+def test_other_environments_are_played_by_mpe2():
     envs = particles.make_vector("mpe/simple_speaker_listener_v4", 2)
     assert isinstance(envs, SyncVectorEnv)
     team = MADDPGActors("mpe/simple_speaker_listener_v4", hidden=[8])
@@ -88,7 +88,7 @@ def test_other_environments_are_played_by_mpe2() -> None:
         MADDPGActors("CartPole-v1")
 
 
-def test_agents_remember_how_all_moved_and_what_they_did() -> None:
+def test_agents_remember_how_all_moved_and_what_they_did():
     plain, envs = particles.Particles(ADVERSARY, 2), particles.Particles(ADVERSARY, 2, trail=True)
     before, _ = plain.reset(seed=[0, 1])
     obs, _ = envs.reset(seed=[0, 1])
@@ -109,7 +109,7 @@ def test_agents_remember_how_all_moved_and_what_they_did() -> None:
         particles.Particles(ADVERSARY, 1, trail=True, continuous_actions=True)
 
 
-def test_nets_at_once_are_nets_one_by_one() -> None:
+def test_nets_at_once_are_nets_one_by_one():
     nets, which = BatchedMLPs(2, [5, 7, 3]), torch.tensor([1, 0, 1])
     x = torch.randn(3, 4, 5)
     for a, k in enumerate(which):
@@ -118,7 +118,7 @@ def test_nets_at_once_are_nets_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("share", [True, False])
-def test_actors_see_their_own_and_critics_all(share: bool) -> None:
+def test_actors_see_their_own_and_critics_all(share: bool):
     team = MADDPGActors(ADVERSARY, hidden=[8], share=share)
     critic = Critics(team, [8], 2, norm=False)
     obs = torch.randn(1, 3, 10, requires_grad=True)
@@ -132,7 +132,7 @@ def test_actors_see_their_own_and_critics_all(share: bool) -> None:
     assert len(team.nets.weights[0]) == (2 if share else 3)
 
 
-def test_good_agents_who_change_places_change_values(adversary: MADDPGActors) -> None:
+def test_good_agents_who_change_places_change_values(adversary: MADDPGActors):
     """Of a shared critic: own first, then one's kind, then the others."""
     critic = Critics(adversary, [8], 2, norm=False)
     assert critic.order.tolist() == [[0, 1, 2], [1, 2, 0], [2, 1, 0]]
@@ -143,7 +143,7 @@ def test_good_agents_who_change_places_change_values(adversary: MADDPGActors) ->
     assert not torch.allclose(values[0], values[1])  # twins
 
 
-def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: MADDPGActors) -> None:
+def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: MADDPGActors):
     critic = Critics(spread, [8], 2, norm=False)
     obs, action, own = torch.randn(4, 3, 18), torch.randn(4, 3, 5), torch.randn(4, 3, 5, requires_grad=True)
     found = critic(obs, action, own=own, twins=1)
@@ -156,7 +156,7 @@ def test_an_actor_is_judged_by_its_own_action_among_the_played(spread: MADDPGAct
     assert slope[:, 1].any() and not slope[:, [0, 2]].any()
 
 
-def test_straight_through_is_one_hot_with_the_slope_of_softmax() -> None:
+def test_straight_through_is_one_hot_with_the_slope_of_softmax():
     logits = torch.randn(7, 5, requires_grad=True)
     weights = torch.randn(7, 5)
     hard = maddpg.straight_through(logits, 0.5)
@@ -166,14 +166,14 @@ def test_straight_through_is_one_hot_with_the_slope_of_softmax() -> None:
     torch.testing.assert_close(slope, soft)
 
 
-def test_gumbel_noise_draws_by_probability() -> None:
+def test_gumbel_noise_draws_by_probability():
     logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().expand(200_000, 4)
     drawn = (logits + maddpg.gumbel(logits, torch.Generator().manual_seed(0))).argmax(dim=1)
     # Four standard deviations
     assert (drawn.bincount() / 200_000 - torch.tensor([0.1, 0.2, 0.3, 0.4])).abs().max() < 4 * (0.25 / 200_000) ** 0.5
 
 
-def test_targets_follow_by_tau(spread: MADDPGActors) -> None:
+def test_targets_follow_by_tau(spread: MADDPGActors):
     module = MADDPG(spread, tau=0.25)
     pairs = [(module.target, module.net), (module.target_critic, module.critic)]
     before = [[p.clone() for p in target.parameters()] for target, _ in pairs]
@@ -187,7 +187,7 @@ def test_targets_follow_by_tau(spread: MADDPGActors) -> None:
             torch.testing.assert_close(now, 0.75 * was + 0.25 * p)
 
 
-def test_a_memory_is_a_list_of_the_last_rows() -> None:
+def test_a_memory_is_a_list_of_the_last_rows():
     memory = JointReplay(10, (2, 3, 4))
     rows = []
     for number in range(7):
@@ -204,7 +204,7 @@ def test_a_memory_is_a_list_of_the_last_rows() -> None:
     assert JointReplay.memory(10, (2, 3, 4)) == sum(getattr(memory, key).nbytes for key in JointReplay._COLUMNS)
 
 
-def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: MADDPGActors) -> None:
+def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: MADDPGActors):
     module = MADDPG(spread)
     module.rng.manual_seed(0)
     sure = torch.zeros(50_000, 3, 5)
@@ -214,7 +214,7 @@ def test_epsilon_is_the_share_of_moves_that_no_actor_chose(spread: MADDPGActors)
     assert 1 - played[..., 2].mean().item() == pytest.approx(0.4 * 4 / 5, abs=0.01)
 
 
-def test_scripts_play_as_well_as_they_should(spread: MADDPGActors, adversary: MADDPGActors) -> None:
+def test_scripts_play_as_well_as_they_should(spread: MADDPGActors, adversary: MADDPGActors):
     """Anchors of simple_spread: −27.1 at random, −9.1 by assignment; of simple_adversary −29.1 and 6.3 at random."""
     random, script = (maddpg.episodes(spread, play, 200).mean() for play in (maddpg.random_play, maddpg.spread_play))
     assert random == pytest.approx(-27.1, abs=2)
@@ -247,7 +247,7 @@ SMALL = (
 )
 
 
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path):
     keep = (*SMALL, "--model.init_args.save_replay", "true")
     one = fit(tmp_path, "whole", *keep)
     fit(tmp_path, "halves", *keep, "--trainer.max_epochs", "2")
@@ -258,7 +258,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path) -> None:
         assert torch.equal(value, other["state_dict"][key]), key
 
 
-def test_two_sides_have_no_best_checkpoint(tmp_path: Path) -> None:
+def test_two_sides_have_no_best_checkpoint(tmp_path: Path):
     fit(tmp_path, "run", *SMALL, "--model.init_args.network.init_args.env", ADVERSARY)
     assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
     rows = list(csv.DictReader(next((tmp_path / "run" / "csv").glob("*/metrics.csv")).open()))
@@ -267,12 +267,12 @@ def test_two_sides_have_no_best_checkpoint(tmp_path: Path) -> None:
     assert float(last["val/return"]) == pytest.approx(both, rel=1e-4)
 
 
-def test_forces_are_learned_too(tmp_path: Path) -> None:
+def test_forces_are_learned_too(tmp_path: Path):
     saved = fit(tmp_path, "run", *SMALL, "--model.init_args.network.init_args.options", '{"continuous_actions": true}')
     assert saved["agent"]["updates"] > 0
 
 
-def test_it_learns_to_go_to_a_landmark(tmp_path: Path) -> None:
+def test_it_learns_to_go_to_a_landmark(tmp_path: Path):
     """simple_spread with one agent, whose return is −10 at the start, and −6.5 of who goes straight."""
     more = {"num_envs": 16, "num_steps": 8, "gradient_steps": 8, "batch_size": 128, "learning_starts": 1000,
             "buffer_size": 12000, "learning_rate": 2e-3, "critic_lr": 2e-3,
@@ -283,7 +283,7 @@ def test_it_learns_to_go_to_a_landmark(tmp_path: Path) -> None:
     assert max(float(row["val/return"]) for row in rows if row["val/return"]) > -8
 
 
-def test_mistakes_are_told(spread: MADDPGActors) -> None:
+def test_mistakes_are_told(spread: MADDPGActors):
     with pytest.raises(UserError, match="MADDPG trains a pokegen"):
         MADDPG(torch.nn.Linear(1, 1))
     with pytest.raises(UserError, match="buffer_size must hold learning_starts"):

@@ -59,7 +59,7 @@ def fit(module: PPO, steps: int, epoch_steps: int = 0, **options) -> L.Trainer:
 
 
 @pytest.mark.parametrize(("gamma", "gae_lambda"), [(0.9, 0.8), (0.99, 1.0), (0.9, 0.0)])
-def test_advantages_are_those_of_a_naive_loop(gamma: float, gae_lambda: float) -> None:
+def test_advantages_are_those_of_a_naive_loop(gamma: float, gae_lambda: float):
     rewards, values, terminated, done, autoreset = random_rollout(60, 3)
     assert (done & ~terminated).any()
     found = advantages(rewards, values, terminated, done, autoreset, gamma, gae_lambda)
@@ -78,7 +78,7 @@ def test_advantages_are_those_of_a_naive_loop(gamma: float, gae_lambda: float) -
             assert found[t, e] == pytest.approx(total, rel=1e-4, abs=1e-5)
 
 
-def test_what_comes_behind_an_end_changes_nothing() -> None:
+def test_what_comes_behind_an_end_changes_nothing():
     rewards, values, terminated, done, autoreset = random_rollout(30, 2)
     end = int(np.flatnonzero(done[:, 0])[0])
     before = advantages(rewards, values, terminated, done, autoreset, 0.9, 0.9)
@@ -88,7 +88,7 @@ def test_what_comes_behind_an_end_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ENVS)
-def test_likelihoods_and_entropies_are_those_of_torch(kind: str) -> None:
+def test_likelihoods_and_entropies_are_those_of_torch(kind: str):
     net = ActorCritic(*ENVS[kind], log_std=-0.3)
     x = torch.randn(50, *net.observation_space.shape)
     dist_params = net.policy(x) + torch.randn(50, 1)
@@ -105,7 +105,7 @@ def test_likelihoods_and_entropies_are_those_of_torch(kind: str) -> None:
     torch.testing.assert_close(found[1].expand(50), entropy)
 
 
-def test_actions_are_drawn_as_often_as_the_policy_says() -> None:
+def test_actions_are_drawn_as_often_as_the_policy_says():
     net = ActorCritic(FIGHTER, {})
     dist_params = torch.randn(1, 10).expand(40_000, -1)
     drawn = net.draw(dist_params, net.noise(40_000, generator=torch.Generator().manual_seed(0)))
@@ -118,7 +118,7 @@ def test_actions_are_drawn_as_often_as_the_policy_says() -> None:
 
 @pytest.mark.parametrize("kind", ENVS)
 @pytest.mark.parametrize("sample", [False, True])
-def test_it_plays_actions_of_the_space(kind: str, sample: bool) -> None:
+def test_it_plays_actions_of_the_space(kind: str, sample: bool):
     net = ActorCritic(*ENVS[kind], sample=sample, log_std=1.0)
     x = torch.randn(32, *net.observation_space.shape)
     actions = net.act(x, torch.Generator().manual_seed(0)).detach()
@@ -128,7 +128,7 @@ def test_it_plays_actions_of_the_space(kind: str, sample: bool) -> None:
     assert torch.equal(actions, net.act(x, torch.Generator().manual_seed(1))) != sample
 
 
-def test_screens_have_one_body_for_both() -> None:
+def test_screens_have_one_body_for_both():
     class Screens(ActorCritic):
         def single(self, render_mode=None):
             env = super().single(render_mode)
@@ -144,7 +144,7 @@ def test_screens_have_one_body_for_both() -> None:
         Screens("CartPole-v1", hidden=[16], normalise=True)
 
 
-def test_weights_are_orthogonal_and_the_first_policy_hardly_prefers() -> None:
+def test_weights_are_orthogonal_and_the_first_policy_hardly_prefers():
     net = ActorCritic("CartPole-v1")
     for layer, gain in ((net.actor[2], 2.0), (net.critic[2], 2.0), (net.actor[4], 0.01**2), (net.critic[4], 1.0)):
         weight = layer.weight
@@ -152,7 +152,7 @@ def test_weights_are_orthogonal_and_the_first_policy_hardly_prefers() -> None:
     assert net.policy(torch.randn(9, 4)).softmax(1).sub(0.5).abs().max() < 0.05
 
 
-def test_observations_are_normalised_by_all_that_was_seen() -> None:
+def test_observations_are_normalised_by_all_that_was_seen():
     net = ActorCritic("CartPole-v1", normalise=True)
     x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5, 0.1, 30]) + 3
     for chunk in x.split([1, 7, 200, 92]):
@@ -164,7 +164,7 @@ def test_observations_are_normalised_by_all_that_was_seen() -> None:
     assert {"mean", "variance", "seen"} <= set(net.state_dict())
 
 
-def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
+def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums():
     rewards, _, _, done, autoreset = random_rollout(80, 3)
     scale, sums = RewardNormalizer(0.9), [[] for _ in range(3)]
     for e in range(3):
@@ -181,7 +181,7 @@ def test_rewards_are_scaled_by_the_deviation_of_their_discounted_sums() -> None:
     np.testing.assert_allclose(found, (rewards[30:] / np.std(np.concatenate(sums))).clip(-10, 10), rtol=1e-4)
 
 
-def test_the_loss_is_that_of_the_paper() -> None:
+def test_the_loss_is_that_of_the_paper():
     module = agent("CartPole-v1", clip_coef=0.2, ent_coef=0.03, vf_coef=0.7, clip_range_vf=0.1)
     obs, action = torch.randn(64, 4), torch.randint(2, (64, 1))
     rng = torch.Generator().manual_seed(0)
@@ -205,7 +205,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
     assert 0 < clipped < 64
 
 
-def test_no_gradient_where_the_ratio_is_clipped_with_profit() -> None:
+def test_no_gradient_where_the_ratio_is_clipped_with_profit():
     module = agent("CartPole-v1", norm_adv=False, vf_coef=0.0)
     obs, action = torch.randn(8, 4), torch.randint(2, (8, 1))
     log = module.net.likelihood(module.net.policy(obs), action)[0].detach()
@@ -220,7 +220,7 @@ def test_no_gradient_where_the_ratio_is_clipped_with_profit() -> None:
     assert min(pull(1.0, 0.5), pull(-1.0, 1.5), pull(1.0, 1.1)) > 0
 
 
-def test_a_training_step_is_one_global_step_of_many_updates_and_leaves_out_dead_steps() -> None:
+def test_a_training_step_is_one_global_step_of_many_updates_and_leaves_out_dead_steps():
     module = agent("CartPole-v1", num_envs=4, num_steps=64, batch_size=32, update_epochs=3)
     rows = []
     loss = module.loss
@@ -233,7 +233,7 @@ def test_a_training_step_is_one_global_step_of_many_updates_and_leaves_out_dead_
     assert min(rows) > 24
 
 
-def test_no_further_pass_once_the_policy_has_moved_too_far() -> None:
+def test_no_further_pass_once_the_policy_has_moved_too_far():
     updates = []
     for target in (0.0, 1e-6, 100.0):
         module = agent(
@@ -250,7 +250,7 @@ def test_no_further_pass_once_the_policy_has_moved_too_far() -> None:
     assert updates[0] == updates[2] == 4 * updates[1]
 
 
-def test_the_step_size_falls_in_a_straight_line() -> None:
+def test_the_step_size_falls_in_a_straight_line():
     module = agent("CartPole-v1", num_envs=2, num_steps=32, update_epochs=1, learning_rate=1e-2, lr_end=0.0)
     rates = []
     log = module.log_dict
@@ -259,7 +259,7 @@ def test_the_step_size_falls_in_a_straight_line() -> None:
     assert rates == pytest.approx([1e-2, 0.75e-2, 0.5e-2, 0.25e-2])
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_told():
     with pytest.raises(UserError, match="expected one of tanh, relu, got 'gelu'"):
         ActorCritic("CartPole-v1", activation="gelu")
     with pytest.raises(UserError, match="shows Discrete"):
@@ -270,7 +270,7 @@ def test_mistakes_are_told() -> None:
         PPO(torch.nn.Linear(1, 1))
 
 
-def test_it_learns_cartpole_in_30000_steps() -> None:
+def test_it_learns_cartpole_in_30000_steps():
     """Random play scores 22; 500 is all there is."""
     module = agent(
         "CartPole-v1",
@@ -286,7 +286,7 @@ def test_it_learns_cartpole_in_30000_steps() -> None:
     assert np.mean([r for r, _ in network_returns(module.ema, 10)]) > 400
 
 
-def test_it_beats_the_fighter_in_40000_steps() -> None:
+def test_it_beats_the_fighter_in_40000_steps():
     """Random play scores -1.5, the fighter's own script 0.2; 2 is all there is."""
     net = {"hidden": [128, 128], "normalise": True}
     module = agent(
@@ -313,7 +313,7 @@ SMALL = {
 }
 
 
-def test_a_run_of_an_earlier_version_resumes(tmp_path) -> None:
+def test_a_run_of_an_earlier_version_resumes(tmp_path):
     old = {"path": "pokegen.game.ppo.PPO", "budget": "pokegen.game.agents.Steps"}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     argv = ["fit", "--config", str(tmp_path / "small.yaml"), "--log", "off", "--runs", str(tmp_path), "--run", "old"]
@@ -334,7 +334,7 @@ def test_a_run_of_an_earlier_version_resumes(tmp_path) -> None:
     assert renewed["class_path"] == "pokegen.game.agents.ppo.PPO" and renewed["init_args"] == args
 
 
-def test_an_old_key_on_the_command_line_names_the_new_one(tmp_path, capsys) -> None:
+def test_an_old_key_on_the_command_line_names_the_new_one(tmp_path, capsys):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     argv = ["fit", "--config", str(tmp_path / "small.yaml"), "--log", "off", "--runs", str(tmp_path)]
     assert main([*argv, "--model.rollout", "128"]) == 2
@@ -342,7 +342,7 @@ def test_an_old_key_on_the_command_line_names_the_new_one(tmp_path, capsys) -> N
     assert message.strip() == "pokegen: model: unknown key 'rollout'; it is now 'num_steps'."
 
 
-def test_a_killed_run_goes_on_as_one_that_was_never_stopped(tmp_path) -> None:
+def test_a_killed_run_goes_on_as_one_that_was_never_stopped(tmp_path):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     argv = ["fit", "--config", str(tmp_path / "small.yaml"), "--log", "off", "--runs", str(tmp_path)]
     killed = tmp_path / "killed" / "checkpoints" / "last.ckpt"

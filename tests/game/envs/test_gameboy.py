@@ -10,7 +10,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from pokegen.errors import UserError
-from pokegen.game.envs.gameboy import GameBoy, squeeze
+from pokegen.game.envs.gameboy import GameBoy
+from pokegen.game.envs.handheld import squeeze
 from pokegen.game.envs.names import KEYS
 from pokegen.game.envs.roms import gameboy as rom
 

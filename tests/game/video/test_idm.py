@@ -14,7 +14,7 @@ TINY = {"stem_width": 4, "stem_stride": 8, "stacks": (4,), "width": 16, "layers"
 
 def tiny(window=8, **options):
     torch.manual_seed(0)
-    return InverseDynamics(GROUPS, window, **(TINY | options)).eval()
+    return InverseDynamics(GROUPS, window=window, **(TINY | options)).eval()
 
 
 def noise(*shape, seed=0):
@@ -30,14 +30,14 @@ def parameters(network):
 
 @pytest.mark.parametrize("kind", [InverseDynamics, FirstInverseDynamics])
 def test_each_frame_gets_logits_of_each_group(kind):
-    network = kind(GROUPS, 8).eval()
+    network = kind(GROUPS, window=8).eval()
     move, fire = network(noise(2, 8))
     assert (move.shape, fire.shape) == ((2, 8, 3), (2, 8, 2))
     assert move.dtype == torch.float32
     assert move.isfinite().all()
 
 
-@pytest.mark.parametrize("network", [tiny(), tiny(motion=False), FirstInverseDynamics(GROUPS, 8).eval()])
+@pytest.mark.parametrize("network", [tiny(), tiny(motion=False), FirstInverseDynamics(GROUPS, window=8).eval()])
 def test_a_later_frame_changes_an_earlier_answer(network):
     frames = noise(1, 8)
     other = frames.clone()

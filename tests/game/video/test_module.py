@@ -1,6 +1,7 @@
 """Training reads keys from pictures; scores are those of scikit-learn; a run that has collapsed is stopped."""
 
 import csv
+import json
 import warnings
 
 import lightning as L
@@ -77,17 +78,52 @@ def run(folder, tmp_path_factory):
     network = [
         f"--model.init_args.network.init_args.{key}={list(v) if isinstance(v, tuple) else v}" for key, v in TINY.items()
     ]
-    data = [
-        f"--data.init_args.recordings=[{folder}]",
-        "--data.init_args.window=8",
-        "--data.init_args.epoch_frames=6400",
-    ]
+    data = [f"--data.init_args.recordings=[{folder}]", "--data.init_args.epoch_frames=6400"]
     module = ["--model.init_args.lr=0.003", "--model.init_args.warmup_steps=20", "--model.init_args.ema_images=100"]
     trainer = ["max_epochs=2", "accelerator=cpu", "precision=32-true", "enable_progress_bar=false"]
     trainer += ["enable_model_summary=false"]
     argv = [*words, *network, *data, *module, *(f"--trainer.{word}" for word in trainer), "--log=csv"]
     assert main(["fit", *argv]) == 0
     return runs / "idm"
+
+
+KEYS = {"groups": {"move": ["left", "right"], "fire": ["fire"]}, "window": 12}
+
+
+@pytest.mark.parametrize("network", ["InverseDynamics", "FirstInverseDynamics", "Policy"])
+@pytest.mark.parametrize("side", ["data", "model.network"])
+def test_groups_and_window_are_given_once(side, network, capsys):
+    argv = ["fit", "--model", "KeysModule", "--model.network", network, "--data", "RecordingsDataModule"]
+    argv += ["--data.recordings=[data/recordings]", *(f"--{side}.{key}={json.dumps(v)}" for key, v in KEYS.items())]
+    assert main([*argv, "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    for args in (config["data"]["init_args"], config["model"]["init_args"]["network"]["init_args"]):
+        assert {key: args[key] for key in KEYS} == KEYS
+        assert list(args["groups"]) == list(KEYS["groups"])
+
+
+def test_the_window_is_the_model_s_where_none_is_given(capsys):
+    assert main(["fit", "--config", "configs/game/idm.yaml", "--model.network", "Policy", "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["data"]["init_args"]["window"] == config["model"]["init_args"]["network"]["init_args"]["window"] == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--data.window=3", "data.window is 3, but model.network.window is 2. Set one of them alone."),
+        ("--data.groups={fire: [fire]}", "data.groups is {'fire': ['fire']}, but model.network.groups is {'keys': "),
+    ],
+)
+def test_other_groups_or_another_window_of_the_data_are_refused(option, message, capsys):
+    assert main(["fit", "--config", "configs/game/cloning.yaml", option]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_without_keys_is_one_line(tmp_path, capsys):
+    argv = ["fit", "--model", "KeysModule", "--model.network", "Policy", "--data", "RecordingsDataModule"]
+    assert main([*argv, "--data.recordings=[none]", f"--runs={tmp_path}", "--log=off"]) == 2
+    assert "groups holds no key. Expected, for example" in capsys.readouterr().err
 
 
 def last(run):

@@ -1,116 +1,26 @@
 """Recordings survive a kill, read back as they were written, and can be made of any other video."""
 
-import csv
 import os
 import random
 import re
-import struct
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
 
-import av
-import gymnasium
 import numpy as np
 import pytest
+from toys import Counting
+from videos import encode, near, pixel_art, shade, shaded, shades, write, write_keys
 
 from pokegen.errors import UserError
-from pokegen.game.video.recording import Recorder, count_frames, frames, gray, import_video, read_recording, record
-
-LUMA = np.array([0.299, 0.587, 0.114])
-
-
-def pixel_art(n, height=128, width=128, seed=0):
-    """Noise of 16 colours in blocks of 2 pixels, and two sprites of 4 pixels that move: uint8 (n, H, W, 3)."""
-    rng = np.random.default_rng(seed)
-    palette = rng.integers(0, 256, (16, 3), dtype=np.uint8)
-    ground = np.kron(rng.integers(0, 16, (height // 2, width // 2)), np.ones((2, 2), int))
-    film = np.repeat(ground[None], n, axis=0)
-    for t in range(n):
-        film[t, 20:24, 3 * t % (width - 4) :][:, :4] = 1
-        film[t, 2 * t % (height - 4) :, 60:64][:4] = 2
-    return palette[film]
+from pokegen.game.video.codec import VideoWriter, count_frames, frames
+from pokegen.game.video.recording import Recorder, import_video, read_recording, record
 
 
-def shade(t):
-    """A gray that tells frame t from those around it."""
-    return 10 + 37 * t % 240
-
-
-def shaded(n, height=128, width=128):
-    return np.stack([np.full((height, width, 3), shade(t), np.uint8) for t in range(n)])
-
-
-def write(path, film, keys=None, rewards=None, episodes=None):
-    with Recorder(path) as recorder:
-        for t, frame in enumerate(film):
-            recorder.add(
-                *(frame, keys[t] if keys else "none"),
-                *(rewards[t] if rewards else 0.0, episodes[t] if episodes else 0),
-            )
-    return recorder
-
-
-def encode(path, film, stamps, codec="mpeg4", space=None):
-    """Outside video with frames at `stamps` seconds."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=30, options={"g": "12", "crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = film.shape[2], film.shape[1], "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 600)
-        stream.bit_rate = 8_000_000
-        stream.codec_context.colorspace = {None: 2, "itu709": 1, "itu601": 6}[space]  # 2: not said
-        for frame, stamp in zip(film, stamps, strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture = picture.reformat(format="yuv420p", dst_colorspace=space)
-            picture.pts, picture.time_base = round(stamp * 600), Fraction(1, 600)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    return path
-
-
-def write_keys(path, stamps, keys, **columns):
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["frame", "time", "key", *columns])
-        rows.writerows(zip(range(len(keys)), stamps, keys, *columns.values(), strict=True))
-    return path
-
-
-def shades(path, **options):
-    return [round(float(frame.mean())) for frame in frames(path, **options)]
-
-
-def near(found, expected):
-    return len(found) == len(expected) and all(abs(a - b) <= 4 for a, b in zip(found, expected, strict=True))
-
-
-class Counting(gymnasium.Env):
-    """Shows how many steps were made; pays the action; ends after 7 steps."""
-
-    metadata: ClassVar = {"render_modes": ["rgb_array"]}
-    action_names = ("none", "a", "b")
-    action_space = gymnasium.spaces.Discrete(3)
-    observation_space = gymnasium.spaces.Discrete(100)
-    render_mode = "rgb_array"
-
-    def __init__(self):
-        self.seeds = []
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.seeds.append(seed)
-        self.t = 0
-        return 0, {}
-
-    def step(self, action):
-        self.t += 1
-        return self.t, 0.1 * action, self.t == 7, False, {}
-
-    def render(self):
-        return np.full((30, 40, 3), shade(self.t), np.uint8)
+def counting():
+    """Pays a tenth of the action; ends after 7 steps."""
+    return Counting(pay=0.1, shade=shade)
 
 
 class Plays:
@@ -144,42 +54,6 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(found.reward, rewards)
         np.testing.assert_array_equal(found.episode, np.arange(40) // 15)
     assert count_frames(recorder.video) == 40
-
-
-def psnr(found, expected):
-    error = np.mean((np.asarray(found, float) - expected) ** 2, axis=tuple(range(1, np.ndim(expected))))
-    return 10 * np.log10(255**2 / error)
-
-
-def test_pixel_art_survives(tmp_path):
-    film = pixel_art(40)
-    video = write(tmp_path / "art", film).video
-    color, gray = list(frames(video, gray=False)), list(frames(video))
-    assert {(f.shape, f.dtype.name) for f in color} == {((128, 128, 3), "uint8")}
-    assert {(f.shape, f.dtype.name) for f in gray} == {((128, 128), "uint8")}
-    assert psnr(color, film).min() > 42
-    assert psnr(gray, film @ LUMA).min() > 45
-    assert np.abs(np.array(gray) - np.array(color) @ LUMA).max() < 3  # the luma plane is the gray of the colours
-
-
-def test_any_size_is_squeezed(tmp_path):
-    large, small = pixel_art(1, 256, 256)[0], pixel_art(1, 64, 64)[0]
-    video = write(tmp_path / "sizes", [large, small]).video
-    averaged, enlarged = frames(video, gray=False)
-    assert psnr(averaged[None], large.reshape(128, 2, 128, 2, 3).mean((1, 3))[None]) > 35
-    assert psnr(enlarged[None], small.repeat(2, 0).repeat(2, 1)[None]) > 40
-
-
-@pytest.mark.parametrize("size", [(128, 128), (144, 160), (210, 160), (64, 100)])
-def test_gray_is_what_a_recording_shows(tmp_path, size):
-    film = pixel_art(3, *size)
-    shown = list(frames(write(tmp_path / "play", film).video))
-    given = [gray(frame) for frame in film]
-    assert {(f.shape, f.dtype.name) for f in given} == {((128, 128), "uint8")}
-    assert psnr(shown, np.array(given, float)).min() > 45
-    np.testing.assert_array_equal(given[0], gray(film[0]))  # and nothing is shared between calls
-    if size == (128, 128):
-        assert np.abs(given - film @ LUMA).max() < 2
 
 
 def test_recorder_overwrites_nothing(tmp_path):
@@ -259,7 +133,7 @@ def test_unfinished_last_line_is_dropped(tmp_path):
 
 
 def test_record_plays_over_episodes(tmp_path):
-    env = Counting()
+    env = counting()
     player = Plays(lambda env: env.t % 3)
     path = record(env, player, tmp_path / "count", frames=20, seed=5)
     found = read_recording(path)
@@ -279,43 +153,24 @@ def test_record_ends_when_interrupted(tmp_path):
             raise KeyboardInterrupt
         return 1
 
-    assert len(read_recording(record(Counting(), Plays(player), tmp_path / "count", frames=1000, seed=0))) == 20
+    assert len(read_recording(record(counting(), Plays(player), tmp_path / "count", frames=1000, seed=0))) == 20
 
 
 def test_record_keeps_what_was_played_before_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        record(Counting(), Plays(lambda env: 1 // (3 - len(env.seeds))), tmp_path / "count", frames=1000, seed=0)
+        record(counting(), Plays(lambda env: 1 // (3 - len(env.seeds))), tmp_path / "count", frames=1000, seed=0)
     found = read_recording(tmp_path / "count", shortest=1)
     assert len(found) == 14 == count_frames(found.video)
 
 
 def test_record_needs_pictures(tmp_path):
-    env = Counting()
+    env = counting()
     env.render_mode = None
     with pytest.raises(UserError, match=r"render_mode='rgb_array'; this environment has None"):
         record(env, Plays(lambda env: 0), tmp_path / "count", frames=20, seed=0)
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
-
-
-@pytest.mark.parametrize("closed", [True, False])
-def test_seeks_to_the_frame(tmp_path, closed):
-    """Also in what a kill leaves: a file without an index."""
-    recorder = write(tmp_path / "play", pixel_art(100))
-    video = recorder.video
-    if not closed:
-        video = tmp_path / "open.mkv"
-        data = recorder.video.read_bytes()
-        video.write_bytes(data[: data.index(b"\x1c\x53\xbb\x6b", 1000)])  # Cues
-    whole = list(frames(video))
-    assert len({frame.tobytes() for frame in whole}) == len(whole) == 100
-    for start in (0, 1, 29, 30, 31, 99, *random.Random(1).sample(range(100), 12)):
-        found = list(frames(video, start=start, stop=start + 3))
-        np.testing.assert_array_equal(found, whole[start : start + 3])
-    assert list(frames(video, start=100)) == list(frames(video, start=7, stop=7)) == []
-    with pytest.raises(ValueError, match="start"):
-        next(frames(video, start=-1))
 
 
 @pytest.mark.parametrize("change", [-1, 1])
@@ -382,57 +237,7 @@ def test_labels_beside_any_video_are_a_recording(tmp_path):
     assert read_recording(own.csv).confidence.tolist() == [1.0] * 20
 
 
-def test_sound_is_no_video(tmp_path):
-    with av.open(str(tmp_path / "sound.wav"), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), layout="mono")
-        sound.sample_rate = 8000
-        container.mux(stream.encode(sound))
-    with pytest.raises(UserError, match="has no video in it"):
-        count_frames(tmp_path / "sound.wav")
-
-
 # ---------------------------------------------------------------------------------------------------------- outside
-
-
-def test_other_rates_are_resampled(tmp_path):
-    fast = encode(tmp_path / "fast.mp4", shaded(60, 160, 240), np.arange(60) / 30, "libx264")  # with B frames
-    assert near(shades(fast), [shade(2 * t) for t in range(30)])
-    assert count_frames(fast) == 30
-    for start in (0, 5, 13, 29):
-        assert near(shades(fast, start=start, stop=start + 2), [shade(2 * t) for t in range(start, min(start + 2, 30))])
-    slow = encode(tmp_path / "slow.mkv", shaded(20, 48, 64), np.arange(20) / 10)
-    assert near(shades(slow), [shade(t * 2 // 3) for t in range(29)])  # 1.9 s
-    assert count_frames(slow) == 29
-
-
-def test_video_may_begin_late_and_vary(tmp_path):
-    stamps = np.cumsum([5.0, 0.02, 0.02, 0.4, 0.05, 0.05, 0.05, 1.1])
-    vary = encode(tmp_path / "vary.mkv", shaded(8, 96, 96), stamps)
-    seen = np.searchsorted(stamps - 5, np.arange(26) / 15 + 0.001, side="right") - 1
-    assert near(shades(vary), [shade(t) for t in seen])
-    assert near(shades(vary, start=9), [shade(t) for t in seen[9:]])
-    assert count_frames(vary) == 26
-
-
-def test_a_wild_time_stamp_asks_for_no_billions_of_frames(tmp_path):
-    wild = encode(tmp_path / "wild.mkv", shaded(4, 96, 96), [0, 0.1, 1e6, 1e6 + 0.1])
-    for read in (count_frames, lambda path: list(frames(path))):
-        with pytest.raises(UserError, match=r"no frame from 0.1 to 1,000,000.0 s; at most 600 s"):
-            read(wild)
-    pause = encode(tmp_path / "pause.mkv", shaded(2, 96, 96), [0, 500])
-    assert count_frames(pause) == 7501
-
-
-@pytest.mark.parametrize("space", ["itu601", "itu709"])
-@pytest.mark.parametrize("width", [128, 256])
-def test_gray_is_luma_of_bt601(tmp_path, space, width):
-    """Of video as it mostly is: luma from 16 to 235."""
-    colors = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 140, 20]], np.uint8)
-    film = np.repeat(colors.repeat(width // 4, 0)[None, None], 128, axis=1)  # (1, 128, width, 3)
-    video = encode(tmp_path / "stripes.mp4", film, [0], "libx264", space)
-    found = next(frames(video))[64, 16::32]
-    assert np.abs(found - colors @ LUMA).max() < 4
 
 
 def test_import_keeps_keys_in_step(tmp_path):
@@ -517,27 +322,6 @@ def test_import_leaves_nothing_of_a_broken_video(tmp_path):
     assert not list(tmp_path.glob("made*"))
 
 
-# ------------------------------------------------------------------------------------------------------------- cost
-
-
-def test_memory_is_flat_and_decoding_fast(tmp_path):
-    code = (  # the peak of this process alone: getrusage's counts the parent's at the fork
-        "import re, sys\nfrom pokegen.game.video.recording import frames\nn = sum(1 for _ in frames(sys.argv[1]))\n"
-        "print(n, re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
-    )
-    film = pixel_art(200)
-    peaks = []
-    for minutes in (1, 6):
-        video = write(tmp_path / f"play{minutes}", (film[t % 200] for t in range(900 * minutes))).video
-        n, peak = subprocess.check_output([sys.executable, "-c", code, video], text=True).split()
-        assert int(n) == 900 * minutes
-        peaks.append(int(peak) / 1024)
-    assert peaks[1] - peaks[0] < 8, peaks  # MiB; the pictures alone are 84
-    start = time.process_time()
-    n = sum(1 for _ in frames(tmp_path / "play6.mkv"))
-    assert n / (time.process_time() - start) > 2000
-
-
 # ------------------------------------------------------------------------------------------------------------ retries
 
 
@@ -559,21 +343,21 @@ def test_a_recorder_that_lives_and_a_video_of_one_s_own_are(tmp_path):
     assert (tmp_path / "mine.mkv").read_bytes() == b"precious"
 
 
-def test_a_full_disk_is_one_line_and_keeps_what_was_recorded(tmp_path):
-    class Full:
-        def mux(self, *_):
-            raise OSError(28, "No space left on device")
+def test_a_full_disk_is_one_line_and_keeps_what_was_recorded(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
-        close = mux
+    def fill():
+        monkeypatch.setattr(VideoWriter, "add", full)
+        monkeypatch.setattr(VideoWriter, "close", full)
 
     with pytest.raises(UserError, match="No space left on device"), Recorder(tmp_path / "play") as recorder:
         for frame in pixel_art(20):
             recorder.add(frame, "none", 0.0, 0)
-        recorder._container = Full()
+        fill()
         recorder.add(frame, "none", 0.0, 0)
     assert (tmp_path / "play.csv").read_text().count("\n") == 20
     with pytest.raises(UserError, match="No space left on device"), Recorder(tmp_path / "none") as recorder:
-        recorder._container = Full()
         recorder.add(frame, "none", 0.0, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["play.csv", "play.mkv"]
 
@@ -604,104 +388,7 @@ def test_an_import_onto_a_full_disk_names_the_place_that_was_asked_for(tmp_path,
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ffconcat version 1.0\nfile other.mkv\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nother.mkv\n#EXT-X-ENDLIST\n",
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
-    ],
-)
-def test_a_list_of_other_files_is_no_video(tmp_path, text):
-    with Recorder(tmp_path / "other") as recorder:
-        for frame in shaded(20):
-            recorder.add(frame, "none", 0.0, 0)
-    assert count_frames(tmp_path / "other.mkv") == 20
-    (tmp_path / "video.mp4").write_text(text)
-    with pytest.raises(UserError, match="cannot be read as a video"):
-        count_frames(tmp_path / "video.mp4")
-
-
 # ------------------------------------------------------------------------------------------------- people's own files
-
-
-def turned(path, *matrix):
-    """Outside video with this display matrix in its head: a pixel at (x, y) is seen at (a x + c y, b x + d y)."""
-    encode(path, pixel_art(20, 96, 64), np.arange(20) / 30, "libx264")
-    data = bytearray(path.read_bytes())
-    start = data.index(b"tkhd") + 4 + 40
-    a, b, c, d = (round(x * 2**16) for x in matrix)
-    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 2**30)
-    path.write_bytes(data)
-    return path
-
-
-@pytest.mark.parametrize("gray", [True, False])
-@pytest.mark.parametrize(
-    ("matrix", "seen"),
-    [
-        ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),  # a telephone that is held upright
-        ((-1, 0, 0, -1), lambda picture: np.rot90(picture, 2)),
-        ((0, -1, 1, 0), np.rot90),
-        ((-1, 0, 0, 1), np.fliplr),  # its front camera
-        ((-1.5, 0, 0, 1), np.fliplr),  # and pixels that are no squares
-        ((0, 1, 1, 0), lambda picture: picture.swapaxes(0, 1)),
-    ],
-)
-def test_video_is_upright_as_its_head_says(tmp_path, matrix, seen, gray):
-    stored = list(frames(turned(tmp_path / "stored.mp4", 1, 0, 0, 1), gray))
-    found = list(frames(turned(tmp_path / "turned.mp4", *matrix), gray))
-    np.testing.assert_array_equal(found, [seen(picture) for picture in stored])
-    assert (found[0] != stored[0]).any()
-
-
-def test_what_is_no_quarter_turn_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"tilted\.mp4 is to be seen turned by .*; only quarter turns .*: ffmpeg"):
-        list(frames(turned(tmp_path / "tilted.mp4", 0.7071, 0.7071, -0.7071, 0.7071)))
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts"])
-@pytest.mark.parametrize("at", [0.02, 0.4])
-def test_a_damaged_stretch_is_lost_alone_and_told(tmp_path, capsys, name, at):
-    video = encode(
-        tmp_path / name, pixel_art(240, 64, 96), np.arange(240) / 30, "mpeg4" if "avi" in name else "libx264"
-    )
-    whole = np.array(list(frames(video)))
-    assert not capsys.readouterr().err
-    data = bytearray(video.read_bytes())
-    low, length = max(8000, int(at * len(data))), len(data) // 5  # after the head
-    data[low : low + length] = random.Random(0).randbytes(length)
-    video.write_bytes(data)
-    found = np.array(list(frames(video)))
-    told = capsys.readouterr().err
-    begin, end = map(float, re.search(r"no frame can be read from ([\d.]+) to ([\d.]+)", told).groups())
-    assert told.count("\n") == 1 and name in told
-    assert 0.8 < end - begin < 3
-    assert len(found) == count_frames(video) == len(whole)
-    same = (found == whole).all(axis=(1, 2))
-    before = max(0, int(15 * begin) - 1)  # the last frame may be cut, and shown as far as it goes
-    assert same[:before].all() and same[int(15 * end) + 10 :].all()  # to the next keyframe at most
-    assert not same.all()
-    for start in (0, int(15 * begin) // 2, int(15 * end) + 10, 119):  # also where one seeks
-        np.testing.assert_array_equal(next(frames(video, start=start)), found[start])
-
-
-def test_video_of_broadcast_is_read_to_its_end_where_one_seeks(tmp_path):
-    """An MPEG transport stream has no index: a search for its last second finds no keyframe."""
-    video = encode(tmp_path / "a.ts", pixel_art(100, 64, 96), np.arange(100) / 30, "libx264")
-    whole = list(frames(video))
-    for start in range(40, 50):
-        np.testing.assert_array_equal(list(frames(video, start=start)), whole[start:])
-
-
-def test_what_is_nowhere_whole_is_refused(tmp_path):
-    video = encode(tmp_path / "a.mp4", pixel_art(60, 64, 96), np.arange(60) / 30, "libx264")
-    data = bytearray(video.read_bytes())
-    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
-    data[start:end] = bytes(end - start)
-    video.write_bytes(data)
-    with pytest.raises(UserError, match=r"a\.mp4 cannot be decoded"):
-        list(frames(video))
 
 
 NAMES = [

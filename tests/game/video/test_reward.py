@@ -13,7 +13,7 @@ from pokegen.errors import DataError, UserError
 from pokegen.game.agents.base import AgentModule
 from pokegen.game.agents.dqn import DQN, QNetwork
 from pokegen.game.players import Expert, Uneven
-from pokegen.game.video.recording import gray
+from pokegen.game.video.codec import gray
 from pokegen.game.video.reward import RewardModel, Rewards
 
 SMALL = {"window": 2, "widths": [8, 8, 8], "hidden": 32}

@@ -16,7 +16,7 @@ const has = (table, id) => Object.prototype.hasOwnProperty.call(table, id);
 for (const id of wanted.species) {
 	const species = Dex.species.get(id);
 	if (species.exists) found.species[id] = species.name;
-	else if (id in Object.prototype || ['Pokedex', 'FormatsData', 'Learnsets', 'Conditions'].some(table => has(Dex.data[table], id))) {
+	else if (id in Object.prototype || ['Pokedex', 'FormatsData', 'Conditions'].some(table => has(Dex.data[table], id))) {
 		found.species[id] = 'a word of the simulator';
 	}
 }

@@ -35,7 +35,7 @@ RAM = {
             "SEED",  # the state of the random generator, not 0
             "RESTART",  # not 0: begin a new game; 0 again when it has begun
             "SCORE",  # berries gathered, 0 to 9
-            "OVER",  # 1: the game is over, and the picture stands still
+            "OVER",  # 1: the game is over, and the picture stops
             "TIME",  # seconds left
             "TICKS",  # frames left of this second
             "PLAYER_X",  # pixels from the left of the screen
@@ -55,7 +55,7 @@ HARDWARE = {
     "WINDOW": 0x06004800, "SHAPES": 0x06010000, "OAM": 0x07000000, "STACK": 0x03007F00,
 }  # fmt: skip
 
-# Palettes of 4 colours, RGB in hex, for the shades . - + # of the drawings: of the ground, then of what stands on it.
+# Palettes of 4 colours, RGB in hex, for the shades . - + # of the drawings: of the ground, then of what is on it.
 GROUND = ("F8F8F8 B8C0C8 607080 181820", "F8F8D0 78C850 389048 204830", "F8D8E0 78C850 D83850 601830")
 FIGURES = ("FFFFFF F8E0C8 D03830 202030", "FFFFFF A8D8F8 4888D0 203060", "FFFFFF F8C8D0 D83850 601830")
 _TEXT, _GRASS, _FRUIT = (bank << 12 for bank in range(3))  # which of GROUND, in a map's entry

@@ -30,7 +30,7 @@ RAM = {
     "SEED": 0xC000,  # 2 bytes, little-endian: the state of the random generator
     "RESTART": 0xC002,  # not 0: begin a new game; 0 again when it has begun
     "SCORE": 0xC003,  # berries gathered, 0 to 9
-    "OVER": 0xC004,  # 1: the game is over, and the picture stands still
+    "OVER": 0xC004,  # 1: the game is over, and the picture stops
     "TIME": 0xC005,  # seconds left, as two decimal digits: 0x29 is 29
     "PLAYER_X": 0xC006,  # pixels from the left of the screen
     "PLAYER_Y": 0xC007,  # pixels from the top
@@ -311,7 +311,7 @@ def _instructions(source: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _value(names: dict[str, int], unknown: int | None, text: str) -> int:
-    """What terms and names add up to; `unknown` stands for a name that is not known yet."""
+    """What terms and names add up to; `unknown` is used for a name that is not known yet."""
     total, sign = 0, 1
     for term in text.split():
         if term in "+-":
@@ -414,7 +414,7 @@ def encode_sm83(words: list[str], here: int, value: Value) -> bytes:
 
 
 def columns(sheet: str) -> list[list[str]]:
-    """The drawings that stand side by side in `sheet`, each as its rows."""
+    """The drawings of `sheet`, from left to right, each as its rows."""
     return [list(column) for column in zip(*(line.split() for line in sheet.strip().splitlines()), strict=True)]
 
 

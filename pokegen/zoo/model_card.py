@@ -1,4 +1,4 @@
-"""The model card of a checkpoint: its facts, and what the evaluation panel found, between markers."""
+"""The model card of a checkpoint: its facts and the results of the evaluation panel, each between markers."""
 
 import re
 from collections.abc import Sequence
@@ -9,14 +9,12 @@ from pokegen.zoo.checkpoint import CARD, WEIGHTS, class_of, read_config
 from pokegen.zoo.download import folder_of
 
 _FACTS = ("<!-- facts: written by `pokegen zoo export` -->", "<!-- /facts -->")
-
-
 _NUMBERS = ("<!-- numbers: written by `pokegen evaluate all` -->", "<!-- /numbers -->")
 
 
 def write_card(folder: Path) -> Path:
-    """Write the facts of a checkpoint into its model card, README.md, between two markers; what people wrote around
-    them stays. Returns the card's path."""
+    """Write the facts of a checkpoint into its model card, README.md, between two markers; other text stays. Returns
+    the card's path."""
     config = read_config(folder)
     training = config.get("training", {})
     software = ", ".join(f"{key} {value}" for key, value in training.get("software", {}).items())
@@ -37,24 +35,24 @@ def write_card(folder: Path) -> Path:
     return _write_block(folder / CARD, _FACTS, f"| | |\n|---|---|\n{rows}")
 
 
-def write_numbers(folder: Path, table: str, command: str, beside: Sequence[str] = ()) -> Path:
-    """Write what the evaluation panel found, a Markdown table, into the model card, with the command that measured it
-    and the hashes of the weights that it depends on: the model's, and those of the zoo's models `beside`, such as the
-    judge. Returns the card's path."""
-    folders = [folder, *(folder_of(name) for name in beside)]
+def write_numbers(folder: Path, table: str, command: str, depends_on: Sequence[str] = ()) -> Path:
+    """Write a Markdown table of the evaluation panel's results into the model card, with the command that measured them
+    and the hashes of the weights involved: the model's, and those of the zoo models `depends_on`, such as the judge.
+    Returns the card's path."""
+    folders = [folder, *(folder_of(name) for name in depends_on)]
     hashes = ", ".join(f"{f.resolve().name} `{read_config(f)['sha256'][:12]}…`" for f in folders)
     return _write_block(folder / CARD, _NUMBERS, f"{table}\n\nBy `{command}`. Weights: {hashes}.")
 
 
 def numbers_of(folder: Path) -> dict[str, str]:
-    """Name → hash, 12 digits, of the weights that a model card's numbers were measured with; {} without numbers."""
+    """Name → 12-digit hash of the weights that a model card's results were measured with; {} without results."""
     text = (folder / CARD).read_text(encoding="utf-8")
     block = text.partition(_NUMBERS[0])[2].partition(_NUMBERS[1])[0]
     return dict(re.findall(r"(\S+) `([0-9a-f]{12})…`", block.rpartition("Weights: ")[2]))
 
 
 def _write_block(card: Path, marks: tuple[str, str], content: str) -> Path:
-    """Replace what stands between two marks of a model card, or append it. UserError for a link out of its folder."""
+    """Replace the text between two marks of a model card, or append it. UserError for a link out of its folder."""
     trust.inside(card.parent, card.name)
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {card.parent.resolve().name}\n"
     if marks[0] not in text or marks[1] not in text:

@@ -1,5 +1,5 @@
-"""Names and what their bearers are like, as training data for the reader: a thousand real names, and as many made-up
-ones as wanted, blended from words whose meaning is known, as the real ones are.
+"""Training data for the reader: a thousand real names with their types, colours and numbers, and any number of invented
+names, blended like real ones from words of known meaning.
 
     pyrodrake = pyro (Fire) + drake (Dragon)      emberlet = ember (Fire) + an ending of real names
 """
@@ -22,20 +22,20 @@ from pokegen.text import plain
 
 CODES = {key: len(CATEGORIES[key]) for key in READ}
 _ENDINGS = (2, 3, 4)  # letters of a real name's ending
-_PIECE = (4, 7)  # letters that a long word keeps in a blend, at least and at most
-_ROOT = 3.0  # how often a root of the lexicon is taken; a word at most 1
+_PIECE = (4, 7)  # least and most letters that a blend keeps of a long word
+_ROOT = 3.0  # sampling weight of a root of the lexicon; that of a word is at most 1
 
 
 class ReaderDataModule(TableDataModule):
-    """Names with targets. A batch: `name`, B strings; each of `CODES` as probabilities, float32 (B, values), all 0
-    where nothing is known; `numbers`, natural logarithms of `NUMBERS`, float32 (B, 8), NaN where unknown.
+    """Names with targets. A batch: `name`, B strings; each of `CODES` as probabilities, float32 (B, values), all 0 if
+    unknown; `numbers`, natural logarithms of `NUMBERS`, float32 (B, 8), NaN if unknown.
 
     Args:
         real: share of real names in a training batch; the others are blends.
         lexicon: blend the roots of the lexicon.
-        words: commonest English words to blend, as `lexicon.meanings` understands them; 0 for none.
-        sure: a word takes part if its likeliest type is as likely as this, in [0, 1).
-        epoch_names: names of an epoch.
+        words: number of the most common English words to blend, with the meanings of `lexicon.meanings`; 0 for none.
+        sure: least probability of a word's likeliest type for the word to be used, in [0, 1).
+        epoch_names: names per epoch.
         path, batch_size, seed: see TableDataModule.
     """
 
@@ -53,7 +53,7 @@ class ReaderDataModule(TableDataModule):
         if not 0 < real <= 1:
             raise UserError(f"Expected a share of real names above 0 and at most 1, got {real}.")
         if epoch_names < batch_size:
-            raise UserError(f"epoch_names ({epoch_names}) give less than one batch.")
+            raise UserError(f"epoch_names ({epoch_names}) gives less than one batch.")
         super().__init__(path=path, batch_size=batch_size, seed=seed)
         self.real = real if lexicon or words else 1.0
         self.lexicon, self.words, self.sure, self.epoch_names = lexicon, words, sure, epoch_names
@@ -84,7 +84,7 @@ class ReaderDataModule(TableDataModule):
 
 
 class _Names(Dataset):
-    """Real names and blends, drawn anew each time."""
+    """Real names and blends, newly drawn each time."""
 
     def __init__(self, data: ReaderDataModule):
         self.data, self.rng = data, random.Random(data.seed)
@@ -112,13 +112,13 @@ class _Names(Dataset):
 
 
 def _front(word: str, rng: random.Random) -> str:
-    """The word, or what a blend keeps of its beginning."""
+    """The word, or the beginning of it that a blend keeps."""
     low, high = _PIECE
     return word if len(word) <= low or rng.random() < 0.5 else word[: rng.randint(low, min(high, len(word)))]
 
 
 def _target(name: str, *means: np.ndarray) -> dict[str, Any]:
-    """What the bearer of a name of one or two pieces is expected to be; of stage and numbers nothing."""
+    """Targets for a name of one or two pieces; stage and numbers are unknown."""
     first, color = (part / (part.sum() or 1) for part in np.split(np.sum(means, axis=0), [len(TYPES)]))
     target = {"type1": first, "color": color, "stage": np.zeros(len(STAGES))}
     target["numbers"] = np.full(len(NUMBERS), np.nan)

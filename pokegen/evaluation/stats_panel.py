@@ -1,15 +1,15 @@
-"""The stats panel: rows of the table that a model drew, scored against species that it has never seen.
+"""The stats panel: scores sampled rows of the table against species that the model has never seen.
 
-No number of it stands alone. Quality is SDMetrics' report (Patki et al., The Synthetic Data Vault, DSAA 2016), which
-saturates; the two-sample AUC (Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017) rewards copying;
-the distance to the closest record finds copies; train on synthetic, test on real (Esteban et al., 2017) asks what the
-rows are good for. Beside the model stand independent columns, the floor, and real rows, the ceiling.
+No metric suffices alone. Quality is SDMetrics' report (Patki et al., The Synthetic Data Vault, DSAA 2016), which
+saturates. The two-sample AUC (Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017) rewards copying.
+The distance to the closest record detects copies. Train on synthetic, test on real (Esteban et al., 2017) measures
+usefulness. The model is compared with independent columns, the floor, and real rows, the ceiling.
 
-A species resembles its relatives. So every cross-validation keeps an evolution family in one fold: otherwise the trees
-tell real rows from unseen real rows (AUC 0.6) by knowing their relatives. What is drawn of the real rows is drawn by
-families too.
+A species resembles its relatives, so every cross-validation keeps an evolution family in one fold. Otherwise the trees
+separate real rows from unseen real rows (AUC 0.6) by recognising relatives. Subsets of the real rows are drawn by
+family too.
 
-Left out: generation, which cards do not show; evolution lines, since a row is drawn by itself; attacks on privacy.
+Left out: generation, which cards do not show; evolution lines, since rows are sampled independently; privacy attacks.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from pokegen.schema import COLORS, STAGES, STAT_LABELS, STAT_MAX, STAT_MIN, STAT
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# Metric -> what it says. Every one has a second, NAME_std, over the repeats.
+# Metric -> its meaning. Each also has NAME_std, its standard deviation over the repeats.
 METRICS = {
     "quality": "score of SDMetrics' quality report against held-out species, 0 to 1, higher is better",
     "auc_all": "AUC of boosted trees that separate the rows from all real ones, 0.5 is best",
@@ -52,13 +52,13 @@ _VALUES = {
 }
 _SIZES = ("Height (m)", "Weight (kg)")
 _NUMBERS = ("Total", *STAT_LABELS, *_SIZES)
-COLUMNS = (*_VALUES, *_NUMBERS)  # what is scored: the columns that `pokegen stats` writes
+COLUMNS = (*_VALUES, *_NUMBERS)  # the scored columns, which `pokegen stats` writes
 _DRAWN = ("type1", "type2", "legendary", "stage", "color", *STATS, "height_m", "weight_kg")
-_FEWEST = 50  # rows: five folds of them still hold ten
+_FEWEST = 50  # rows: ten for each of five folds
 
 
 def real_splits() -> dict[str, "DataFrame"]:
-    """The shipped table's rows by split: `train`, `val` and `test`, with `COLUMNS` and Family."""
+    """The rows of the shipped table by split, `train`, `val` and `test`, with `COLUMNS` and Family."""
     import pandas as pd
 
     rows = [
@@ -84,26 +84,26 @@ def real_splits() -> dict[str, "DataFrame"]:
 def evaluate_stats(
     model: Any, splits: Mapping[str, "DataFrame"], seed: int = 0, samples: "DataFrame | None" = None
 ) -> dict[str, Any]:
-    """Score a model, or rows that were drawn already, beside independent columns and real rows.
+    """Score a model, or given rows, next to independent columns and real rows.
 
-    Held-out rows are the validation and test families together. Both are unseen by the weights; a model whose training
-    stopped by the validation loss has chosen its epoch by half of them.
+    Held-out rows are the validation and test families together. The weights have seen neither, but a model that stopped
+    early by its validation loss has chosen its epoch on half of them.
 
     Args:
-        model: anything whose `.sample(n, generator=…)` returns columns of (n,) as `StatsModel` does; None with
+        model: any object whose `.sample(n, generator=…)` returns columns of (n,) as `StatsModel` does; None with
             `samples`.
-        splits: of `real_splits`, or others of its form.
-        seed: of everything drawn. Repeat k of `REPEATS` uses seed + k.
-        samples: rows with `COLUMNS`, such as `pokegen stats` writes, at least as many as there are real ones.
+        splits: of `real_splits`, or in the same form.
+        seed: of all sampling. Repeat k of `REPEATS` uses seed + k.
+        samples: rows with `COLUMNS`, such as `pokegen stats` writes, at least as many as there are real rows.
 
     Returns:
         `rows` (`model` or `samples`, `independent columns`, `real`; each with every one of `METRICS`, and NAME_std,
         the sample standard deviation over repeats), `seed`, `n` (numbers of rows), `notes`.
 
-    Raises UserError for a model of another kind, missing columns, values that are no numbers, and too few rows.
+    Raises UserError for a model of another kind, missing columns, values that are not numbers, and too few rows.
     """
     if (model is None) == (samples is None):
-        raise UserError("Expected a model or samples to score, one of the two.")
+        raise UserError("Expected either a model or samples to score.")
     train, held_out, real = _parts(splits)
     name = "model" if samples is None else "samples"
     given = None if samples is None else _checked(samples, len(real))
@@ -130,7 +130,7 @@ def evaluate_stats(
 
 
 def score_rows(rows: "DataFrame", splits: Mapping[str, "DataFrame"], seed: int = 0) -> dict[str, float]:
-    """One value for each of `METRICS`, of at least as many rows as there are real ones."""
+    """The value of each of `METRICS`, for at least as many rows as there are real ones."""
     train, held_out, real = _parts(splits)
     return {
         **_scores(rows.iloc[: len(real)], train, held_out, seed),
@@ -140,8 +140,8 @@ def score_rows(rows: "DataFrame", splits: Mapping[str, "DataFrame"], seed: int =
 
 
 def score_real(splits: Mapping[str, "DataFrame"], seed: int = 0) -> dict[str, float]:
-    """The same of training rows. Those are all among the real rows and at distance 0 from themselves, so halves of the
-    families are compared where `score_rows` would compare them with themselves."""
+    """The same for the training rows. They are themselves among the real rows, at distance 0, so halves of the families
+    are compared where `score_rows` would compare them with themselves."""
     train, held_out, real = _parts(splits)
     train, real = _by_family(train, seed), _by_family(real, seed)
     half = len(train) // 2
@@ -164,16 +164,16 @@ def _scores(rows: "DataFrame", train: "DataFrame", held_out: "DataFrame", seed: 
 
 
 def draw(model: Any, n: int, seed: int) -> "DataFrame":
-    """`n` rows of a model with `COLUMNS`, as it drew them. Raises UserError for a model of another kind."""
+    """`n` rows sampled from a model, with `COLUMNS`. UserError for a model of another kind."""
     import pandas as pd
     import torch
 
     drawn = model.sample(n, generator=torch.Generator().manual_seed(seed))
     if not isinstance(drawn, Mapping):
-        raise UserError(f"{type(model).__name__} draws no rows of the table. Give a model of the kind of `stats`.")
+        raise UserError(f"{type(model).__name__} samples no rows of the table. Give a model such as `stats`.")
     missing = [name for name in _DRAWN if name not in drawn]
     if missing:
-        raise UserError(f"{type(model).__name__} draws no {', '.join(missing)}; the panel needs {', '.join(_DRAWN)}.")
+        raise UserError(f"{type(model).__name__} samples no {', '.join(missing)}; the panel needs {', '.join(_DRAWN)}.")
     column = {name: np.asarray(values) for name, values in drawn.items()}
     stats = {label: column[name] for name, label in zip(STATS, STAT_LABELS, strict=True)}
     return pd.DataFrame(
@@ -192,7 +192,7 @@ def draw(model: Any, n: int, seed: int) -> "DataFrame":
 
 
 def independent_columns(train: "DataFrame", n: int, rng: np.random.Generator) -> "DataFrame":
-    """`n` rows whose every column is drawn from the training rows by itself; Total is the sum."""
+    """`n` rows with every column sampled independently from the training rows; Total is the sum."""
     import pandas as pd
 
     rows = pd.DataFrame({name: rng.choice(train[name].to_numpy(), n) for name in COLUMNS})
@@ -200,14 +200,14 @@ def independent_columns(train: "DataFrame", n: int, rng: np.random.Generator) ->
 
 
 def quality(rows: "DataFrame", real: "DataFrame") -> float:
-    """The score of SDMetrics' quality report (0.27 and later) in [0, 1], from its definitions: the mean of the column
-    shapes (complements of the Kolmogorov-Smirnov and the total-variation distance) and of the column pairs (1 - half
-    the difference of Pearson correlations, where the real one is above 0.5; the total-variation complement of
-    contingency tables, where the real Cramér's V is above 0.3). SDMetrics itself is not used, since what it depends on
-    is under the Business Source License; `benchmarks/stats.py` shows that the two agree, where it is installed.
+    """SDMetrics' quality score (0.27 and later) in [0, 1], from its definition: the mean of the column shapes
+    (complements of the Kolmogorov-Smirnov and the total-variation distance) and of the column pairs (1 - half the
+    difference of the Pearson correlations, if the real one is above 0.5; the total-variation complement of contingency
+    tables, if the real Cramér's V is above 0.3). SDMetrics itself is not used, because a dependency of it is under the
+    Business Source License. `benchmarks/stats.py` shows that the two agree, if SDMetrics is installed.
 
-    Real rows are no ceiling of it: a contingency table puts numbers into ten bins between the ends of its own side, so
-    that one heavy row moves the score, and a Gaussian copula can pass real rows.
+    Real rows are not its upper limit: a contingency table divides each side's own range into ten bins, so that a single
+    heavy row moves the score, and a Gaussian copula can score higher than real rows.
     """
     import pandas as pd
     from scipy.stats import ks_2samp
@@ -238,9 +238,9 @@ def quality(rows: "DataFrame", real: "DataFrame") -> float:
 
 
 def two_sample_auc(a: "DataFrame", b: "DataFrame", seed: int = 0) -> float:
-    """How well boosted trees tell rows `a` from rows `b`: AUC in [0, 1], mean of five folds, 0.5 for one distribution.
+    """AUC of boosted trees that separate rows `a` from rows `b`, in [0, 1]: mean of five folds, 0.5 if they are alike.
 
-    Equal sizes: of the larger, the first rows. Rows of one Family, of either side, share a fold.
+    Equal sizes: the larger set is cut to its first rows. Rows of one Family, from either side, share a fold.
     """
     import pandas as pd
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -250,7 +250,7 @@ def two_sample_auc(a: "DataFrame", b: "DataFrame", seed: int = 0) -> float:
     n = min(len(a), len(b))
     both = pd.concat([a.iloc[:n], b.iloc[:n]], ignore_index=True)
     features, label = _features(both), np.arange(2 * n) >= n
-    alone = both.index.to_series().astype(str)  # a drawn row has no relatives
+    alone = both.index.to_series().astype(str)  # sampled rows have no relatives
     family = both["Family"].fillna(alone) if "Family" in both else alone
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(features, label, family)
     aucs = []
@@ -264,8 +264,8 @@ def two_sample_auc(a: "DataFrame", b: "DataFrame", seed: int = 0) -> float:
 def closest_record_share(rows: "DataFrame", train: "DataFrame", held_out: "DataFrame", seed: int = 0) -> float:
     """Share of rows whose nearest real row is a training row rather than a held-out one, in [0, 1]; ties count half.
 
-    Equal sizes: of the larger set, whole families, the mean of ten draws. Distance: Gower's (Biometrics 1971), the mean
-    over columns but Total of 0 or 1 for a category and of the difference of ranks among the real rows for a number.
+    Equal sizes: whole families of the larger set, mean of ten draws. Distance: Gower's (Biometrics 1971), the mean over
+    all columns but Total of 0 or 1 for a category, and the difference of ranks among the real rows for a number.
     """
     import pandas as pd
 
@@ -281,7 +281,7 @@ def closest_record_share(rows: "DataFrame", train: "DataFrame", held_out: "DataF
 
 
 def train_on_rows(rows: "DataFrame", real: "DataFrame") -> dict[str, float]:
-    """`legendary_auc` and `type1_f1` on real rows of boosted trees that learnt from `rows`."""
+    """`legendary_auc` and `type1_f1`, on real rows, of boosted trees trained on `rows`."""
     from sklearn.metrics import f1_score, roc_auc_score
 
     names, chance = _learn(rows, real, "Legendary")
@@ -296,20 +296,20 @@ def train_on_rows(rows: "DataFrame", real: "DataFrame") -> dict[str, float]:
 
 
 def _learn(rows: "DataFrame", real: "DataFrame", target: str) -> tuple[list[str], np.ndarray]:
-    """The values of `target` in `rows`, and how likely each is in the real rows: (N, values)."""
+    """The values of `target` in `rows`, and their probabilities in the real rows: (N, values)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     names = sorted(set(rows[target]))
-    if len(names) == 1:  # nothing to learn: every row alike
+    if len(names) == 1:  # nothing to learn: all rows are alike
         return names, np.ones((len(real), 1))
-    # 30 trees a class: more of them score the same on 18 types and cost in proportion.
+    # 30 trees per class: more score the same on 18 types, at proportionally higher cost.
     trees = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=30)
     trees.fit(_features(rows).drop(columns=target), rows[target])
     return list(trees.classes_), trees.predict_proba(_features(real).drop(columns=target))
 
 
 def violations(rows: "DataFrame") -> dict[str, float]:
-    """Share of rows that break each rule, and any of them, in [0, 1]."""
+    """Share of rows that break each rule, and any rule, in [0, 1]."""
     stats, sizes = rows[list(STAT_LABELS)], rows[list(_SIZES)]
     broken = {
         "total": rows["Total"] != stats.sum(axis=1),
@@ -325,7 +325,7 @@ def violations(rows: "DataFrame") -> dict[str, float]:
 
 
 def _features(rows: "DataFrame") -> "DataFrame":
-    """As the trees read them; a value that is not in the vocabulary is missing."""
+    """Inputs of the trees; a value outside the vocabulary is missing."""
     import pandas as pd
 
     columns = {name: pd.Categorical(rows[name], categories=list(values)) for name, values in _VALUES.items()}
@@ -347,12 +347,12 @@ def _distances(rows: "DataFrame", others: "DataFrame", real: "DataFrame") -> np.
 
 
 def _rank(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Place of values (N,) among sorted ones, in [0, 1]; equal values share the middle of theirs."""
+    """Rank of values (N,) among sorted ones, in [0, 1]; equal values share their middle rank."""
     return (np.searchsorted(scale, values, "left") + np.searchsorted(scale, values, "right")) / (2 * len(scale))
 
 
 def _family_order(rows: "DataFrame", seed: int) -> np.ndarray:
-    """Places of the rows (N,), families in random order and each in one piece."""
+    """Positions of the rows (N,): families in random order, each kept together."""
     _, family = np.unique(rows["Family"].to_numpy(str), return_inverse=True)
     return np.random.default_rng(seed).permutation(family.max() + 1)[family].argsort(kind="stable")
 
@@ -362,7 +362,7 @@ def _by_family(rows: "DataFrame", seed: int) -> "DataFrame":
 
 
 def _parts(splits: Mapping[str, "DataFrame"]) -> tuple["DataFrame", "DataFrame", "DataFrame"]:
-    """Training, held-out and all real rows. Raises UserError where they are too few."""
+    """Training, held-out and all real rows. UserError if there are too few."""
     import pandas as pd
 
     train, held_out = splits["train"], pd.concat([splits["val"], splits["test"]], ignore_index=True)
@@ -381,7 +381,7 @@ def _checked(samples: "DataFrame", fewest: int) -> "DataFrame":
     advice = f"`pokegen stats --count {fewest} --out FILE` writes what is needed."
     missing = [name for name in COLUMNS if name not in samples]
     if missing:
-        raise UserError(f"The samples lack the column {', '.join(repr(name) for name in missing)}. {advice}")
+        raise UserError(f"The samples have no column {', '.join(repr(name) for name in missing)}. {advice}")
     if len(samples) < fewest:
         raise UserError(f"Expected {fewest} samples or more, as many as real rows, got {len(samples)}. {advice}")
     rows = pd.DataFrame(index=range(len(samples)))

@@ -1,13 +1,13 @@
-"""The names panel: how well a model predicts names of unseen evolution families, and what the names it draws are like.
+"""The names panel: how well a model predicts names of unseen evolution families, and the quality of its samples.
 
-Each number stands between references. Interpolated n-grams with a Dirichlet prior (MacKay & Peto, "A hierarchical
-Dirichlet language model", 1995) predict and draw like a model, order 0 being the uniform one. Real held-out names are
-what a good model's names should be like; the same with their letters shuffled are what they should not be like.
+Each number is compared with references. Interpolated n-grams with a Dirichlet prior (MacKay & Peto, "A hierarchical
+Dirichlet language model", 1995) predict and sample as a model does; order 0 is uniform. Real held-out names show the
+values to aim for; the same names with shuffled letters show the values to avoid.
 
-`NameModel.sample` draws again until a name is new, distinct and readable by rule, so those shares are 1 by
-construction: the result says so under `by_construction`, and the row "model, unchecked" shows the first draws.
+`NameModel.sample` rejects names that are not new, distinct and readable by rule, so those shares are 1 by construction:
+the result lists them under `by_construction`, and the row "model, unchecked" shows the candidates before rejection.
 
-Left out: modified Kneser-Ney smoothing, which hardly pays where most counts are 1; judgements by people.
+Left out: modified Kneser-Ney smoothing, which gains little where most counts are 1; human judgements.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ from pokegen.models.names import (
 from pokegen.schema import NO_TYPE
 from pokegen.text import normalise
 
-COUNT = 1000  # names that are drawn for a row
-LONGEST = 32  # characters of a name that is scored
-SYMBOLS = len(ALPHABET) + 1  # the end of a name is one
+COUNT = 1000  # names sampled for a row
+LONGEST = 32  # characters of the longest name that is scored
+SYMBOLS = len(ALPHABET) + 1  # including the end of a name
 ORDERS = range(7)  # of the n-grams; 0 is uniform
 STRENGTHS = (5, 10, 20, 40, 80)
 PRONOUNCEABLE_ORDER, PRONOUNCEABLE_SHARE = 3, 0.95
 
-# What the columns mean. Chance: the same names against asked types in random order, in expectation (exact, not drawn).
+# Meaning of the columns. Chance: the same names with the requested types shuffled, in expectation (exact, not sampled).
 METRICS = {
     "bits_val": "bits per character, the end counted as one, validation families; lower is better",
     "bits_val_se": "its standard error, over families",
@@ -62,7 +62,7 @@ METRICS = {
     "higher is better",
     "type_f1_chance": "its floor: the requested types shuffled",
 }
-BY_CONSTRUCTION = ("new", "distinct", "readable")  # of what NameModel.sample returns
+BY_CONSTRUCTION = ("new", "distinct", "readable")  # for names of NameModel.sample
 
 Columns = Mapping[str, Any]  # `name`, a list of N strings; `type1`, `type2`, `stage`, `legendary`, int64 (N,) each
 
@@ -72,11 +72,11 @@ class Predictor(Protocol):
 
 
 class NGram:
-    """Counts of up to `order` characters, each order adding `strength` counts shared out as the order below says.
+    """Counts of up to `order` characters. Each order adds `strength` counts, distributed as the order below predicts.
 
     Args:
-        names: What is counted, in any case.
-        order: Characters that are looked at, the predicted one included; 0 is the uniform distribution.
+        names: Training names, in any case.
+        order: Length of the n-grams, the predicted character included; 0 is the uniform distribution.
         strength: Weight of the order below, in counts.
     """
 
@@ -89,7 +89,7 @@ class NGram:
                     self.counts.setdefault(context[len(context) - length :], np.zeros(SYMBOLS))[symbol] += 1
 
     def _pairs(self, name: str) -> list[tuple[str, int]]:
-        """What stands before each character and the end, `^` being what stands before a name."""
+        """The context of each character and of the end; `^` marks the beginning of a name."""
         width = max(self.order - 1, 0)
         name = normalise(name)
         text = "^" * width + name
@@ -97,24 +97,23 @@ class NGram:
         return [(text[i : i + width], symbol) for i, symbol in enumerate(symbols)]
 
     def distribution(self, context: str) -> np.ndarray:
-        """Probability of each symbol behind `context`, float64 (SYMBOLS,); symbol 0 is the end."""
+        """Probability of each symbol after `context`, float64 (SYMBOLS,); symbol 0 is the end."""
         p = np.full(SYMBOLS, 1 / SYMBOLS)
         for length in range(self.order):
             counts = self.counts.get(context[len(context) - length :])
-            if counts is None:  # nor is any longer context known
+            if counts is None:  # longer contexts are unknown too
                 break
             p = (counts + self.strength * p) / (counts.sum() + self.strength)
         return p
 
     def bits_per_character(self, names: Sequence[str], condition: Mapping[str, Tensor] | None = None) -> float:
-        """Mean bits that a character costs, the end of a name counted as one. The condition is not looked at."""
+        """Mean bits per character, the end of a name counted as one. The condition is ignored."""
         pairs = [pair for name in names for pair in self._pairs(name)]
         return float(-np.mean([np.log2(self.distribution(context)[symbol]) for context, symbol in pairs]))
 
     def sample(self, n: int, generator: np.random.Generator, max_length: int = MAX_LENGTH) -> list[str]:
-        """`n` names in lower case, unchecked: none ends before `MIN_LENGTH` characters, each is cut at `max_length`.
-
-        The names model keeps to the same bounds.
+        """`n` names in lower case, unchecked: none ends before `MIN_LENGTH` characters, each is cut at `max_length`, as
+        in the names model.
         """
         width = max(self.order - 1, 0)
         names: list[str] = []
@@ -134,7 +133,7 @@ class NGram:
 
 
 def fit_ngram(train: Sequence[str], validation: Sequence[str], order: int) -> NGram:
-    """An n-gram of `train` with the strength of `STRENGTHS` that predicts `validation` best."""
+    """An n-gram of `train`, with the strength from `STRENGTHS` that predicts `validation` best."""
     gram = NGram(train, order)
     bits = {}
     for gram.strength in STRENGTHS:
@@ -151,9 +150,9 @@ def bits_and_error(
 ) -> tuple[float, float]:
     """Bits per character of `names`, the end counted as one, and the standard error of this ratio over families.
 
-    With `above`, how much more they are than another predictor's, and the standard error of this paired difference.
-    Names of one family resemble each other, so they are one draw (Cochran, Sampling Techniques, 1977, chapter 6: the
-    ratio estimator). Names that are not in the pokédex are families of their own. Raises UserError for one family.
+    With `above`, the difference from another predictor, and the standard error of this paired difference. Names of one
+    family resemble each other, so a family is one observation (Cochran, Sampling Techniques, 1977, chapter 6: the ratio
+    estimator). A name that is not in the pokédex is a family of its own. UserError for fewer than two families.
     """
     lengths = np.array([len(normalise(name)) + 1 for name in names], float)
     rows = [{key: values[i : i + 1] for key, values in (condition or {}).items()} for i in range(len(names))]
@@ -166,13 +165,13 @@ def bits_and_error(
     if len(families) < 2:
         raise UserError(f"Expected names of 2 evolution families or more to score, got {len(families)}.")
     mean = bits.sum() / lengths.sum()
-    residuals = np.bincount(of, bits - mean * lengths)  # one a family
+    residuals = np.bincount(of, bits - mean * lengths)  # one per family
     error = np.sqrt(len(families) / (len(families) - 1) * (residuals**2).sum()) / lengths.sum()
     return float(mean), float(error)
 
 
 def edit_distances(names: Sequence[str], others: Sequence[str]) -> np.ndarray:
-    """Levenshtein's distance of each name to each of the others, int (N, M)."""
+    """Levenshtein distance of each name to each of the others, int (N, M)."""
     width, columns = max(map(len, others)), np.arange(len(others))
     lengths = np.array([len(other) for other in others])
     letters = np.array([[ord(c) for c in other.ljust(width)] for other in others]).T  # (W, M)
@@ -194,21 +193,21 @@ def evaluate_names(
     """The names panel.
 
     Args:
-        model: Has `.sample(n, condition, generator)` and `.bits_per_character(names, condition)`, as `NameModel` has;
-            None where `samples` are given.
-        splits: `train`, `val` and `test`, as `pokegen.data.tables.NamesDataModule().columns`. Strengths of the n-grams
-            are chosen on `val`; asked types are those of `val` and `test`, repeated to `COUNT` names.
-        seed: Of everything drawn.
-        samples: Names to score in the place of a model's, at most `COUNT` of them, drawn by the seed. Nothing was
-            asked of them, so they have neither bits per character nor types.
+        model: Has `.sample(n, condition, generator)` and `.bits_per_character(names, condition)`, like `NameModel`;
+            None if `samples` are given.
+        splits: `train`, `val` and `test`, as `pokegen.data.tables.NamesDataModule().columns`. The strengths of the
+            n-grams are chosen on `val`; the requested types are those of `val` and `test`, repeated to `COUNT` names.
+        seed: Of all sampling.
+        samples: Names to score instead of a model's, at most `COUNT` of them, chosen by the seed. They have no
+            requested types and no model, so neither type metrics nor bits per character.
 
     Returns:
         `rows`, name of the row -> metric of `METRICS` -> value: "model" or "samples", then the references;
-        `by_construction`, row -> metrics that the row satisfies whatever was learnt; `seed`; `n`, the names drawn for
-        a row.
+        `by_construction`, row -> metrics that the row satisfies by construction; `seed`; `n`, the number of names
+        sampled for a row.
 
     Raises:
-        UserError: for no samples, or one that is no name; for a model and samples both, or neither.
+        UserError: for no samples, or one that is not a name; for both a model and samples, or neither.
     """
     if (model is None) == (samples is None):
         raise UserError("Expected either a model or samples to evaluate.")
@@ -220,13 +219,13 @@ def evaluate_names(
     rng = np.random.default_rng(seed)
     if samples is not None:
         if not samples:
-            raise UserError("Expected 1 name or more to evaluate, got none: write one a line.")
+            raise UserError("Expected 1 name or more to evaluate, got none. Write one name per line.")
         samples = [normalise(samples[i]) for i in sorted(rng.permutation(len(samples))[:COUNT])]
     count = COUNT if samples is None else len(samples)
 
     conditions = {key: torch.cat([splits["val"][key], splits["test"][key]]) for key in CONDITIONS}
-    asked = torch.from_numpy(np.resize(rng.permutation(len(held_out)), count))
-    asked_types = _types(conditions)[asked.numpy()]  # a tensor of one would count as a number
+    chosen = torch.from_numpy(np.resize(rng.permutation(len(held_out)), count))
+    requested_types = _types(conditions)[chosen.numpy()]  # a tensor of one would count as a number
     guess = _type_classifier(names["train"], _types(splits["train"]))
     grams = {order: fit_ngram(names["train"], names["val"], order) for order in ORDERS}
     speaker = grams[PRONOUNCEABLE_ORDER]
@@ -265,20 +264,20 @@ def evaluate_names(
     if samples is not None:
         rows["samples"] = shares(samples, None)
     else:
-        wanted = {key: values[asked] for key, values in conditions.items()}
+        wanted = {key: values[chosen] for key, values in conditions.items()}
         drawn = model.sample(count, wanted, torch.Generator().manual_seed(seed))
-        rows["model"] = bits(model, conditional=True) | shares(drawn, asked_types)
+        rows["model"] = bits(model, conditional=True) | shares(drawn, requested_types)
         rows["model, no condition"] = bits(model, conditional=False)
         if isinstance(model, NameModel):
             by_construction["model"] = list(BY_CONSTRUCTION)
             with torch.inference_mode():
                 generator = torch.Generator().manual_seed(seed)
                 drawn = model.draw(encode_condition(wanted, count), "", MAX_LENGTH, 1.0, generator)
-            rows["model, unchecked"] = shares([name for name, _ in drawn], asked_types)
+            rows["model, unchecked"] = shares([name for name, _ in drawn], requested_types)
     for order in reversed(ORDERS):
         drawn = grams[order].sample(count, np.random.default_rng([seed, order]))
         label = f"{order}-gram" if order else "uniform"
-        rows[label] = bits(grams[order], conditional=False) | shares(drawn, asked_types)
+        rows[label] = bits(grams[order], conditional=False) | shares(drawn, requested_types)
     rows["real, held out"] = shares(held_out, _types(conditions), are_real=True)
     shuffled = ["".join(rng.permutation(list(name))) for name in held_out]
     rows["real, letters shuffled"] = shares(shuffled, _types(conditions))
@@ -286,10 +285,10 @@ def evaluate_names(
 
 
 def type_scores(guesses: np.ndarray, types: np.ndarray) -> dict[str, float]:
-    """The metrics `type_…` of one guessed type a name, int (N,), against the asked types, bool (N, 18).
+    """The metrics `type_…` of one guessed type per name, int (N,), against the requested types, bool (N, 18).
 
-    With p(k) the share of names guessed k and q(k) of names asked k, a random order of the asked makes k right for
-    p(k) q(k) of all names. F1 of k is 2 right(k) / (p(k) + q(k)), linear in what is right, so its expectation is exact.
+    With p(k) the share of names guessed k and q(k) the share requested k, a random order of the requests makes k right
+    for p(k) q(k) of all names. F1 of k is 2 right(k) / (p(k) + q(k)), linear in right(k), so its expectation is exact.
     """
     hits = types[np.arange(len(types)), guesses]  # (N,)
     guessed = np.bincount(guesses, minlength=NO_TYPE) / len(types)  # (18,)
@@ -310,7 +309,7 @@ def type_scores(guesses: np.ndarray, types: np.ndarray) -> dict[str, float]:
 
 
 def _types(columns: Columns) -> np.ndarray:
-    """Which types each row has, bool (N, 18)."""
+    """The types of each row, bool (N, 18)."""
     types = np.zeros((len(columns["type1"]), NO_TYPE + 1), bool)
     for key in ("type1", "type2"):
         types[np.arange(len(types)), columns[key].numpy()] = True
@@ -318,10 +317,11 @@ def _types(columns: Columns) -> np.ndarray:
 
 
 def _type_classifier(names: Sequence[str], types: np.ndarray) -> Any:
-    """Guesses types from names, list of N -> int (N,): logistic regression on runs of 1 to 4 letters.
+    """Guesses types from names, list of N -> int (N,): logistic regression on n-grams of 1 to 4 letters.
 
-    A name of two types is learnt as half of each. Balanced, as a guess of Water whatever the name would do well else.
-    The runs and the balance were chosen on the validation split, which flatters the row of real names a little.
+    A name with two types counts half for each. Classes are balanced; otherwise guessing Water for every name would
+    score well. The n-grams and the balancing were chosen on the validation split, which slightly flatters the row of
+    real names.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression

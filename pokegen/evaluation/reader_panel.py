@@ -1,6 +1,6 @@
-"""How well a reader tells from the names of unseen families what their bearers are like, beside what is usual.
+"""How well a reader predicts types, colours and stages from the names of unseen families, compared with base rates.
 
-Left out: second types and sizes, of which names say next to nothing (`benchmarks/reader.py`).
+Left out: second types and sizes, which names hardly predict (`benchmarks/reader.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,12 @@ def evaluate_reader(model: Any, splits: Mapping[str, Mapping[str, Any]]) -> dict
     """Score a `models.reader.Reader`.
 
     Args:
-        model: its `read` and `usual` are used.
-        splits: split → columns as `data.reader.ReaderDataModule.columns`; `train` is not scored.
+        model: a reader with `read` and `usual`.
+        splits: split → columns as `data.reader_data.ReaderDataModule.columns`; `train` is not scored.
 
     Returns:
-        `rows`: "model, SPLIT" and "usual, SPLIT" → COLUMN_METRIC → value, and COLUMN_top1_se, its standard error.
+        `rows`: "model, SPLIT" and "usual, SPLIT" (the base rates) → COLUMN_metric → value, and COLUMN_top1_se, its
+        standard error.
     """
     rows: dict[str, dict[str, float]] = {}
     for split, columns in splits.items():
@@ -46,7 +47,7 @@ def evaluate_reader(model: Any, splits: Mapping[str, Mapping[str, Any]]) -> dict
 
 
 def scores(likely: np.ndarray, right: Sequence[int] | np.ndarray) -> dict[str, float]:
-    """`METRICS` of distributions (N, values) whose right values are (N,), and the standard error of the first."""
+    """`METRICS` of distributions (N, values) with true values (N,), and the standard error of the first metric."""
     place = np.arange(len(right))
     order = np.argsort(-likely, axis=1, kind="stable") == np.asarray(right)[:, None]
     top1 = float(order[:, 0].mean())

@@ -1,0 +1,31 @@
+"""Node.js and Pokémon Showdown, installed once into the user's cache, for all workers."""
+
+import os
+import shutil
+
+import pytest
+
+from pokegen.game.battle import showdown
+from pokegen.game.battle.mod import teach_poke_env
+
+
+@pytest.fixture(scope="session")
+def package():
+    if not shutil.which("npm"):
+        if os.environ.get("CI"):
+            pytest.fail("Node.js is missing: apt install nodejs npm")
+        pytest.skip("Node.js is missing: https://nodejs.org")
+    return showdown.package()
+
+
+@pytest.fixture
+def teach():
+    """`teach_poke_env` until the test's end: other tests rebuild the table of species from the same data."""
+    from poke_env.data import GenData
+
+    data = GenData.from_gen(9)
+    before = set(data.pokedex), set(data.learnset)
+    yield teach_poke_env
+    for table, known in zip((data.pokedex, data.learnset), before, strict=True):
+        for key in set(table) - known:
+            del table[key]
