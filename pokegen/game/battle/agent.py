@@ -321,7 +321,11 @@ class BattleNetwork(ActorCritic):
     def _logits(self, context: Tensor, moves: Tensor, switches: Tensor, legal: Tensor) -> Tensor:
         to_move = torch.relu(self.move_context(context)[:, None] + self.move_own(moves))  # (N, 8, 128)
         to_switch = torch.relu(self.switch_context(context)[:, None] + self.switch_own(switches))  # (N, T, 128)
-        scores = [self.move_score(to_move)[..., 0], self.switch_score(to_switch)[..., 0], context.new_zeros(len(context), 1)]
+        scores = [
+            self.move_score(to_move)[..., 0],
+            self.switch_score(to_switch)[..., 0],
+            context.new_zeros(len(context), 1),
+        ]
         return torch.cat(scores, dim=1).masked_fill(legal == 0, _ILLEGAL)
 
     def act(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -389,8 +393,6 @@ class BattleNetwork(ActorCritic):
         item = self.item_code(mon[..., _M["item"]].long())
         columns = mon[..., [_M[word] for word in words]]
         return torch.cat([types, tera, status, stats, columns, left, ability, item, moves, matchup], dim=2)
-
-
 
 
 def _team(mon: Tensor, fighter: Tensor) -> Team:

@@ -45,7 +45,9 @@ class Verdict:
         return asdict(self)
 
 
-def verdicts(cards: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]], couples: Sequence[Couple]) -> list[Verdict]:
+def verdicts(
+    cards: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]], couples: Sequence[Couple]
+) -> list[Verdict]:
     """Judge created creatures by a tournament.
 
     Args:
@@ -75,7 +77,9 @@ def verdicts(cards: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any
     return found
 
 
-def _residuals(everyone: Sequence[Any], couples: Sequence[Couple], points: Sequence[float]) -> list[dict[int, list[float]]]:
+def _residuals(
+    everyone: Sequence[Any], couples: Sequence[Couple], points: Sequence[float]
+) -> list[dict[int, list[float]]]:
     """For each entrant: opponent → of each couple in which they met, the share that its team won beyond what the ratings
     say."""
     found: list[dict[int, list[float]]] = [defaultdict(list) for _ in everyone]

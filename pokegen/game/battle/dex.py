@@ -273,9 +273,11 @@ def effectiveness() -> np.ndarray:
     chart = np.ones((NO_TYPE + 1, NO_TYPE + 1), np.float32)
     for defending, factors in _data().type_chart.items():
         for attacking, factor in factors.items():
-            if (a := TYPE_INDEX.get(attacking.lower())) is not None and (
-                d := TYPE_INDEX.get(defending.lower())
-            ) is not None and NO_TYPE not in (a, d):
+            if (
+                (a := TYPE_INDEX.get(attacking.lower())) is not None
+                and (d := TYPE_INDEX.get(defending.lower())) is not None
+                and NO_TYPE not in (a, d)
+            ):
                 chart[a, d] = factor
     return chart
 

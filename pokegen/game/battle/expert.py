@@ -17,7 +17,13 @@ from pokegen.game.battle.tracker import TEAM
 
 _STATUS_WORTH = {"slp": 0.7, "brn": 0.45, "tox": 0.5, "par": 0.45, "psn": 0.3, "frz": 0.7}
 # Types that a status does nothing to.
-_IMMUNE = {"brn": ("fire",), "par": ("electric",), "tox": ("poison", "steel"), "psn": ("poison", "steel"), "frz": ("ice",)}
+_IMMUNE = {
+    "brn": ("fire",),
+    "par": ("electric",),
+    "tox": ("poison", "steel"),
+    "psn": ("poison", "steel"),
+    "frz": ("ice",),
+}
 _FIELD = {name: column for column, name in enumerate(FIELD)}
 _MON = {name: column for column, name in enumerate(MON) if name != "hp"} | {"hp": MON.index("hp")}
 
@@ -122,7 +128,11 @@ class Expert:
             found += 0.4 * column(word) * (field[:, _FIELD[f"own_{word}"], None] == 0) * safe
         own_hazards = sum(field[:, _FIELD[f"own_{word}"], None] for word in dex.HAZARDS) > 0
         found += 0.4 * column("removes_hazards") * own_hazards
-        found += 0.35 * column("leech_seed") * status + 0.3 * column("wish") * (hp < 0.7) + 0.25 * column("substitute") * safe
+        found += (
+            0.35 * column("leech_seed") * status
+            + 0.3 * column("wish") * (hp < 0.7)
+            + 0.25 * column("substitute") * safe
+        )
         found += 0.35 * column("yawn") * healthy + 0.2 * column("taunt") + 0.2 * column("encore")
         return found + 0.05 * status
 
@@ -144,5 +154,3 @@ def _threat(matchup: Tensor) -> Tensor:
     """Damage that the foe in play is taken to do, a share of full health."""
     suffered, feared = matchup[..., MATCHUP.index("suffered")], matchup[..., MATCHUP.index("feared")]
     return torch.maximum(suffered, 0.75 * feared)
-
-

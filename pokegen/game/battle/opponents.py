@@ -35,7 +35,9 @@ class RandomOpponent:
         pass
 
     def choose(self, seats: Sequence[Any]) -> list[str]:
-        return [encoder.choice(seat.view, int(self._rng.choice(np.flatnonzero(encoder.legal(seat.view))))) for seat in seats]
+        return [
+            encoder.choice(seat.view, int(self._rng.choice(np.flatnonzero(encoder.legal(seat.view))))) for seat in seats
+        ]
 
 
 class MaxPowerOpponent(RandomOpponent):
@@ -50,7 +52,7 @@ class MaxPowerOpponent(RandomOpponent):
                 found += super().choose([seat])
                 continue
             moves = seat.view.request["active"][0]["moves"]
-            best = max(legal, key=lambda place: table[dex.moves().get(moves[place]["id"], 0), column])  # noqa: B023
+            best = max(legal, key=lambda place: table[dex.moves().get(moves[place]["id"], 0), column])
             found.append(encoder.choice(seat.view, best))
         return found
 

@@ -45,7 +45,9 @@ class Rating:
     battles: int
 
 
-def rate(couples: Sequence[Couple], entrants: int, anchors: Sequence[int], resamples: int = 200, seed: int = 0) -> list[Rating]:
+def rate(
+    couples: Sequence[Couple], entrants: int, anchors: Sequence[int], resamples: int = 200, seed: int = 0
+) -> list[Rating]:
     """Rate all entrants.
 
     Args:
@@ -72,11 +74,15 @@ def rate(couples: Sequence[Couple], entrants: int, anchors: Sequence[int], resam
     points = _points(signs, shares, np.ones(len(couples)), anchors)
     rng = np.random.default_rng(seed)
     drawn = [
-        _points(signs, shares, np.bincount(rng.integers(len(couples), size=len(couples)), minlength=len(couples)), anchors)
+        _points(
+            signs, shares, np.bincount(rng.integers(len(couples), size=len(couples)), minlength=len(couples)), anchors
+        )
         for _ in range(resamples)
     ]
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (points, points)
-    return [Rating(*map(float, row), int(n)) for row, n in zip(zip(points, low, high, strict=True), played, strict=True)]
+    return [
+        Rating(*map(float, row), int(n)) for row, n in zip(zip(points, low, high, strict=True), played, strict=True)
+    ]
 
 
 def _points(signs: np.ndarray, shares: np.ndarray, weights: np.ndarray, anchors: Sequence[int]) -> np.ndarray:

@@ -100,7 +100,10 @@ def play(
 
 
 def resumed(
-    fixtures: Sequence[Fixture], file: Path, facts: object, run: Callable[[Sequence[Fixture]], Iterable[tuple[int, Couple]]]
+    fixtures: Sequence[Fixture],
+    file: Path,
+    facts: object,
+    run: Callable[[Sequence[Fixture]], Iterable[tuple[int, Couple]]],
 ) -> Iterator[Couple]:
     """The results of fixtures: those that `file` has, then those that `run` plays, which are added to it.
 

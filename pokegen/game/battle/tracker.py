@@ -341,7 +341,9 @@ class View:
 
     def _single(self, p: list[str]) -> None:
         mon, key = self.mon(p[0]), _effect(p[1])
-        if key in ("protect", "endure", "maxguard") or key.endswith(("shield", "bunker", "bulwark", "trap", "obstruct")):
+        if key in ("protect", "endure", "maxguard") or key.endswith(
+            ("shield", "bunker", "bulwark", "trap", "obstruct")
+        ):
             mon.volatiles["protected"] = 0
             mon.stall += 1
         elif word := _VOLATILE.get(key):

@@ -4,9 +4,11 @@ import os
 import shutil
 
 import pytest
+from protocol import START, request
 
 from pokegen.game.battle import showdown
 from pokegen.game.battle.mod import teach_poke_env
+from pokegen.game.battle.tracker import View
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,12 @@ def teach():
     for table, known in zip((data.pokedex, data.learnset), before, strict=True):
         for key in set(table) - known:
             del table[key]
+
+
+@pytest.fixture
+def view():
+    """Red's view of the first turn of a battle: see helpers/protocol.py."""
+    found = View(0)
+    found.read(START.split("\n"))
+    found.read_request(request())
+    return found

@@ -15,6 +15,8 @@ from pokegen.game.battle.rating import Couple
 from pokegen.game.battle.tournament import play, schedule
 from pokegen.game.battle.training import BattleDemonstrations, demonstrate
 
+pytestmark = pytest.mark.usefixtures("package")
+
 
 def rollout(seats, opponents, seed, steps, choose):
     env = BattleVectorEnv(seats, opponents, shaping=0.5)

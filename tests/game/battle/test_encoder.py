@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_tracker import entry, read, request, view  # noqa: F401
+from protocol import entry, read, request
 
 from pokegen.game.battle import dex, encoder
 from pokegen.game.battle.agent import BattleNetwork, Matchups, battle_spaces
@@ -18,27 +18,32 @@ def mon(observation, side, place):
     return dict(zip(MON, part(observation, side).reshape(6, -1)[place], strict=True))
 
 
-def test_an_observation_holds_what_the_view_knows(view):  # noqa: F811
+def test_an_observation_holds_what_the_view_knows(view):
     seen = observe(view)
     assert seen.shape == (encoder.SIZE,) and seen.dtype == np.float32 and np.isfinite(seen).all()
     own = part(seen, "own").reshape(6, -1)
     assert own[:, MON.index("seen")].tolist() == [1, 1, 0, 0, 0, 0]
-    assert own[0, MON.index("type1")] == dex.TYPE_INDEX["electric"] and own[1, MON.index("type1")] == dex.TYPE_INDEX["normal"]
-    assert own[0, MON.index("move0")] == dex.moves()["thunderbolt"] and own[0, MON.index("pp0")] == pytest.approx(20 / 24)
+    assert (
+        own[0, MON.index("type1")] == dex.TYPE_INDEX["electric"]
+        and own[1, MON.index("type1")] == dex.TYPE_INDEX["normal"]
+    )
+    assert own[0, MON.index("move0")] == dex.moves()["thunderbolt"] and own[0, MON.index("pp0")] == pytest.approx(
+        20 / 24
+    )
     assert part(seen, "own_fighter")[0] == -1
     foe = part(seen, "foe").reshape(6, -1)
     assert foe[0, MON.index("move0")] == 0 and foe[0, MON.index("ability")] == dex.abilities()["intimidate"]
     assert foe[1:, MON.index("seen")].sum() == 0 and (foe[1:, MON.index("type1")] == dex.NO_TYPE).all()
 
 
-def test_what_was_not_shown_does_not_change_an_observation(view):  # noqa: F811
+def test_what_was_not_shown_does_not_change_an_observation(view):
     before = observe(view)
     view.teams[1]["Gyarados"].tera = ""
     view.teams[1]["Gyarados"].item = ""
     assert np.array_equal(before, observe(view))
 
 
-def test_legal_actions(view):  # noqa: F811
+def test_legal_actions(view):
     assert np.flatnonzero(legal(view)).tolist() == [0, 4, SWITCH + 1]  # Surf is disabled
     view.read_request(request(active=[{"moves": [{"id": "surf", "pp": 1, "maxpp": 24}], "trapped": True}]))
     assert np.flatnonzero(legal(view)).tolist() == [0]
@@ -50,7 +55,7 @@ def test_legal_actions(view):  # noqa: F811
     assert np.flatnonzero(legal(view)).tolist() == [PASS]
 
 
-def test_a_fainted_pokemon_comes_in_only_to_be_revived(view):  # noqa: F811
+def test_a_fainted_pokemon_comes_in_only_to_be_revived(view):
     team = [entry("Pikachu", "200/200", True), entry("Snorlax", "0 fnt", False), entry("Eevee", "90/90", False)]
     view.read_request({"forceSwitch": [True], "side": {"pokemon": team}})
     assert np.flatnonzero(legal(view)).tolist() == [SWITCH + 2]
@@ -59,7 +64,7 @@ def test_a_fainted_pokemon_comes_in_only_to_be_revived(view):  # noqa: F811
     assert np.flatnonzero(legal(view)).tolist() == [SWITCH + 1]
 
 
-def test_actions_and_words_are_each_others_inverse(view):  # noqa: F811
+def test_actions_and_words_are_each_others_inverse(view):
     for action in np.flatnonzero(legal(view)):
         assert encoder.action_of(view, choice(view, int(action))) == action
     assert choice(view, 4) == "move 1 terastallize" and choice(view, SWITCH + 1) == "switch 2"
@@ -67,7 +72,7 @@ def test_actions_and_words_are_each_others_inverse(view):  # noqa: F811
     assert encoder.action_of(view, "/choose switch snorlax") == SWITCH + 1
 
 
-def test_places_of_the_team_stay_when_the_simulator_reorders_it(view):  # noqa: F811
+def test_places_of_the_team_stay_when_the_simulator_reorders_it(view):
     read(view, "|switch|p1a: Snorlax|Snorlax, L84|300/400 par")
     team = [entry("Snorlax", "300/400 par", True), entry("Pikachu", "200/200", False)]
     view.read_request(request(side={"pokemon": team}))
@@ -84,7 +89,7 @@ def network():
     return BattleNetwork(plain_spaces=spaces).eval()
 
 
-def test_damage_is_that_of_the_games_formula(view):  # noqa: F811
+def test_damage_is_that_of_the_games_formula(view):
     reading = Matchups()(torch.from_numpy(observe(view))[None])
     # Thunderbolt of level 84 with Light Ball, its type, on water and flying: 90 power, 110 against Special Defense.
     foe = encoder.estimated_stats(view.active[1])
@@ -93,7 +98,7 @@ def test_damage_is_that_of_the_games_formula(view):  # noqa: F811
     assert float(reading.effect[0, 0]) == 4.0
 
 
-def test_damage_knows_immunity_burns_and_screens(view):  # noqa: F811
+def test_damage_knows_immunity_burns_and_screens(view):
     matchups = Matchups()
 
     def thunderbolt(text=""):
@@ -110,7 +115,7 @@ def test_damage_knows_immunity_burns_and_screens(view):  # noqa: F811
     assert thunderbolt() == 0
 
 
-def test_illegal_actions_are_never_drawn(network, view):  # noqa: F811
+def test_illegal_actions_are_never_drawn(network, view):
     seen = torch.from_numpy(observe(view))[None].repeat(500, 1)
     generator = torch.Generator().manual_seed(0)
     network.temperature = 1.0
@@ -119,7 +124,7 @@ def test_illegal_actions_are_never_drawn(network, view):  # noqa: F811
     assert drawn == {0, 4, SWITCH + 1} and network.act(seen[:1]).item() in drawn
 
 
-def test_the_order_of_the_team_does_not_matter(network, view):  # noqa: F811
+def test_the_order_of_the_team_does_not_matter(network, view):
     seen = observe(view)
     swapped = seen.copy()
     own = part(swapped, "own").reshape(6, -1)

@@ -1,49 +1,10 @@
 """What a player knows of a battle, from lines of the protocol."""
 
 import pytest
+from protocol import read
 
 from pokegen.game.battle import dex
 from pokegen.game.battle.tracker import View
-
-START = """|player|p1|Red||
-|player|p2|Blue||
-|teamsize|p1|2
-|teamsize|p2|3
-|switch|p1a: Pikachu|Pikachu, L84, M|200/200
-|switch|p2a: Gyarados|Gyarados, L77, F|100/100
-|-ability|p2a: Gyarados|Intimidate|boost
-|-unboost|p1a: Pikachu|atk|1
-|turn|1"""
-
-
-def entry(name, condition, active, **more):
-    stats = {"atk": 120, "def": 100, "spa": 110, "spd": 105, "spe": 180}
-    found = {
-        "ident": f"p1: {name}", "details": f"{name}, L84", "condition": condition, "active": active, "stats": stats,
-        "moves": ["thunderbolt", "surf"], "baseAbility": "static", "item": "lightball", "teraType": "Water",
-    }  # fmt: skip
-    return found | more
-
-
-def request(**more):
-    moves = [{"id": "thunderbolt", "pp": 20, "maxpp": 24}, {"id": "surf", "pp": 24, "maxpp": 24, "disabled": True}]
-    return {
-        "active": [{"moves": moves, "canTerastallize": "Water"}],
-        "side": {"pokemon": [entry("Pikachu", "200/200", True), entry("Snorlax", "300/400 par", False)]},
-    } | more
-
-
-@pytest.fixture
-def view():
-    found = View(0)
-    found.read(START.split("\n"))
-    found.read_request(request())
-    return found
-
-
-def read(view, text):
-    view.read(text.strip().split("\n"))
-    return view.active
 
 
 def test_the_start(view):
@@ -58,13 +19,16 @@ def test_the_start(view):
 
 
 def test_moves_damage_and_what_the_tags_give_away(view):
-    own, foe = read(view, """
+    own, foe = read(
+        view,
+        """
 |move|p2a: Gyarados|Waterfall|p1a: Pikachu
 |-damage|p1a: Pikachu|120/200
 |-damage|p2a: Gyarados|90/100|[from] item: Life Orb
 |move|p1a: Pikachu|Thunderbolt|p2a: Gyarados
 |-damage|p2a: Gyarados|0 fnt
-|faint|p2a: Gyarados""")
+|faint|p2a: Gyarados""",
+    )
     assert own.hp == 0.6 and foe.item == "lifeorb" and foe.fainted
     assert foe.moves == {"waterfall": pytest.approx(1 - 1 / 24)}
 
@@ -98,7 +62,9 @@ def test_a_status_and_its_turns(view):
 
 
 def test_the_field(view):
-    read(view, """
+    read(
+        view,
+        """
 |-weather|RainDance|[from] ability: Drizzle|[of] p2a: Gyarados
 |-fieldstart|move: Trick Room|[of] p1a: Pikachu
 |-fieldstart|move: Grassy Terrain
@@ -106,11 +72,14 @@ def test_the_field(view):
 |-sidestart|p1: Red|Spikes
 |-sidestart|p2: Blue|move: Light Screen
 |turn|2
-|-weather|RainDance|[upkeep]""")
+|-weather|RainDance|[upkeep]""",
+    )
     assert dex.WEATHERS[view.weather] == "raindance" and view.weather_turns == 1
     assert view.active[1].ability == "drizzle" and dex.TERRAINS[view.terrain] == "grassyterrain"
     assert view.rooms == {"trickroom": 1} and view.conditions == ({"spikes": 2}, {"lightscreen": 1})
-    read(view, "|-swapsideconditions\n|-weather|none\n|-fieldend|move: Trick Room\n|-sideend|p1: Red|move: Light Screen")
+    read(
+        view, "|-swapsideconditions\n|-weather|none\n|-fieldend|move: Trick Room\n|-sideend|p1: Red|move: Light Screen"
+    )
     assert view.weather == 0 and view.rooms == {} and view.conditions == ({}, {"spikes": 2})
 
 
@@ -124,7 +93,9 @@ def test_a_disguise_breaks(view):
 def test_terastallizing_changes_the_types_for_good(view):
     _, foe = read(view, "|-terastallize|p2a: Gyarados|Ghost")
     assert foe.types == (dex.TYPE_INDEX["ghost"], dex.NO_TYPE) and view.tera_used == [False, True]
-    read(view, "|switch|p2a: Snorlax|Snorlax, L80, M|100/100\n|switch|p2a: Gyarados|Gyarados, L77, F, tera:Ghost|100/100")
+    read(
+        view, "|switch|p2a: Snorlax|Snorlax, L80, M|100/100\n|switch|p2a: Gyarados|Gyarados, L77, F, tera:Ghost|100/100"
+    )
     assert view.active[1].types == (dex.TYPE_INDEX["ghost"], dex.NO_TYPE)
 
 
