@@ -1,4 +1,4 @@
-"""How strong created creatures are beside real species of equal stats, from a tournament; in numbers and in words."""
+"""How strong created creatures are next to real species of equal totals, from a tournament; in numbers and in words."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ class Verdict:
         rating: Elo points; real species have a mean of 1500.
         like: the real species of the nearest rating, and that rating.
         peers: mean rating of the real species whose totals are nearest, three of them.
-        strong_against, weak_against: groups of opponents, such as "fast Water types", against which it wins clearly more,
-            or less, than the ratings say.
+        strong_against, weak_against: groups of opponents, such as "fast Water types", against which it wins clearly
+            more, or less, than the ratings say.
         beats, loses_to: real species of opposing teams against which its teams won at least, or at most, a half more.
         advice: the same in one or two sentences.
     """
@@ -80,8 +80,8 @@ def verdicts(
 def _residuals(
     everyone: Sequence[Any], couples: Sequence[Couple], points: Sequence[float]
 ) -> list[dict[int, list[float]]]:
-    """For each entrant: opponent → of each couple in which they met, the share that its team won beyond what the ratings
-    say."""
+    """For each entrant: opponent → for each couple in which they met, the share of the two battles that the entrant's
+    team won, less the share that the ratings predict."""
     found: list[dict[int, list[float]]] = [defaultdict(list) for _ in everyone]
     for couple in couples:
         strength = [sum(points[i] for i in team) for team in (couple.first, couple.second)]

@@ -8,10 +8,12 @@ a switch to one of six places of the team, and a pass, which is legal only where
 from collections.abc import Sequence
 
 import numpy as np
+from gymnasium import spaces
 
 from pokegen.game.battle import dex
 from pokegen.game.battle.tracker import SIDE_CONDITIONS, TEAM, VOLATILES, Mon, View
 
+ENV = "pokegen/Battle-v0"
 MOVES, SWITCH, PASS, ACTIONS = 4, 8, 14, 15  # the number of moves; the first switch; the pass; the number of actions
 
 MON = (
@@ -19,6 +21,11 @@ MON = (
     "status", "sleep", "toxic", "ability", "item", *(f"move{i}" for i in range(4)), *(f"pp{i}" for i in range(4)),
     "weight",
 )  # fmt: skip
+# Column of each number of a Pokémon. Its health is "hp", its stat of that name "hp_stat".
+MON_COLUMN = {name: column for column, name in enumerate(MON) if name != "hp"} | {
+    "hp": MON.index("hp"),
+    "hp_stat": MON.index("level") + 1,
+}
 FIGHTER = (*dex.BOOSTS, *VOLATILES, "turns", "last_move", "stall")
 FIELD = (
     "weather", "weather_turns", "terrain", "terrain_turns", "trickroom", "gravity",
@@ -162,7 +169,7 @@ def _position(view: View, name: str) -> int:
 
 
 def action_of(view: View, words: str) -> int:
-    """The action of a choice in Showdown's words, such as "move thunderbolt", "move 2 terastallize", "switch Pikachu"."""
+    """The action of a choice in Showdown's words: "move thunderbolt", "move 2 terastallize", "switch Pikachu"."""
     kind, _, rest = words.removeprefix("/choose ").partition(" ")
     if kind == "move":
         target, _, extra = rest.partition(" ")
@@ -180,3 +187,8 @@ def action_of(view: View, words: str) -> int:
         return SWITCH + list(view.teams[0]).index(name)
     mask = legal(view)
     return mask.index(1.0)
+
+
+def battle_spaces() -> tuple[spaces.Box, spaces.Discrete]:
+    """Observation and action space of a battle."""
+    return spaces.Box(-np.inf, np.inf, (SIZE,), np.float32), spaces.Discrete(ACTIONS)

@@ -23,7 +23,6 @@ from gymnasium.vector.utils import batch_space
 
 from pokegen.errors import UserError
 from pokegen.game.battle import encoder
-from pokegen.game.battle.agent import battle_spaces
 from pokegen.game.battle.bridge import Bridge, Update
 from pokegen.game.battle.opponents import Opponent, opponent
 from pokegen.game.battle.tracker import View
@@ -85,7 +84,7 @@ class BattleVectorEnv(VectorEnv):
         folder: of the simulator, see mod.with_mod; null for the shipped one.
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,
@@ -102,7 +101,7 @@ class BattleVectorEnv(VectorEnv):
         if num_envs < 1 or min(shares.values()) < 0 or not sum(shares.values()):
             raise UserError("A battle needs a seat and an opponent of a weight above 0.")
         self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = battle_spaces()
+        self.single_observation_space, self.single_action_space = encoder.battle_spaces()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.format, self.teams, self.shaping = format, list(teams), shaping
@@ -249,10 +248,10 @@ def _places(seats: int, shares: Mapping[str, float]) -> list[tuple[str, list[int
 class BattleEnv(gymnasium.Env):
     """One seat against an opponent: see BattleVectorEnv for its arguments; `self` is the opponent "random" here."""
 
-    metadata: dict[str, Any] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(self, render_mode: str | None = None, opponents: Mapping[str, float] | None = None, **options: Any):
-        self.observation_space, self.action_space = battle_spaces()
+        self.observation_space, self.action_space = encoder.battle_spaces()
         self.render_mode = render_mode
         others = {name: weight for name, weight in (opponents or {}).items() if name != SELF}
         self._make: Callable[[], BattleVectorEnv] = lambda: BattleVectorEnv(1, others or {"random": 1.0}, **options)

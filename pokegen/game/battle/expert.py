@@ -2,7 +2,7 @@
 
 An attack is worth the share of the foe's health that it takes; healing, boosts, hazards and status conditions have
 worths that were set by hand; a switch is worth what the Pokémon that comes in can do, less what it suffers. The damage
-comes from agent.Matchups. Left out: what the opponent may choose, and all that needs a memory.
+comes from damage.Matchups. Left out: what the opponent may choose, and all that needs a memory.
 """
 
 from typing import Any
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from pokegen.game.battle import dex
-from pokegen.game.battle.agent import MATCHUP, Matchups, Reading
-from pokegen.game.battle.encoder import ACTIONS, FIELD, FIGHTER, MON, MOVES, SWITCH
+from pokegen.game.battle.damage import MATCHUP, Matchups, Reading
+from pokegen.game.battle.encoder import ACTIONS, FIELD, FIGHTER, MOVES, SWITCH
+from pokegen.game.battle.encoder import MON_COLUMN as _MON
 from pokegen.game.battle.tracker import TEAM
 
 _STATUS_WORTH = {"slp": 0.7, "brn": 0.45, "tox": 0.5, "par": 0.45, "psn": 0.3, "frz": 0.7}
@@ -25,10 +26,9 @@ _IMMUNE = {
     "frz": ("ice",),
 }
 _FIELD = {name: column for column, name in enumerate(FIELD)}
-_MON = {name: column for column, name in enumerate(MON) if name != "hp"} | {"hp": MON.index("hp")}
 
 
-class Expert:
+class BattleExpert:
     """Scores actions of observations; the highest is played."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Expert:
         return found.masked_fill(reading.parts["legal"] == 0, -1e9)
 
     def _own(self, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
-        """The active Pokémon, (N, len(MON)), its matchup (N, 8), and the foe."""
+        """The active Pokémon, (N, …), its matchup (N, 8), and the foe."""
         rows = torch.arange(len(reading.moves))
         own, foe = (mon[rows, place] for mon, place in zip(reading.mons, reading.place, strict=True))
         return own, reading.matchups[0][rows, reading.place[0]], foe
@@ -93,7 +93,8 @@ class Expert:
 
     def _boosts(self, table: Tensor, target: str) -> Tensor:
         """Stages that a move changes, all in all, (N, 4)."""
-        return 2 * sum(table[..., dex.MOVE_COLUMN[f"{target}_{boost}"]] for boost in dex.BOOSTS)
+        columns = [dex.MOVE_COLUMN[f"{target}_{boost}"] for boost in dex.BOOSTS]
+        return 2 * table[..., columns].sum(dim=-1)
 
     def _effects(self, reading: Reading, table: Tensor, own: Tensor, foe: Tensor, threat: Tensor) -> Tensor:
         """Worth of what the moves do besides damage, (N, 4)."""

@@ -115,15 +115,14 @@ def opponent(name: str) -> Opponent:
     if name == "max_power":
         return MaxPowerOpponent()
     if name == "expert":
-        from pokegen.game.battle.expert import Expert
+        from pokegen.game.battle.expert import BattleExpert
 
-        return NetworkOpponent(Expert())
+        return NetworkOpponent(BattleExpert())
     if name == "heuristics":
         return HeuristicsOpponent()
     from pokegen import zoo
-    from pokegen.game.battle.agent import BattleNetwork
 
     network = zoo.load(name).model
-    if not isinstance(network, BattleNetwork):
+    if getattr(network, "env", "") != encoder.ENV:
         raise UserError(f"{name} does not battle: it is a {type(network).__name__}.")
     return NetworkOpponent(network)

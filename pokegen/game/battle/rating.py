@@ -80,9 +80,8 @@ def rate(
         for _ in range(resamples)
     ]
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (points, points)
-    return [
-        Rating(*map(float, row), int(n)) for row, n in zip(zip(points, low, high, strict=True), played, strict=True)
-    ]
+    rows = zip(points.tolist(), low.tolist(), high.tolist(), played.tolist(), strict=True)
+    return [Rating(*row) for row in rows]
 
 
 def _points(signs: np.ndarray, shares: np.ndarray, weights: np.ndarray, anchors: Sequence[int]) -> np.ndarray:

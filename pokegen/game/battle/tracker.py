@@ -1,8 +1,8 @@
 """What one player knows of a battle: built from the simulator's protocol, as a client builds it.
 
 The own team is known from the requests; of the opponent only what the protocol has shown, in order of appearance. The
-same class serves the simulator in process, a server and a replay, so an agent sees the same everywhere, and nothing that
-a person would not see. Protocol: SIM-PROTOCOL.md of Pokémon Showdown.
+same class serves the simulator in process, a server and a replay, so an agent sees the same everywhere, and nothing
+that a person would not see. Protocol: SIM-PROTOCOL.md of Pokémon Showdown.
 
 Left out: doubles; what could be inferred but was not shown (an opponent's item by its speed, its sets); a disguise is
 believed until it breaks.
@@ -22,8 +22,9 @@ VOLATILES = (
     "attract", "perish", "protected", "healblock", "trapped", "destinybond",
 )  # fmt: skip
 _VOLATILE = {name: name for name in VOLATILES} | {
-    "perish3": "perish", "perish2": "perish", "perish1": "perish", "ingrain": "aquaring", "octolock": "partiallytrapped",
-    "dragoncheer": "focusenergy", "noretreat": "trapped", "typechange": "", "typeadd": "",
+    "perish3": "perish", "perish2": "perish", "perish1": "perish", "ingrain": "aquaring",
+    "octolock": "partiallytrapped", "dragoncheer": "focusenergy", "noretreat": "trapped", "typechange": "",
+    "typeadd": "",
 }  # fmt: skip
 _TRAPS = {
     "bind", "wrap", "firespin", "clamp", "whirlpool", "sandtomb", "magmastorm", "infestation", "snaptrap",

@@ -88,7 +88,7 @@ class BattleDemonstrations(L.LightningDataModule):
     def _loader(self, part: str, shuffle: bool) -> DataLoader:
         rows = self.rows[part]
         count = len(rows["action"])
-        return DataLoader(_Rows(rows), sampler=_Batches(count, self.batch_size, shuffle), batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(_Rows(rows), sampler=_Batches(count, self.batch_size, shuffle), batch_size=None)
 
 
 def demonstrate(data: BattleDemonstrations) -> dict[str, Tensor]:

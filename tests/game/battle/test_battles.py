@@ -9,7 +9,7 @@ from pokegen.errors import UserError
 from pokegen.game.battle import encoder
 from pokegen.game.battle.bridge import Bridge
 from pokegen.game.battle.env import POOL, SELF, BattleEnv, BattleVectorEnv, _places
-from pokegen.game.battle.expert import Expert
+from pokegen.game.battle.expert import BattleExpert
 from pokegen.game.battle.opponents import NetworkOpponent, opponent
 from pokegen.game.battle.rating import Couple
 from pokegen.game.battle.tournament import play, schedule
@@ -39,7 +39,7 @@ def first_legal(observation):
 
 
 def test_equal_seeds_give_equal_battles():
-    expert = Expert()
+    expert = BattleExpert()
 
     def choose(observation):
         return expert.act(torch.from_numpy(observation)).numpy()
@@ -88,7 +88,7 @@ def test_seats_are_divided_by_the_weights():
 
 
 def test_the_expert_beats_the_simple_players():
-    expert = Expert()
+    expert = BattleExpert()
     wins = {}
     for name in ("random", "max_power"):
         _, _, _, results, _ = rollout(12, {name: 1.0}, 0, 50, lambda seen: expert.act(torch.from_numpy(seen)).numpy())
@@ -111,7 +111,7 @@ def test_an_opponent_that_is_none():
 
 
 def test_a_tournament_of_random_teams_is_repeatable():
-    player = NetworkOpponent(Expert())
+    player = NetworkOpponent(BattleExpert())
 
     def results():
         with Bridge() as bridge:

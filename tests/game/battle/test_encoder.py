@@ -6,7 +6,8 @@ import torch
 from protocol import entry, read, request
 
 from pokegen.game.battle import dex, encoder
-from pokegen.game.battle.agent import BattleNetwork, Matchups, battle_spaces
+from pokegen.game.battle.agent import BattleNetwork
+from pokegen.game.battle.damage import Matchups
 from pokegen.game.battle.encoder import MON, PASS, SWITCH, choice, legal, observe
 
 
@@ -81,7 +82,7 @@ def test_places_of_the_team_stay_when_the_simulator_reorders_it(view):
 
 @pytest.fixture(scope="module")
 def network():
-    observation, action = battle_spaces()
+    observation, action = encoder.battle_spaces()
     from pokegen.game.agents.base import plain_space
 
     torch.manual_seed(0)
@@ -137,8 +138,9 @@ def test_the_order_of_the_team_does_not_matter(network, view):
 
 
 def test_a_created_species_is_read_by_its_attributes():
-    dex.add_species({"flarix": {"types": ["Fire", "Fairy"], "baseStats": dict(zip(dex.STATS, range(50, 110, 10), strict=True)),
-                                "weightkg": 12.5, "abilities": {"0": "Blaze"}}})  # fmt: skip
+    stats = dict(zip(dex.STATS, range(50, 110, 10), strict=True))
+    entry = {"types": ["Fire", "Fairy"], "baseStats": stats, "weightkg": 12.5, "abilities": {"0": "Blaze"}}
+    dex.add_species({"flarix": entry})
     found = dex.species("Flarix")
     assert found.types == (dex.TYPE_INDEX["fire"], dex.TYPE_INDEX["fairy"]) and found.stats == (50, 60, 70, 80, 90, 100)
     assert found.weight == 12.5 and found.abilities == ("blaze",)
