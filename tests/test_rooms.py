@@ -15,7 +15,7 @@ import pokegen
 
 PACKAGE = Path(pokegen.__file__).resolve().parent
 
-BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional", "quiet"}
+BASE = {"schema", "errors", "resources", "files", "workers", "trust", "moved", "optional", "quiet", "progress"}
 BASE |= {"text", "images", "__version__"}  # the last is no room but a name
 # room → the rooms it may import besides itself. A dotted entry allows that one module of a room.
 ALLOWED = {
@@ -29,6 +29,7 @@ ALLOWED = {
     "optional": {"errors"},
     "text": set(),
     "quiet": set(),
+    "progress": set(),
     "models": BASE,
     "trainers": BASE | {"models"},
     "images": {"schema", "errors"},

@@ -12,8 +12,9 @@ import pytest
 
 import pokegen
 from pokegen.cli import main as command
-from pokegen.cli.main import TRAINING, VERBS, main, progress
+from pokegen.cli.main import TRAINING, VERBS, main
 from pokegen.errors import UserError
+from pokegen.progress import progress
 
 FILES = {p.stem for p in Path(command.__file__).parent.glob("[a-z]*.py")} - {"main"}
 

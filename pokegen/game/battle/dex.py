@@ -7,6 +7,7 @@ numbers, do have numbers of their own, which an agent embeds.
 Left out: what only other generations have (Z-moves, Max moves, Mega Evolution), doubles.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -49,7 +50,9 @@ ITEM_GUARD = {"assaultvest": (1.0, 1.5), "eviolite": (1.5, 1.5)}  # item → fac
 
 
 def to_id(name: str) -> str:
-    """Showdown's id of a name: its lower-case letters and digits."""
+    """Showdown's id of a name: its lower-case letters and digits, without accents."""
+    if not name.isascii():
+        name = unicodedata.normalize("NFKD", name)
     return "".join(c for c in name.lower() if c.isascii() and c.isalnum())
 
 

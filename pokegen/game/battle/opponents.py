@@ -1,12 +1,15 @@
 """Whom an agent battles: simple players, and networks, each of which chooses for many seats at once."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from pokegen.errors import UserError
 from pokegen.game.battle import dex, encoder
+
+SCRIPTS = ("random", "max_power", "heuristics", "expert")
 
 
 class Opponent(Protocol):
@@ -109,7 +112,7 @@ class HeuristicsOpponent:
 
 
 def opponent(name: str) -> Opponent:
-    """random, max_power, expert, heuristics, or an agent: a zoo name, a folder, hf:OWNER/NAME."""
+    """One of SCRIPTS, of which heuristics is poke-env's; or an agent: a zoo name, a folder, hf:OWNER/NAME."""
     if name == "random":
         return RandomOpponent()
     if name == "max_power":
@@ -121,6 +124,12 @@ def opponent(name: str) -> Opponent:
     if name == "heuristics":
         return HeuristicsOpponent()
     from pokegen import zoo
+
+    if not (name.startswith("hf:") or name in zoo.available() or Path(name).is_dir()):
+        raise UserError(
+            f"Unknown player {name!r}. Known players: {', '.join(SCRIPTS)}; or an agent: zoo name, folder, or "
+            "hf:OWNER/NAME."
+        )
 
     network = zoo.load(name).model
     if getattr(network, "env", "") != encoder.ENV:

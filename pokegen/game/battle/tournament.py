@@ -1,6 +1,6 @@
 """Team battles between entrants, from which they are rated.
 
-Everyone plays about equally often, in teams that are drawn anew for each couple: two battles of the same teams and seed
+Everyone plays about equally often, in teams that are drawn for each couple: two battles of the same teams and seed
 with the sides swapped. Both sides are played by the same agent, so that teams are compared, not players. Results are
 added to a file as they come, one couple a line; a tournament that was stopped goes on from it.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from pokegen.errors import UserError
 from pokegen.game.battle.bridge import Bridge
-from pokegen.game.battle.env import NAMES, Battle
+from pokegen.game.battle.match import AT_ONCE, Job, play_jobs
 from pokegen.game.battle.opponents import Opponent
 from pokegen.game.battle.rating import Couple
 
@@ -50,7 +50,8 @@ def play(
     player: Opponent,
     bridge: Bridge,
     format: str,
-    at_once: int = 32,
+    at_once: int = AT_ONCE,
+    watch: Callable[[Fixture, list[str]], None] | None = None,
 ) -> Iterator[tuple[int, Couple]]:
     """Play fixtures, many battles at once. Yields the place and the result of each couple as it ends.
 
@@ -61,42 +62,21 @@ def play(
         bridge: the simulator; its package knows the entrants.
         format: of Showdown.
         at_once: battles.
+        watch: is called with the first battle of each couple, as lines of the protocol.
     """
-    waiting = [(place, swapped) for place in range(len(fixtures)) for swapped in (False, True)][::-1]
-    going: dict[int, tuple[Battle, int, bool]] = {}
+    jobs = []
+    for fixture in fixtures:
+        teams = pack(fixture.first), pack(fixture.second)
+        jobs += [Job(fixture.seed, (player, player), each) for each in (teams, teams[::-1])]
     scores: dict[int, list[float]] = {}
-    number = 0
-    while waiting or going:
-        while waiting and len(going) < at_once:
-            place, swapped = waiting.pop()
-            fixture = fixtures[place]
-            teams = [pack(fixture.first), pack(fixture.second)]
-            if swapped:
-                teams.reverse()
-            number += 1
-            bridge.start(number, format, fixture.seed, (teams[0], teams[1]), NAMES)
-            battle = Battle(number)
-            going[number] = battle, place, swapped
-            for seat in battle.seats:
-                player.begin(seat, number)
-        seats = []
-        for update in bridge.receive():
-            if update.battle not in going:
-                continue
-            battle, place, swapped = going[update.battle]
-            seat = battle.seats[update.side]
-            seat.see(bridge, update)
-            player.see(seat, update)
-            if seat.waits:
-                seats.append(seat)
-            if update.winner is not None and update.side == 1:  # both have heard
-                del going[update.battle]
-                won = 0.5 if update.winner < 0 else float((update.winner == 0) != swapped)
-                scores.setdefault(place, []).append(won)
-                if len(scores[place]) == 2:
-                    yield place, Couple(fixtures[place].first, fixtures[place].second, sum(scores.pop(place)))
-        for seat, words in zip(seats, player.choose(seats) if seats else [], strict=True):
-            seat.choose(bridge, words)
+    for outcome in play_jobs(jobs, bridge, format, at_once):
+        place, swapped = divmod(outcome.place, 2)
+        fixture = fixtures[place]
+        if watch and not swapped:
+            watch(fixture, outcome.lines)
+        scores.setdefault(place, []).append(0.5 if outcome.winner < 0 else float(outcome.winner == swapped))
+        if len(scores[place]) == 2:
+            yield place, Couple(fixture.first, fixture.second, sum(scores.pop(place)))
 
 
 def resumed(
@@ -117,15 +97,15 @@ def resumed(
     """
     head = json.dumps(facts, sort_keys=True)
     done: dict[int, float] = {}
-    if file.exists() and (lines := file.read_text(encoding="utf-8").splitlines()):
+    if file.exists() and (lines := file.read_text(encoding="utf-8", errors="replace").splitlines()):
         if lines[0] != head:
-            raise UserError(f"{file} holds another tournament: name another file, or delete it.")
+            raise UserError(f"{file} holds another tournament. Choose another folder, or delete the file.")
         for line in lines[1:]:
             try:
                 place, score = json.loads(line)
-            except ValueError:  # a kill cut the last line
+                done[int(place)] = float(score)
+            except (ValueError, TypeError):  # a kill cut the last line
                 continue
-            done[int(place)] = float(score)
     for place, score in done.items():
         if place < len(fixtures):
             yield Couple(fixtures[place].first, fixtures[place].second, score)

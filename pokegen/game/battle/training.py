@@ -11,6 +11,7 @@ counted as losses, of the last thousand; val/return against the network's own op
 """
 
 import copy
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -27,6 +29,7 @@ from pokegen.game.battle.agent import BattleNetwork
 from pokegen.game.battle.encoder import LAYOUT, PASS
 from pokegen.game.battle.env import POOL, SELF, BattleVectorEnv
 from pokegen.game.battle.opponents import NetworkOpponent, opponent
+from pokegen.progress import progress
 
 
 class BattleDemonstrations(L.LightningDataModule):
@@ -94,18 +97,33 @@ class BattleDemonstrations(L.LightningDataModule):
 def demonstrate(data: BattleDemonstrations) -> dict[str, Tensor]:
     """The battles of a BattleDemonstrations: `observation` float16 (M, SIZE), whose indices float16 holds exactly,
     `action` int64 (M, 1), `result` float32 (M,) and `battle` int64 (M,)."""
+    start = time.monotonic()
+    rank_zero_info(f"{data.player} plays {data.decisions:,} decisions to learn from ...")
+    kept = list(progress(_decisions(data), "decisions", data.decisions))
+    observations, actions, results, battles = zip(*kept, strict=True)
+    seconds = time.monotonic() - start
+    rank_zero_info(f"{len(kept):,} decisions of {battles[-1] + 1:,} battles were played in {seconds:,.0f} s.")
+    return {
+        "observation": torch.from_numpy(np.stack(observations)),
+        "action": torch.tensor(actions)[:, None],
+        "result": torch.tensor(results, dtype=torch.float32),
+        "battle": torch.tensor(battles),
+    }
+
+
+def _decisions(data: BattleDemonstrations) -> Iterator[tuple[np.ndarray, int, float, int]]:
+    """Observation, action, the battle's result and its number, of whole battles, until there are enough."""
     chosen = opponent(data.player)
     if not isinstance(chosen, NetworkOpponent):
         raise UserError(f"{data.player} cannot be cloned: choose expert, or an agent.")
     player, rng = chosen.network, np.random.default_rng(data.seed)
     generator = torch.Generator().manual_seed(data.seed)
     env = BattleVectorEnv(data.seats, data.opponents, simulators=data.simulators, **data.options)
-    kept: list[tuple[np.ndarray, int, float, int]] = []
     going: list[list[tuple[np.ndarray, int]]] = [[] for _ in range(data.seats)]
-    number = 0
+    count = number = 0
     try:
         observation, _ = env.reset(seed=data.seed)
-        while len(kept) < data.decisions:
+        while count < data.decisions:
             with torch.inference_mode():
                 actions = player.act(torch.from_numpy(observation), generator).numpy()
             stray = rng.random(data.seats) < data.random_share
@@ -122,18 +140,12 @@ def demonstrate(data: BattleDemonstrations) -> dict[str, Tensor]:
                 if done[seats[0]]:
                     for seat in seats:
                         result = env.result(place, seat)
-                        kept += [(seen, action, result, number) for seen, action in going[seat]]
+                        yield from ((seen, action, result, number) for seen, action in going[seat])
+                        count += len(going[seat])
                         going[seat] = []
                     number += 1
     finally:
         env.close()
-    observations, actions_taken, results, battles = zip(*kept, strict=True)
-    return {
-        "observation": torch.from_numpy(np.stack(observations)),
-        "action": torch.tensor(actions_taken)[:, None],
-        "result": torch.tensor(results, dtype=torch.float32),
-        "battle": torch.tensor(battles),
-    }
 
 
 class _Rows(Dataset):

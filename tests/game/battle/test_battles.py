@@ -138,9 +138,9 @@ def test_demonstrations_hold_decisions_and_the_results_of_their_battles():
 
 
 SMALL = (
-    "--data.steps", "96", "--data.epoch_steps", "48", "--model.init_args.num_envs", "6", "--model.init_args.num_steps", "8",
-    "--model.init_args.batch_size", "16", "--model.init_args.update_epochs", "1", "--model.init_args.val_episodes", "2",
-    "--model.init_args.pool_every", "1", "--model.init_args.pool_size", "2",
+    "--data.steps", "96", "--data.epoch_steps", "48", "--model.init_args.num_envs", "6",
+    "--model.init_args.num_steps", "8", "--model.init_args.batch_size", "16", "--model.init_args.update_epochs", "1",
+    "--model.init_args.val_episodes", "2", "--model.init_args.pool_every", "1", "--model.init_args.pool_size", "2",
     "--model.init_args.opponents", "{self: 0.6, pool: 0.4}",
 )  # fmt: skip
 
@@ -153,8 +153,8 @@ def fit(folder, run, config, *words):
 
 
 def test_self_play_goes_on_from_a_clone_and_a_resumed_run_equals_one_that_never_stopped(tmp_path):
-    clone = fit(tmp_path, "clone", "battle_bc", "--data.decisions", "600", "--data.seats", "8", "--data.batch_size", "64",
-                "--trainer.max_epochs", "1")  # fmt: skip
+    few = "--data.decisions", "300", "--data.seats", "8", "--data.batch_size", "64", "--trainer.max_epochs", "1"
+    clone = fit(tmp_path, "clone", "battle_bc", *few)
     start = "--init_from", str(tmp_path / "clone" / "checkpoints" / "last.ckpt")
     whole = fit(tmp_path, "whole", "battle", *SMALL, *start)
     fit(tmp_path, "halves", "battle", *SMALL, *start, "--trainer.max_epochs", "1")
