@@ -1,17 +1,18 @@
 """How strong created creatures are next to real species of equal totals, from a tournament; in numbers and in words."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pokegen.game.battle.rating import Couple, Rating, expected, rate
 
 FAST = 90  # base Speed from which a creature counts as fast
-_ENOUGH = 8  # battles from which a group of opponents is judged
-_CERTAIN = 2.6  # standard errors, since some forty groups are looked at
+_ENOUGH = 4  # couples of battles from which a group of opponents is judged
+_CERTAIN = 2.8  # standard errors: of 100 creatures some 5 have a group, of 54, that is found in noise (simulated)
 _CLEAR = 0.15  # of the win share, by which a group must differ
 
 
@@ -24,9 +25,10 @@ class Verdict:
         rating: Elo points; real species have a mean of 1500.
         like: the real species of the nearest rating, and that rating.
         peers: mean rating of the real species whose totals are nearest, three of them.
+        peers_error: half the width of that mean's 95 % interval.
         strong_against, weak_against: groups of opponents, such as "fast Water types", against which it wins clearly
             more, or less, than the ratings say.
-        beats, loses_to: real species of opposing teams against which its teams won at least, or at most, a half more.
+        beats, loses_to: real species of opposing teams against which its teams won clearly more, or less.
         advice: the same in one or two sentences.
     """
 
@@ -35,6 +37,7 @@ class Verdict:
     rating: Rating
     like: tuple[str, float]
     peers: float
+    peers_error: float
     strong_against: list[str] = field(default_factory=list)
     weak_against: list[str] = field(default_factory=list)
     beats: list[str] = field(default_factory=list)
@@ -56,73 +59,93 @@ def verdicts(
         couples: what was played.
     """
     everyone = [*cards, *real]
+    couples = sorted(couples, key=lambda couple: (couple.first, couple.second, couple.score))  # one order, one result
     anchors = range(len(cards), len(everyone))
     ratings = rate(couples, len(everyone), anchors)
     real_ratings = np.array([ratings[i].points for i in anchors])
-    residuals = _residuals(everyone, couples, [rating.points for rating in ratings])
+    meetings = _meetings(len(everyone), couples, [rating.points for rating in ratings])
     found = []
     for i, card in enumerate(cards):
         total, rating = card["stats"]["total"], ratings[i]
         nearest = int(np.abs(real_ratings - rating.points).argmin())
-        apart = np.argsort([abs(other["stats"]["total"] - total) for other in real], kind="stable")[:3]
-        strong, weak = _groups(residuals[i], everyone)
-        meetings = {j: np.mean(values) for j, values in residuals[i].items() if j >= len(cards) and len(values) >= 2}
-        order = sorted(meetings, key=lambda j: meetings[j])
-        beats = [everyone[j]["name"] for j in order[::-1] if meetings[j] >= 0.25][:3]
-        loses = [everyone[j]["name"] for j in order if meetings[j] <= -0.25][:3]
         like = (str(real[nearest]["name"]), float(real_ratings[nearest]))
+        apart = np.argsort([abs(other["stats"]["total"] - total) for other in real], kind="stable")[:3]
         peers = float(real_ratings[apart].mean())
-        verdict = Verdict(card["name"], total, rating, like, peers, strong, weak, beats, loses)
-        found.append(Verdict(**{**verdict.__dict__, "advice": advice(verdict)}))
+        widths = [ratings[anchors[place]].high - ratings[anchors[place]].low for place in apart]
+        error = float(np.linalg.norm(widths) / 2 / len(apart))
+        strong, weak = _groups(meetings[i], everyone)
+        names = {f"{j}": real[j - len(cards)]["name"] for j in anchors}
+        against = _clear({key: {int(key)} for key in names}, meetings[i])
+        beats = [names[key] for key, mean in against.items() if mean > 0][:3]
+        loses = [names[key] for key, mean in against.items() if mean < 0][:3]
+        verdict = Verdict(card["name"], total, rating, like, peers, error, strong, weak, beats, loses)
+        found.append(replace(verdict, advice=advice(verdict)))
     return found
 
 
-def _residuals(
-    everyone: Sequence[Any], couples: Sequence[Couple], points: Sequence[float]
-) -> list[dict[int, list[float]]]:
-    """For each entrant: opponent → for each couple in which they met, the share of the two battles that the entrant's
-    team won, less the share that the ratings predict."""
-    found: list[dict[int, list[float]]] = [defaultdict(list) for _ in everyone]
-    for couple in couples:
-        strength = [sum(points[i] for i in team) for team in (couple.first, couple.second)]
-        beyond = couple.score / 2 - expected(*strength)
+class _Meeting(NamedTuple):
+    """A couple of battles, as one entrant sees it."""
+
+    foes: tuple[int, ...]
+    beyond: float  # share of the two battles that its team won, less the share that the ratings predict
+    variance: float  # of `beyond`, if the ratings say all
+
+
+def _meetings(entrants: int, couples: Sequence[Couple], points: Sequence[float]) -> list[list[_Meeting]]:
+    """The meetings of each entrant."""
+    found: list[list[_Meeting]] = [[] for _ in range(entrants)]
+    chances = [expected(*(sum(points[i] for i in team) for team in (c.first, c.second))) for c in couples]
+    beyond = [couple.score / 2 - chance for couple, chance in zip(couples, chances, strict=True)]
+    plain = [chance * (1 - chance) / 2 for chance in chances]  # of two independent battles
+    # The two are more alike than that, since they have the same teams.
+    alike = max(1.0, float(np.square(beyond).sum() / max(sum(plain), 1e-9)))
+    for couple, more, variance in zip(couples, beyond, plain, strict=True):
         for i in couple.first:
-            for j in couple.second:
-                found[i][j].append(beyond)
-                found[j][i].append(-beyond)
+            found[i].append(_Meeting(couple.second, more, alike * variance))
+        for i in couple.second:
+            found[i].append(_Meeting(couple.first, -more, alike * variance))
     return found
 
 
-def _groups(met: Mapping[int, Sequence[float]], everyone: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Groups of opponents, by type and speed, against which an entrant did clearly better, and worse, than expected."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for j, values in met.items():
-        for kind in everyone[j]["types"]:
-            groups[f"{kind} types"] += values
-            pace = "fast" if everyone[j]["stats"]["speed"] >= FAST else "slow"
-            groups[f"{pace} {kind} types"] += values
+def _clear(groups: Mapping[str, set[int]], meetings: Sequence[_Meeting]) -> dict[str, float]:
+    """Groups of opponents against which an entrant did clearly better or worse than the ratings say: name → mean share
+    of battles beyond them, the largest first."""
     means = {}
-    for name, values in groups.items():
-        if 2 * len(values) >= _ENOUGH:
-            error = np.std(values) / np.sqrt(len(values)) + 1e-6
-            if abs(np.mean(values)) >= max(_CLEAR, _CERTAIN * error):
-                means[name] = float(np.mean(values))
-    order = sorted(means, key=lambda name: -abs(means[name]))
-    kept: list[str] = []
-    for name in order:  # of "fast Water types" and "Water types" the clearer one
-        if not any(name.split()[-2] == other.split()[-2] for other in kept):
-            kept.append(name)
-    return [name for name in kept if means[name] > 0][:2], [name for name in kept if means[name] < 0][:2]
+    for name, members in groups.items():
+        met = [meeting for meeting in meetings if members & set(meeting.foes)]
+        if len(met) >= _ENOUGH:
+            mean = sum(meeting.beyond for meeting in met) / len(met)
+            error = math.sqrt(sum(meeting.variance for meeting in met)) / len(met)
+            if abs(mean) >= max(_CLEAR, _CERTAIN * error):
+                means[name] = mean
+    return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
+
+
+def _groups(meetings: Sequence[_Meeting], everyone: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Groups by type and speed against which an entrant did clearly better, and clearly worse."""
+    groups: dict[str, set[int]] = defaultdict(set)
+    for j, card in enumerate(everyone):
+        for kind in card["types"]:
+            pace = "fast" if card["stats"]["speed"] >= FAST else "slow"
+            for name in (f"{kind} types", f"{pace} {kind} types"):
+                groups[name].add(j)
+    means = _clear(groups, meetings)
+    kept: dict[str, float] = {}  # by type: of "fast Water types" and "Water types" the clearer one
+    for name in means:
+        kind = name.split()[-2]
+        if not any(other.split()[-2] == kind for other in kept):
+            kept[name] = means[name]
+    return [name for name in kept if kept[name] > 0][:2], [name for name in kept if kept[name] < 0][:2]
 
 
 def advice(verdict: Verdict) -> str:
     """One or two sentences on a creature."""
-    interval = verdict.rating
+    rating = verdict.rating
     text = f"About as strong as {verdict.like[0]}"
-    above = interval.points - verdict.peers
-    if interval.low > verdict.peers:
+    above = rating.points - verdict.peers
+    if above > math.hypot(rating.points - rating.low, verdict.peers_error):
         text += f", stronger than real species of its total ({above:+.0f})"
-    elif interval.high < verdict.peers:
+    elif -above > math.hypot(rating.high - rating.points, verdict.peers_error):
         text += f", weaker than real species of its total ({above:+.0f})"
     text += "."
     parts = []

@@ -106,7 +106,8 @@ class Trial:
         self._entrants = [*self._creatures, *map(_real, real)]
         self._sprites = {each.creature.name: each.sprite for each in candidates if each.sprite}
         self._folder, self._size, self._seed, self._name = folder, size, seed, player
-        mod.teach_poke_env(self._creatures)
+        if player == "heuristics":
+            mod.teach_poke_env(self._creatures)
         dex.add_species({creature.id: creature.entry for creature in self._creatures})
         self._player = opponent(player)
 

@@ -1,23 +1,10 @@
 """Node.js and Pokémon Showdown, installed once into the user's cache, for all workers."""
 
-import os
-import shutil
-
 import pytest
 from protocol import START, request
 
-from pokegen.game.battle import showdown
 from pokegen.game.battle.mod import teach_poke_env
 from pokegen.game.battle.tracker import View
-
-
-@pytest.fixture(scope="session")
-def package():
-    if not shutil.which("npm"):
-        if os.environ.get("CI"):
-            pytest.fail("Node.js is missing: apt install nodejs npm")
-        pytest.skip("Node.js is missing: https://nodejs.org")
-    return showdown.package()
 
 
 @pytest.fixture
