@@ -12,7 +12,7 @@ from pokegen.game.battle.rating import Couple, Rating, expected, rate
 
 FAST = 90  # base Speed from which a creature counts as fast
 _ENOUGH = 4  # couples of battles from which a group of opponents is judged
-_CERTAIN = 2.8  # standard errors: of 100 creatures some 5 have a group, of 54, that is found in noise (simulated)
+_CERTAIN = 3.0  # standard errors: in simulations 3 to 8 of 100 creatures have a group that is found in noise
 _CLEAR = 0.15  # of the win share, by which a group must differ
 
 
@@ -108,17 +108,19 @@ def _meetings(entrants: int, couples: Sequence[Couple], points: Sequence[float])
 
 
 def _clear(groups: Mapping[str, set[int]], meetings: Sequence[_Meeting]) -> dict[str, float]:
-    """Groups of opponents against which an entrant did clearly better or worse than the ratings say: name → mean share
-    of battles beyond them, the largest first."""
-    means = {}
+    """Groups of opponents against which an entrant did clearly better or worse than against teams without them: name →
+    difference of the mean shares of battles beyond the ratings, the largest first."""
+    found = {}
     for name, members in groups.items():
-        met = [meeting for meeting in meetings if members & set(meeting.foes)]
-        if len(met) >= _ENOUGH:
-            mean = sum(meeting.beyond for meeting in met) / len(met)
-            error = math.sqrt(sum(meeting.variance for meeting in met)) / len(met)
-            if abs(mean) >= max(_CLEAR, _CERTAIN * error):
-                means[name] = mean
-    return dict(sorted(means.items(), key=lambda item: -abs(item[1])))
+        sides: tuple[list[_Meeting], list[_Meeting]] = ([], [])
+        for meeting in meetings:
+            sides[members.isdisjoint(meeting.foes)].append(meeting)
+        if min(map(len, sides)) >= _ENOUGH:
+            met, others = (sum(meeting.beyond for meeting in side) / len(side) for side in sides)
+            error = math.sqrt(sum(sum(meeting.variance for meeting in side) / len(side) ** 2 for side in sides))
+            if abs(met - others) >= max(_CLEAR, _CERTAIN * error):
+                found[name] = met - others
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
 
 
 def _groups(meetings: Sequence[_Meeting], everyone: Sequence[Any]) -> tuple[list[str], list[str]]:
