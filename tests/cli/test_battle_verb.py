@@ -57,7 +57,7 @@ def test_a_match(package, capsys, tmp_path):
 
 
 def test_an_agent_of_a_folder_against_a_player_of_poke_env(package, capsys, tmp_path):
-    init = {"options": {"opponents": {"max_power": 1.0}}, "width": 8, "hidden": 16}
+    init = {"env": "pokegen/Battle-v0", "options": {"opponents": {"max_power": 1.0}}, "width": 8, "hidden": 16}
     network = BattleNetwork(**init)
     init |= {"plain_spaces": network.plain_spaces()}
     zoo.save(network, tmp_path / "agent", "pokegen.game.battle.agent.BattleNetwork", init, version="1")

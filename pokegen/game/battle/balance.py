@@ -131,12 +131,12 @@ def _groups(meetings: Sequence[_Meeting], everyone: Sequence[Any]) -> tuple[list
             pace = "fast" if card["stats"]["speed"] >= FAST else "slow"
             for name in (f"{kind} types", f"{pace} {kind} types"):
                 groups[name].add(j)
-    means = _clear(groups, meetings)
-    kept: dict[str, float] = {}  # by type: of "fast Water types" and "Water types" the clearer one
-    for name in means:
-        kind = name.split()[-2]
-        if not any(other.split()[-2] == kind for other in kept):
-            kept[name] = means[name]
+    kept: dict[str, float] = {}
+    while clear := _clear(groups, meetings):
+        name = next(iter(clear))
+        kept[name] = clear[name]
+        # What is left is judged without these foes: where Water types are bad, all others look good next to them.
+        meetings = [meeting for meeting in meetings if groups[name].isdisjoint(meeting.foes)]
     return [name for name in kept if kept[name] > 0][:2], [name for name in kept if kept[name] < 0][:2]
 
 
