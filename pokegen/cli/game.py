@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pokegen.cli import battle
+from pokegen.cli import _battle
 from pokegen.errors import UserError
 from pokegen.files import write
 from pokegen.trust import echo
@@ -100,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--seeds", type=_positive, default=1, help="repetitions with other seeds; default: %(default)s")
     action.add_argument("--out", type=Path, help="folder; default: runs/phases-PLAN")
 
-    battle.add_arguments(
+    _battle.add_arguments(
         _parser(verbs, "battle", "battle: players against each other, or your cards against real Pokémon")
     )
 
@@ -139,7 +139,7 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> None:
     verbs = {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "play": _play}
-    (verbs | {"evaluate": _evaluate, "phases": _phases, "battle": battle.run})[args.action](args)
+    (verbs | {"evaluate": _evaluate, "phases": _phases, "battle": _battle.run})[args.action](args)
 
 
 def _envs(args: argparse.Namespace) -> None:
