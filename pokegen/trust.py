@@ -132,12 +132,19 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not _flag(value) and abs(value) <= 1000
 
 
+def _opponents(value: Any) -> bool:
+    """Scripted ones and their weights: an agent could be in any folder."""
+    scripts = ("self", "random", "max_power", "heuristics", "expert")
+    return isinstance(value, dict) and all(name in scripts and _number(weight) for name, weight in value.items())
+
+
 _STEPS = {"max_episode_steps": _whole(1, 10**6)}
 # Environments that start no program and open no file of the caller's choice, with the options and values for which
 # this holds. Full matches.
 SELF_CONTAINED: dict[str, dict[str, Check]] = {
     r"pokegen/Overworld-v0": {"state": _flag, "creatures": _whole(1, 6)},
     r"pokegen/Fighter-v0": {"state": _flag, "opponent": lambda value: value in ("scripted", "random", "self")},
+    r"pokegen/Battle-v0": {"opponents": _opponents, "shaping": _number, "max_turns": _whole(1, 1000)},
     r"ALE/[A-Za-z0-9]{1,40}-v5": {
         **{"mode": _whole(0, 255), "difficulty": _whole(0, 255), "frameskip": _whole(1, 64)},
         **{"repeat_action_probability": _number, "full_action_space": _flag},

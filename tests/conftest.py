@@ -1,6 +1,7 @@
 """What tests share: nothing reaches the network, and a small import of procedural sprites."""
 
 import os
+import shutil
 
 os.environ["WANDB_MODE"] = "offline"
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -27,3 +28,15 @@ def drawn(tmp_path_factory):
 def imported(drawn):
     """The cache that `pokegen data import` makes of `drawn`."""
     return import_sprites(drawn, drawn.parent / "imported", workers=1).folder
+
+
+@pytest.fixture(scope="session")
+def package():
+    """The folder of Pokémon Showdown's package, which is installed once."""
+    from pokegen.game.battle import showdown
+
+    if not shutil.which("npm"):
+        if os.environ.get("CI"):
+            pytest.fail("Node.js is missing: apt install nodejs npm")
+        pytest.skip("Node.js is missing: https://nodejs.org")
+    return showdown.package()

@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> None:
     # From here on it costs time: torch, the models, the pictures.
     from pokegen.cards.files import write_cards
     from pokegen.cards.generator import Generator
-    from pokegen.cli.main import progress
     from pokegen.files import writable_folder
+    from pokegen.progress import progress
 
     out = writable_folder(args.out)
     if args.export:

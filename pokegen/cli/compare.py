@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from pokegen.cli.main import progress
     from pokegen.files import writable_folder, write
+    from pokegen.progress import progress
     from pokegen.tracking import compare
     from pokegen.tracking.read import load
 

@@ -83,9 +83,9 @@ def _pokedex(args: argparse.Namespace) -> None:
 
 
 def _import(args: argparse.Namespace) -> None:
-    from pokegen.cli.main import progress
     from pokegen.data.pokedex import load_pokedex
     from pokegen.data.sprites import import_sprites
+    from pokegen.progress import progress
 
     report = import_sprites(
         args.path,

@@ -134,11 +134,11 @@ def _show(out: Path, title: str, panel: str, result: dict[str, Any], pictures: M
 
 def _sprites(args: argparse.Namespace, models: list[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     from pokegen import zoo
-    from pokegen.cli.main import progress
     from pokegen.evaluation.distances import inception_fid
     from pokegen.evaluation.samples import read_samples, species_conditions
     from pokegen.evaluation.sprites_panel import MIN_PICTURES, draw, evaluate_sprites
     from pokegen.models import ImageModel
+    from pokegen.progress import progress
 
     if args.count < MIN_PICTURES:
         raise UserError(f"The panel needs {MIN_PICTURES} pictures or more, got --count {args.count}.")
@@ -248,12 +248,12 @@ _PANELS: dict[str, Any] = {"sprites": _sprites, "stats": _stats, "names": _names
 def _all(args: argparse.Namespace, out: Path) -> None:
     """Run each panel, write its report into a folder of its own, and the results into the model cards."""
     from pokegen import zoo
-    from pokegen.cli.main import progress
     from pokegen.data.reader_data import ReaderDataModule
     from pokegen.evaluation.reader_panel import evaluate_reader
     from pokegen.evaluation.report import markdown
     from pokegen.evaluation.sprites_panel import score_judge
     from pokegen.models import Classifier, ImageModel
+    from pokegen.progress import progress
 
     trained, unseen = _real(args)  # first, so that a mistake is found before anything is scored
     drawers = [name for name in zoo.available() if isinstance(zoo.load(name).model, ImageModel)]

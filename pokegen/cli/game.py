@@ -1,4 +1,4 @@
-"""play and record games, label video with its keys, evaluate players and agents
+"""play and record games, label video with its keys, evaluate players and agents, battle
 
 examples:
   pokegen game envs                                    list the environments; --check runs and measures each
@@ -9,6 +9,8 @@ examples:
   pokegen game play --agent dqn_invaders --out game.mp4
   pokegen game evaluate --player dqn_invaders --episodes 100
   pokegen game phases configs/phases/fighter.yaml --seeds 3
+  pokegen game battle --players expert heuristics --battles 200
+  pokegen game battle out/cards                        how strong your creatures are next to real Pokémon
 
 A recording is a video and a CSV with one row per frame: the key that was pressed, or none. `pokegen fit` trains on
 recordings: --config configs/game/idm.yaml learns to read keys from video, configs/game/cloning.yaml to play.
@@ -21,6 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pokegen.cli import _battle
 from pokegen.errors import UserError
 from pokegen.files import write
 from pokegen.trust import echo
@@ -34,7 +37,7 @@ PLAYS = {"random": "random play", "expert": "the script"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(
-        dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate,phases}"
+        dest="action", required=True, metavar="{envs,record,import,annotate,play,evaluate,phases,battle}"
     )
 
     action = _parser(verbs, "envs", "list the environments, one per line")
@@ -97,6 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--seeds", type=_positive, default=1, help="repetitions with other seeds; default: %(default)s")
     action.add_argument("--out", type=Path, help="folder; default: runs/phases-PLAN")
 
+    _battle.add_arguments(
+        _parser(verbs, "battle", "battle: players against each other, or your cards against real Pokémon")
+    )
+
 
 def _parser(verbs: Any, name: str, summary: str) -> argparse.ArgumentParser:
     return verbs.add_parser(name, help=summary, description=summary)
@@ -132,7 +139,7 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> None:
     verbs = {"envs": _envs, "record": _record, "import": _import, "annotate": _annotate, "play": _play}
-    (verbs | {"evaluate": _evaluate, "phases": _phases})[args.action](args)
+    (verbs | {"evaluate": _evaluate, "phases": _phases, "battle": _battle.run})[args.action](args)
 
 
 def _envs(args: argparse.Namespace) -> None:
@@ -219,10 +226,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     import numpy as np
 
     from pokegen import zoo
-    from pokegen.cli.main import progress
     from pokegen.game.agents.seat import seat
     from pokegen.game.evaluate import REFERENCES, episodes_of, interquartile_mean, interval
     from pokegen.game.players import SCRIPTS, script
+    from pokegen.progress import progress
 
     if args.card and (len(args.player) > 1 or args.player[0] in SCRIPTS):
         raise UserError("--card writes into the model card of one checkpoint: give only that one to --player.")

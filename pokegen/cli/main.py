@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Never, TypeVar
+from typing import Any, Never
 
 from pokegen import __version__
 from pokegen.errors import UserError, WriteError
@@ -33,10 +32,9 @@ VERBS = {
     "evaluate": "score sprites, stats and names against real ones",
     "compare": "compare training runs: settings, best metrics, curves, samples",
     "app": "start the web page: create, explore, see the zoo, compare runs",
-    "game": "play and record games, label video with its keys, evaluate players and agents",
+    "game": "play and record games, label video with its keys, evaluate players and agents, battle",
 }
 LONGEST = 290  # characters of an error message
-T = TypeVar("T")
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -194,28 +192,6 @@ def _overview() -> str:
     lines += [f"  {'fit':<11}train a model: pokegen fit --config configs/NAME.yaml"]
     lines += [f"  {'validate, test, predict':<11}", f"  {'':<11}score a trained model, or label video with it"]
     return "\n".join(lines)
-
-
-def progress(items: Iterable[T], label: str = "", total: int | None = None) -> Iterator[T]:
-    """Yield `items`, with a progress bar on stderr once the work has taken over two seconds."""
-    start, bar, task, done = time.monotonic(), None, None, 0
-    try:
-        for item in items:
-            yield item
-            done += 1
-            if bar is None and sys.stderr.isatty() and time.monotonic() - start > 2:
-                from rich.console import Console
-                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-                columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-                bar = Progress(*columns, console=Console(stderr=True))
-                task = bar.add_task(label, total=total)
-                bar.start()
-            if bar is not None and task is not None:
-                bar.update(task, completed=done)
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> None:
     request = Request(args.type, args.type2, legendary=args.legendary, stage=args.stage, count=args.count, seed=seed)
 
     from pokegen.cards.generator import NAME_BATCH, Generator
-    from pokegen.cli.main import progress
     from pokegen.files import writable_file, write
+    from pokegen.progress import progress
 
     out = args.out and writable_file(args.out)
     generator = Generator.from_zoo(roles=("names", "reader"))

@@ -51,10 +51,10 @@ def run(args: argparse.Namespace) -> None:
 
     from pokegen.cards.files import write_sprites
     from pokegen.cards.generator import Generator
-    from pokegen.cli.main import progress
     from pokegen.data.sprites import decode
     from pokegen.files import writable_folder, write
     from pokegen.images import grid, png
+    from pokegen.progress import progress
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))

@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> None:
     # Slow from here on: torch, the model, the pictures.
     from pokegen.cards.files import write_rows, write_sprites
     from pokegen.cards.generator import SPRITE_BATCH, Generator
-    from pokegen.cli.main import progress
     from pokegen.files import writable_folder
+    from pokegen.progress import progress
 
     out = writable_folder(args.out)
     generator = Generator.from_zoo(args.model, roles=("sprites",))

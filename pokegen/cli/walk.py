@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> None:
     # Slow from here on: torch, the model, the pictures.
     from pokegen.cards.files import gif
     from pokegen.cards.generator import Generator
-    from pokegen.cli.main import progress
     from pokegen.files import writable_file, write
+    from pokegen.progress import progress
     from pokegen.schema import TYPES
 
     out = writable_file(args.out)

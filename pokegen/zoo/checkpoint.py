@@ -40,6 +40,7 @@ AGENTS = {
     "pokegen.game.agents.dqn": ("QNetwork",),
     "pokegen.game.agents.maddpg": ("MADDPGActors",),
     "pokegen.game.agents.ppo": ("ActorCritic",),
+    "pokegen.game.battle.agent": ("BattleNetwork",),
 }
 CLASSES = AGENTS | {
     "pokegen.game.video.cloning": ("Policy",),

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,9 @@ import pytest
 
 import pokegen
 from pokegen.cli import main as command
-from pokegen.cli.main import TRAINING, VERBS, main, progress
+from pokegen.cli.main import TRAINING, VERBS, main
 from pokegen.errors import UserError
+from pokegen.progress import progress
 
 FILES = {p.stem for p in Path(command.__file__).parent.glob("[a-z]*.py")} - {"main"}
 
@@ -125,7 +127,7 @@ def test_progress_passes_the_items_on(capsys):
 
 def test_progress_shows_a_bar_on_a_terminal_after_two_seconds(monkeypatch, capsys):
     clock = iter(range(0, 100))
-    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert list(progress(range(5), "sprites", 5)) == [0, 1, 2, 3, 4]
     out, err = capsys.readouterr()

@@ -10,6 +10,7 @@ CLASSES = (
     *("agents.base.EnvStepBudget", "agents.demonstrations.BCActorCritic", "agents.demonstrations.Demonstrations"),
     *("agents.dqn.DQN", "agents.dqn.QNetwork", "agents.evolution.Evolution", "agents.gail.GAIL"),
     *("agents.maddpg.MADDPG", "agents.maddpg.MADDPGActors", "agents.ppo.ActorCritic", "agents.ppo.PPO"),
+    *("battle.agent.BattleNetwork", "battle.training.BattleDemonstrations", "battle.training.BattlePPO"),
     *("video.annotate.AnnotationDataModule", "video.clips.RecordingsDataModule", "video.cloning.Policy"),
     *("video.idm.FirstInverseDynamics", "video.idm.InverseDynamics", "video.module.KeysModule"),
     *("video.module.StopOnCollapse", "video.reward.RewardModel", "video.reward.RewardModule", "video.reward.Rewards"),
