@@ -74,15 +74,20 @@ def fit(text: str, weight: str, size: int, width: float, least: int = _LEAST) ->
     """The text and the largest font, from `size` down to `least`, that keep to `width`; cut short if none does."""
     text = drawable(text, weight)
     for points in range(size, least - 1, -1):
-        if font(weight, points).getlength(text) <= width:
+        if _width(text, font(weight, points)) <= width:
             return text, font(weight, points)
     return _cut(text, font(weight, least), width), font(weight, least)
+
+
+def _width(text: str, face: ImageFont.FreeTypeFont) -> float:
+    """Pixels that a text takes, with what its last letter reaches beyond its place, as italics do."""
+    return max(face.getlength(text), face.getbbox(text)[2])
 
 
 def _cut(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
     """The text shortened until it and an ellipsis keep to `width`."""
     text = text.rstrip("…")
-    while text and face.getlength(f"{text}…") > width:
+    while text and _width(f"{text}…", face) > width:
         text = text[:-1].rstrip()
     return f"{text}…"
 
@@ -95,13 +100,13 @@ def wrap(text: str, weight: str, size: int, width: int, height: int, spacing: fl
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".lstrip()
-            if face.getlength(longer) <= width or not lines[-1]:
+            if _width(longer, face) <= width or not lines[-1]:
                 lines[-1] = longer
             else:
                 lines.append(word)
-        if len(lines) <= most and all(face.getlength(line) <= width for line in lines):
+        if len(lines) <= most and all(_width(line, face) <= width for line in lines):
             return lines, points
-    kept = [line if face.getlength(line) <= width else _cut(line, face, width) for line in lines[: max(1, most)]]
+    kept = [line if _width(line, face) <= width else _cut(line, face, width) for line in lines[: max(1, most)]]
     return [*kept[:-1], _cut(kept[-1], face, width)], points
 
 
